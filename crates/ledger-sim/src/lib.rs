@@ -1,0 +1,1 @@
+//! The Tezos Baking app of a Ledger, in software.
