@@ -1,0 +1,78 @@
+//! BLS12-381 with public keys in G1 ("min-pk"), in the two schemes that Tezos has used.
+//!
+//! draft-irtf-cfrg-bls-signature-05; octez `src/lib_bls12_381_signature`. Keys and signatures are
+//! checked to be in their group and not the point at infinity.
+
+use blst::BLST_ERROR;
+use blst::min_pk::{PublicKey, SecretKey, Signature};
+use zeroize::Zeroizing;
+
+use crate::signature::BlsScheme;
+
+const DST_POP: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
+const DST_AUG: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_AUG_";
+const DST_PROOF: &[u8] = b"BLS_POP_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
+
+/// A secret scalar. It zeroises itself.
+#[derive(Clone)]
+pub(crate) struct BlsSecretKey(SecretKey);
+
+impl BlsSecretKey {
+    /// From the little-endian bytes of a `BLsk…`; none if 0 or not below the group order.
+    pub(crate) fn from_bytes(little_endian: &[u8]) -> Option<BlsSecretKey> {
+        let mut bytes = Zeroizing::new(little_endian.to_vec());
+        bytes.reverse();
+        SecretKey::from_bytes(&bytes).ok().map(BlsSecretKey)
+    }
+
+    /// KeyGen of the draft, from at least 32 bytes of seed.
+    pub(crate) fn from_seed(seed: &[u8]) -> Option<BlsSecretKey> {
+        SecretKey::key_gen(seed, &[]).ok().map(BlsSecretKey)
+    }
+
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(self.0.to_bytes().to_vec());
+        bytes.reverse();
+        bytes
+    }
+
+    pub(crate) fn public_key(&self) -> [u8; 48] {
+        self.0.sk_to_pk().compress()
+    }
+
+    pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme) -> [u8; 96] {
+        let (dst, augmentation) = domain(scheme, self.public_key());
+        self.0.sign(message, dst, &augmentation).compress()
+    }
+
+    pub(crate) fn prove_possession(&self) -> [u8; 96] {
+        self.0.sign(&self.public_key(), DST_PROOF, &[]).compress()
+    }
+}
+
+/// Whether `bytes` is a point of the right group that can be a public key.
+pub(crate) fn is_public_key(bytes: &[u8]) -> bool {
+    PublicKey::key_validate(bytes).is_ok()
+}
+
+pub(crate) fn verify(
+    public_key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+    scheme: BlsScheme,
+) -> bool {
+    let (Ok(key), Ok(signature)) =
+        (PublicKey::key_validate(public_key), Signature::sig_validate(signature, true))
+    else {
+        return false;
+    };
+    let (dst, augmentation) = domain(scheme, key.compress());
+    signature.verify(false, message, dst, &augmentation, &key, false) == BLST_ERROR::BLST_SUCCESS
+}
+
+fn domain(scheme: BlsScheme, public_key: [u8; 48]) -> (&'static [u8], Vec<u8>) {
+    match scheme {
+        BlsScheme::ProofOfPossession => (DST_POP, Vec::new()),
+        BlsScheme::MessageAugmentation => (DST_AUG, public_key.to_vec()),
+    }
+}

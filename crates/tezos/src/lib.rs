@@ -1,0 +1,38 @@
+//! Words of the Tezos chain, as values.
+//!
+//! Everything a signer has to understand of the chain, and nothing of how it got here: no I/O, no
+//! clock. What is parsed here is parsed once, into a type that cannot be wrong afterwards.
+//!
+//! - [`Payload`]: the bytes a baker wants signed, as a block, a preattestation or an attestation.
+//! - [`PublicKey`], [`PublicKeyHash`], [`Signature`], [`SecretKey`]: the keys tz1 to tz4; of tz5
+//!   (ML-DSA-44), which can be no delegate, the public parts.
+//! - [`ChainId`], [`Level`], [`Round`], [`Mark`]: where on which chain something is signed.
+
+mod authentication;
+mod base58;
+mod bls;
+mod chain_id;
+mod curve;
+mod digest;
+mod encrypted_key;
+mod key_hash;
+mod mark;
+mod payload;
+mod public_key;
+mod secret_key;
+mod signature;
+
+pub use authentication::Request;
+pub use base58::Base58Error;
+pub use chain_id::{ChainId, ChainIdError};
+pub use curve::Curve;
+pub use digest::{Digest, blake2b_256};
+pub use encrypted_key::{EncryptedKey, EncryptedKeyError, Salt};
+pub use key_hash::{KeyHashError, PublicKeyHash};
+pub use mark::{Kind, Level, Mark, OutOfRange, Round};
+pub use payload::{
+    Block, BlockHeader, Consensus, DalAttestation, Fitness, KeyForm, Payload, PayloadError, Vote,
+};
+pub use public_key::{PublicKey, PublicKeyError};
+pub use secret_key::{Nonce, SecretKey, SecretKeyError};
+pub use signature::{BlsScheme, Signature, SignatureError};

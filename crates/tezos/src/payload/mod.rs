@@ -1,0 +1,197 @@
+//! What a baker asks to sign, parsed strictly.
+//!
+//! A payload is one of three things, told apart by its first byte. It is accepted only in the one
+//! form in which octez writes it: exact lengths, the tag that fits the magic byte and the key, no
+//! byte behind the end, no number out of range. Whatever parses encodes to the same bytes again.
+//! Layouts: octez `src/proto_025_*/lib_protocol/{block_header_repr,fitness_repr,operation_repr}.ml`.
+
+mod block;
+mod reader;
+mod vote;
+
+use thiserror::Error;
+
+pub use block::{Block, BlockHeader, Fitness};
+pub use vote::{Consensus, DalAttestation, Vote};
+
+use crate::payload::reader::Reader;
+use crate::{ChainId, Curve, Digest, Kind, Level, Mark, OutOfRange, PublicKeyHash, blake2b_256};
+
+/// A parsed payload with the bytes it was parsed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    bytes: Vec<u8>,
+    digest: Digest,
+    content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    Block(Block),
+    Vote(Vote),
+}
+
+/// Which of the two layouts of a vote a key has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForm {
+    /// tz1, tz2, tz3: with a slot.
+    Slot,
+    /// tz4: without a slot, and never with DAL content.
+    NoSlot,
+}
+
+/// Why bytes are not signed. Always *refused*: they are not what a baker sends.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum PayloadError {
+    /// No bytes at all.
+    #[error("nothing to sign: the payload is empty")]
+    Empty,
+    /// The first byte is not 0x11, 0x12 or 0x13. Octez has the same words for it.
+    #[error("magic byte {0:#04x} not allowed")]
+    MagicByte(u8),
+    /// The bytes end inside of a field.
+    #[error("the payload ends inside of the {field}: {need} bytes needed, {have} left")]
+    Truncated {
+        /// The field.
+        field: &'static str,
+        /// Bytes it needs.
+        need: usize,
+        /// Bytes that are left.
+        have: usize,
+    },
+    /// Bytes behind the end.
+    #[error("{0} bytes behind the end of the payload")]
+    Trailing(usize),
+    /// The operation's tag is not the one that belongs to the magic byte and the key.
+    #[error("operation tag {tag} under magic byte {magic:#04x}: this key signs only {expected}")]
+    Tag {
+        /// The tag that was found.
+        tag: u8,
+        /// The magic byte.
+        magic: u8,
+        /// The tags that would do.
+        expected: &'static str,
+    },
+    /// A level or round that the chain does not have.
+    #[error("the {field} is out of range: {cause}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// The number.
+        cause: OutOfRange,
+    },
+    /// A field that has one legal form has another.
+    #[error("the {field} is malformed: {why}")]
+    Malformed {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl KeyForm {
+    /// The form that votes of this key have.
+    #[must_use]
+    pub fn of(key: &PublicKeyHash) -> KeyForm {
+        match key.curve() {
+            Curve::Bls => KeyForm::NoSlot,
+            Curve::Ed25519 | Curve::Secp256k1 | Curve::P256 | Curve::MlDsa44 => KeyForm::Slot,
+        }
+    }
+}
+
+impl Payload {
+    /// Parses `bytes` as what a key of this form signs.
+    ///
+    /// # Errors
+    /// When the bytes are anything else than a block, a preattestation or an attestation.
+    pub fn parse(bytes: &[u8], form: KeyForm) -> Result<Payload, PayloadError> {
+        let (magic, body) = bytes.split_first().ok_or(PayloadError::Empty)?;
+        let mut reader = Reader::new(body);
+        let content = match magic {
+            0x11 => Content::Block(Block::read(&mut reader)?),
+            0x12 => Content::Vote(Vote::read(&mut reader, Consensus::Preattestation, form)?),
+            0x13 => Content::Vote(Vote::read(&mut reader, Consensus::Attestation, form)?),
+            other => return Err(PayloadError::MagicByte(*other)),
+        };
+        reader.end()?;
+        Ok(Payload { bytes: bytes.to_vec(), digest: blake2b_256(bytes), content })
+    }
+
+    /// The bytes as they came: what is signed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// BLAKE2b-256 of the bytes.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The chain it is for.
+    #[must_use]
+    pub fn chain(&self) -> ChainId {
+        match &self.content {
+            Content::Block(block) => block.chain,
+            Content::Vote(vote) => vote.chain,
+        }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.content {
+            Content::Block(_) => Kind::Block,
+            Content::Vote(vote) => vote.consensus.kind(),
+        }
+    }
+
+    /// Where it is signed.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        match &self.content {
+            Content::Block(block) => Mark { level: block.level, round: block.fitness.round },
+            Content::Vote(vote) => Mark { level: vote.level, round: vote.round },
+        }
+    }
+
+    /// The block, if it is one.
+    #[must_use]
+    pub fn block(&self) -> Option<&Block> {
+        match &self.content {
+            Content::Block(block) => Some(block),
+            Content::Vote(_) => None,
+        }
+    }
+
+    /// The preattestation or attestation, if it is one.
+    #[must_use]
+    pub fn vote(&self) -> Option<&Vote> {
+        match &self.content {
+            Content::Block(_) => None,
+            Content::Vote(vote) => Some(vote),
+        }
+    }
+
+    /// Writes the parsed fields again; always equal to [`Payload::bytes`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![self.kind().magic_byte()];
+        match &self.content {
+            Content::Block(block) => block.write(&mut out),
+            Content::Vote(vote) => vote.write(&mut out),
+        }
+        out
+    }
+}
+
+fn level(reader: &mut Reader<'_>, field: &'static str) -> Result<Level, PayloadError> {
+    Level::try_from(reader.i32(field)?).map_err(|cause| PayloadError::Range { field, cause })
+}
+
+fn round(reader: &mut Reader<'_>, field: &'static str) -> Result<crate::Round, PayloadError> {
+    crate::Round::try_from(reader.i32(field)?).map_err(|cause| PayloadError::Range { field, cause })
+}
