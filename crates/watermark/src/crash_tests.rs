@@ -1,0 +1,415 @@
+//! The table of `docs/crash-analysis.md`, row by row, against a disk that loses whatever was not
+//! committed when the power went; then random histories against the same disk.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use tezos::{ChainId, KeyForm, Level, Payload, PublicKeyHash, Signature};
+
+use crate::disk::{Disk, DiskError};
+use crate::entry::{Entry, Refusal};
+use crate::permit::Leave;
+use crate::store::{AdvanceError, Store, StoreFailure};
+
+/// What survives a power cut.
+#[derive(Clone, Default)]
+struct Platter(Arc<(Mutex<Surface>, Condvar)>);
+
+#[derive(Default)]
+struct Surface {
+    entries: Vec<Entry>,
+    power: Power,
+    commits: usize,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    #[default]
+    On,
+    /// Commits wait, as on a disk that has stopped answering.
+    Stuck,
+    /// Commits fail.
+    Full,
+    /// Commits change nothing any more.
+    Cut,
+}
+
+struct LossyDisk(Platter);
+
+impl Disk for LossyDisk {
+    fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        let (surface, changed) = &*self.0.0;
+        let stuck = |surface: &mut Surface| surface.power == Power::Stuck;
+        let mut surface = changed.wait_while(surface.lock().unwrap(), stuck).unwrap();
+        match surface.power {
+            Power::On => {}
+            Power::Full => return Err(DiskError::Full { path: "lossy".into() }),
+            Power::Stuck | Power::Cut => {
+                return Err(DiskError::Io { path: "lossy".into(), detail: "no power".into() });
+            }
+        }
+        for entry in entries {
+            surface.entries.retain(|old| (old.key, old.chain) != (entry.key, entry.chain));
+            surface.entries.push(entry.clone());
+        }
+        surface.commits += 1;
+        changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Platter {
+    /// A store for one key, closed up to level 99.
+    fn new() -> Platter {
+        let platter = Platter::default();
+        let floor = Level::try_from(99_i64).ok();
+        platter.lock().entries.push(Entry::new(key(), ChainId::MAINNET, floor));
+        platter
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Surface> {
+        self.0.0.lock().unwrap()
+    }
+
+    fn power_on(&self) -> Store {
+        self.set(Power::On);
+        Store::start(self.lock().entries.clone(), LossyDisk(self.clone())).unwrap()
+    }
+
+    fn set(&self, power: Power) {
+        self.lock().power = power;
+        self.0.1.notify_all();
+    }
+
+    /// Everything in memory is gone; the disk is as it was.
+    fn power_cut(&self, store: Store) {
+        self.set(Power::Cut);
+        drop(store);
+    }
+
+    fn reserved(&self) -> Option<u32> {
+        self.lock().entries[0].reserved.map(u32::from)
+    }
+
+    /// Returns when everything up to `level` is reserved on disk.
+    fn await_reserved(&self, level: u32) {
+        let wanted =
+            |surface: &mut Surface| surface.entries[0].reserved.map(u32::from) < Some(level);
+        drop(self.0.1.wait_while(self.lock(), wanted).unwrap());
+    }
+}
+
+fn key() -> PublicKeyHash {
+    "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap()
+}
+
+/// An attestation; `variant` makes its bytes differ at the same mark.
+fn attestation(level: u32, round: u32, variant: u8) -> Payload {
+    vote(0x13, 0x15, level, round, variant)
+}
+
+fn vote(magic: u8, tag: u8, level: u32, round: u32, variant: u8) -> Payload {
+    let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
+    bytes.extend([0; 32]);
+    bytes.extend([tag, 0, 0]);
+    bytes.extend(level.to_be_bytes());
+    bytes.extend(round.to_be_bytes());
+    bytes.extend([variant; 32]);
+    Payload::parse(&bytes, KeyForm::Slot).unwrap()
+}
+
+fn signature(payload: &Payload) -> Signature {
+    let bytes = [*payload.digest(), *payload.digest()].concat();
+    Signature::new(tezos::Curve::Ed25519, &bytes).unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn at_once() -> Instant {
+    Instant::now() + Duration::from_millis(20)
+}
+
+/// What became of a request, without its details.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Signed,
+    Again,
+    Closed,
+    Different,
+    Unanswered,
+    Below,
+    Failed(StoreFailure),
+}
+
+fn ask(store: &Store, payload: &Payload, deadline: Instant) -> Fate {
+    match store.advance(&key(), payload, deadline) {
+        Ok(Leave::Sign(permit)) => {
+            store.keep(permit.key(), permit.payload(), &signature(payload));
+            Fate::Signed
+        }
+        Ok(Leave::Again(again)) => {
+            assert_eq!(again, signature(payload));
+            Fate::Again
+        }
+        Err(AdvanceError::Refused(refusal)) => match refusal {
+            Refusal::Closed { .. } => Fate::Closed,
+            Refusal::Different { .. } => Fate::Different,
+            Refusal::Unanswered { .. } => Fate::Unanswered,
+            Refusal::Below { .. } => Fate::Below,
+            Refusal::NoWatermark { .. } => panic!("the entry is gone"),
+        },
+        Err(AdvanceError::Failed(failure)) => Fate::Failed(failure),
+    }
+}
+
+fn sign(store: &Store, payload: &Payload) {
+    assert_eq!(ask(store, payload, soon()), Fate::Signed);
+}
+
+#[test]
+fn row_1_power_fails_before_the_reservation_is_durable() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    disk.set(Power::Stuck);
+    let asked = attestation(100, 0, 1);
+    assert_eq!(ask(&store, &asked, at_once()), Fate::Failed(StoreFailure::Slow));
+    disk.power_cut(store);
+
+    let store = disk.power_on();
+    assert_eq!(disk.reserved(), None, "nothing was promised, nothing was signed");
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Signed, "so others may");
+}
+
+#[test]
+fn row_2_power_fails_between_the_reservation_and_the_device() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Leave::Sign(_))));
+    disk.power_cut(store);
+
+    let store = disk.power_on();
+    assert_eq!(disk.reserved(), Some(101));
+    assert_eq!(ask(&store, &asked, soon()), Fate::Closed, "it may have been signed");
+    assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(102, 0, 1), soon()), Fate::Signed, "two are given up");
+}
+
+#[test]
+fn row_3_power_fails_after_the_device_and_before_the_answer() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    sign(&store, &asked);
+    disk.power_cut(store);
+
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &asked, soon()), Fate::Closed, "its signature was in memory only");
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(102, 0, 1), soon()), Fate::Signed);
+}
+
+#[test]
+fn row_4_power_fails_while_the_reservation_is_extended() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &attestation(100, 0, 1));
+    disk.await_reserved(101);
+    disk.set(Power::Stuck);
+    sign(&store, &attestation(101, 0, 1)); // covered; wants 102, which the disk does not take
+    assert_eq!(ask(&store, &attestation(102, 0, 1), at_once()), Fate::Failed(StoreFailure::Slow));
+    disk.power_cut(store);
+
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(102, 0, 2), soon()), Fate::Signed, "102 was never signed");
+}
+
+#[test]
+fn row_5_power_fails_during_a_clean_stop() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    sign(&store, &asked);
+    disk.set(Power::Cut);
+    assert!(matches!(store.close(), Err(StoreFailure::Disk(_))), "and it says so");
+
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(102, 0, 1), soon()), Fate::Signed);
+}
+
+#[test]
+fn row_6_a_clean_stop_gives_up_nothing() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    sign(&store, &asked);
+    store.close().unwrap();
+    assert_eq!(disk.reserved(), None);
+
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &asked, soon()), Fate::Again, "the stored signature answers");
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
+    assert_eq!(ask(&store, &attestation(100, 1, 2), soon()), Fate::Signed);
+}
+
+#[test]
+fn row_7_what_was_signed_a_level_ago_still_answers_after_a_crash() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    sign(&store, &asked);
+    disk.await_reserved(101);
+    sign(&store, &vote(0x12, 0x14, 101, 0, 1)); // its reservation takes the signature of 100 along
+    disk.await_reserved(102);
+    disk.power_cut(store);
+
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &asked, soon()), Fate::Again);
+}
+
+#[test]
+fn a_device_that_never_answered_is_not_asked_again() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    drop(store.advance(&key(), &asked, soon()));
+    assert_eq!(ask(&store, &asked, soon()), Fate::Unanswered);
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
+    store.close().unwrap();
+    assert_eq!(ask(&disk.power_on(), &asked, soon()), Fate::Unanswered);
+}
+
+#[test]
+fn a_full_disk_stops_signing_and_room_lets_it_go_on() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    disk.set(Power::Full);
+    let full = StoreFailure::Disk(DiskError::Full { path: "lossy".into() });
+    assert_eq!(ask(&store, &attestation(100, 0, 1), soon()), Fate::Failed(full));
+    assert!(store.failure().is_some());
+    disk.set(Power::On);
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Signed, "no mark had moved");
+    assert_eq!(store.failure(), None);
+}
+
+#[test]
+fn a_closed_store_gives_no_leave() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    std::thread::scope(|scope| {
+        disk.set(Power::Stuck);
+        let asked = scope.spawn(|| ask(&store, &attestation(100, 0, 1), soon()));
+        while disk.lock().power == Power::Stuck && store.entries()[0].reserved.is_none() {
+            std::thread::yield_now();
+        }
+        store.begin_closing();
+        assert_eq!(asked.join().unwrap(), Fate::Failed(StoreFailure::Closed));
+        disk.set(Power::On);
+    });
+    assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Failed(StoreFailure::Closed));
+}
+
+#[test]
+fn in_steady_state_no_request_waits_for_the_disk() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &attestation(100, 0, 1));
+    for level in 101..200 {
+        disk.await_reserved(level);
+        disk.set(Power::Stuck); // whoever waited for it now would get StoreFailure::Slow
+        for round in 0..3 {
+            assert_eq!(ask(&store, &vote(0x12, 0x14, level, round, 1), at_once()), Fate::Signed);
+            assert_eq!(ask(&store, &attestation(level, round, 1), at_once()), Fate::Signed);
+        }
+        disk.set(Power::On);
+    }
+}
+
+/// One event of a random history.
+#[derive(Debug, Clone)]
+enum Event {
+    Ask { magic: (u8, u8), level: u32, round: u32, variant: u8, device_answers: bool },
+    PowerCut,
+    CleanStop,
+    DiskFull(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let magic = prop_oneof![Just((0x12, 0x14)), Just((0x13, 0x15))];
+    let ask = (magic, 98_u32..108, 0_u32..3, 0_u8..2, prop::bool::weighted(0.8)).prop_map(
+        |(magic, level, round, variant, device_answers)| Event::Ask {
+            magic,
+            level,
+            round,
+            variant,
+            device_answers,
+        },
+    );
+    prop_oneof![
+        12 => ask,
+        1 => Just(Event::PowerCut),
+        1 => Just(Event::CleanStop),
+        1 => any::<bool>().prop_map(Event::DiskFull),
+    ]
+}
+
+/// All bytes for which leave to sign was ever given, by mark.
+#[derive(Default)]
+struct Given(std::collections::HashMap<(tezos::Kind, tezos::Mark), tezos::Digest>);
+
+impl Given {
+    fn note(&mut self, payload: &Payload) {
+        let before = self.0.insert((payload.kind(), payload.mark()), *payload.digest());
+        assert_eq!(before, None, "leave was given twice at {} {}", payload.kind(), payload.mark());
+    }
+
+    fn highest(&self, kind: tezos::Kind) -> Option<tezos::Mark> {
+        self.0.keys().filter(|(of, _)| *of == kind).map(|(_, mark)| *mark).max()
+    }
+}
+
+fn ask_and_note(store: &Store, payload: &Payload, device_answers: bool, given: &mut Given) {
+    let highest = given.highest(payload.kind());
+    match store.advance(&key(), payload, soon()) {
+        Ok(Leave::Sign(_)) => {
+            assert!(highest < Some(payload.mark()), "a mark fell");
+            given.note(payload);
+            if device_answers {
+                store.keep(&key(), payload, &signature(payload));
+            }
+        }
+        Ok(Leave::Again(again)) => assert_eq!(again, signature(payload)),
+        Err(_) => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_history_signs_twice_or_lets_a_mark_fall(events in prop::collection::vec(event(), 1..80)) {
+        let disk = Platter::new();
+        let mut store = disk.power_on();
+        let mut given = Given::default();
+        for event in events {
+            match event {
+                Event::Ask { magic, level, round, variant, device_answers } => {
+                    let payload = vote(magic.0, magic.1, level, round, variant);
+                    ask_and_note(&store, &payload, device_answers, &mut given);
+                }
+                Event::PowerCut => {
+                    disk.power_cut(store);
+                    store = disk.power_on();
+                }
+                Event::CleanStop => {
+                    drop(store.close());
+                    store = disk.power_on();
+                }
+                Event::DiskFull(full) => disk.set(if full { Power::Full } else { Power::On }),
+            }
+        }
+    }
+}

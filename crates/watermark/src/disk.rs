@@ -1,0 +1,116 @@
+//! What the store needs of a disk, and how a disk fails.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::Entry;
+
+/// Where entries become durable.
+pub(crate) trait Disk: Send {
+    /// Writes these entries, all or none, and returns when they survive a power cut.
+    fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
+}
+
+/// Why the store's file cannot be used. Always *failed*: nothing is signed without a store.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DiskError {
+    /// There is no file.
+    #[error(
+        "no watermark store at {}; if this key has never signed, make one with \"peel watermark \
+         init\"; if it has, restore the disk or wait two days before you do", path.display()
+    )]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// It exists already and was to be made.
+    #[error("{} exists already; nothing was changed", path.display())]
+    Exists {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file, but not one of ours.
+    #[error("{} is not a watermark store of Peel ({found}); check [state] directory", path.display())]
+    Foreign {
+        /// Where it is.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
+    /// Ours, made by a later version.
+    #[error(
+        "{} has schema version {version}, this peel knows {known}; install the newer peel again",
+        path.display()
+    )]
+    Newer {
+        /// Where it is.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Damaged.
+    #[error(
+        "the watermark store {} is damaged ({detail}); do not sign: keep the file, check the disk, \
+         wait two days without signing, then make a new store with \"peel watermark init\" at the \
+         chain's present level", path.display()
+    )]
+    Corrupt {
+        /// Where it is.
+        path: PathBuf,
+        /// What SQLite says.
+        detail: String,
+    },
+    /// Another process has it.
+    #[error(
+        "another process holds the watermark store {} (is \"peel signer run\" running?); stop it first",
+        path.display()
+    )]
+    Locked {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// It cannot be written.
+    #[error(
+        "the watermark store {} cannot be written; check its owner, its folder's, and the mount",
+        path.display()
+    )]
+    ReadOnly {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// No room.
+    #[error("no room on the disk of the watermark store {}; free some", path.display())]
+    Full {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Anything else the system said.
+    #[error("the watermark store {} failed: {detail}; check the disk", path.display())]
+    Io {
+        /// Where it is.
+        path: PathBuf,
+        /// What it said.
+        detail: String,
+    },
+}
+
+impl DiskError {
+    /// A short, bounded word for metrics and health.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            DiskError::Missing { .. } => "store_missing",
+            DiskError::Exists { .. } => "store_exists",
+            DiskError::Foreign { .. } => "store_foreign",
+            DiskError::Newer { .. } => "store_newer",
+            DiskError::Corrupt { .. } => "store_corrupt",
+            DiskError::Locked { .. } => "store_locked",
+            DiskError::ReadOnly { .. } => "store_read_only",
+            DiskError::Full { .. } => "disk_full",
+            DiskError::Io { .. } => "disk_failed",
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The rule, and what it needs to know of one key on one chain.
+
+use std::fmt;
+
+use tezos::{ChainId, Digest, Kind, Level, Mark, Payload, PublicKeyHash, Signature};
+use thiserror::Error;
+
+/// All that is known of what one key has signed on one chain. One row of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: PublicKeyHash,
+    /// The chain.
+    pub chain: ChainId,
+    /// Nothing at or below this level is signed, whatever its kind. None: nothing is closed.
+    pub floor: Option<Level>,
+    /// Everything up to this level may have been signed since the store was opened. None after a
+    /// clean stop.
+    pub reserved: Option<Level>,
+    block: Option<Last>,
+    preattestation: Option<Last>,
+    attestation: Option<Last>,
+}
+
+/// The last one signed of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Its mark.
+    pub mark: Mark,
+    /// BLAKE2b-256 of its bytes, if known.
+    pub digest: Option<Digest>,
+    /// Its signature. None while the device works on it, and for ever if no answer came.
+    pub signature: Option<Signature>,
+}
+
+/// What the rule says to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is above the mark.
+    Sign,
+    /// It is what was signed last: here is that signature.
+    Again(Signature),
+    /// It must not be signed.
+    Refuse(Refusal),
+}
+
+/// Why a request is *refused*. The words are those of octez-signer where it has them.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The store knows nothing of this key on this chain.
+    #[error("no watermark for {key} on {chain}; make one with \"peel watermark init\"")]
+    NoWatermark {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+    },
+    /// At or below the level that is closed for all kinds.
+    #[error("{kind} level {} below high watermark {floor}: everything up to it counts as signed", mark.level)]
+    Closed {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+        /// The closed level.
+        floor: Level,
+    },
+    /// Below the last one signed.
+    #[error("{kind} {mark} not above high watermark {last}")]
+    Below {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+        /// The last one.
+        last: Mark,
+    },
+    /// Other bytes at the mark of the last one signed: this is the double signature.
+    #[error("{kind} {mark} already signed with different data")]
+    Different {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+    },
+    /// The same bytes, but their signature never came back from the device. It may have been made.
+    #[error("{kind} {mark} was given to the device before and no answer came: not asked again")]
+    Unanswered {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+    },
+}
+
+impl Refusal {
+    /// A short, bounded word for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refusal::NoWatermark { .. } => "no_watermark",
+            Refusal::Closed { .. } | Refusal::Below { .. } => "below_watermark",
+            Refusal::Different { .. } => "double_signature",
+            Refusal::Unanswered { .. } => "unanswered",
+        }
+    }
+}
+
+impl Entry {
+    /// An entry that closes everything at or below `floor`, and nothing else.
+    #[must_use]
+    pub fn new(key: PublicKeyHash, chain: ChainId, floor: Option<Level>) -> Entry {
+        Entry {
+            key,
+            chain,
+            floor,
+            reserved: None,
+            block: None,
+            preattestation: None,
+            attestation: None,
+        }
+    }
+
+    /// The last one signed of `kind`.
+    #[must_use]
+    pub fn last(&self, kind: Kind) -> Option<&Last> {
+        match kind {
+            Kind::Block => self.block.as_ref(),
+            Kind::Preattestation => self.preattestation.as_ref(),
+            Kind::Attestation => self.attestation.as_ref(),
+        }
+    }
+
+    pub(crate) fn slot(&mut self, kind: Kind) -> &mut Option<Last> {
+        match kind {
+            Kind::Block => &mut self.block,
+            Kind::Preattestation => &mut self.preattestation,
+            Kind::Attestation => &mut self.attestation,
+        }
+    }
+
+    /// The rule. It changes nothing.
+    #[must_use]
+    pub fn judge(&self, payload: &Payload) -> Verdict {
+        let (kind, mark) = (payload.kind(), payload.mark());
+        let last = self.last(kind);
+        if let Some(last) = last.filter(|last| last.digest.as_ref() == Some(payload.digest())) {
+            return match &last.signature {
+                Some(signature) => Verdict::Again(signature.clone()),
+                None => Verdict::Refuse(Refusal::Unanswered { kind, mark }),
+            };
+        }
+        if let Some(floor) = self.floor.filter(|floor| mark.level <= *floor) {
+            return Verdict::Refuse(Refusal::Closed { kind, mark, floor });
+        }
+        match last.map(|last| last.mark) {
+            Some(last) if mark == last => Verdict::Refuse(Refusal::Different { kind, mark }),
+            Some(last) if mark < last => Verdict::Refuse(Refusal::Below { kind, mark, last }),
+            Some(_) | None => Verdict::Sign,
+        }
+    }
+
+    /// Raises the mark of the payload's kind. Only after [`Entry::judge`] said `Sign`.
+    pub(crate) fn advance(&mut self, payload: &Payload) {
+        *self.slot(payload.kind()) =
+            Some(Last { mark: payload.mark(), digest: Some(*payload.digest()), signature: None });
+    }
+
+    /// Keeps the signature of the last payload of its kind; one that is not the last is forgotten.
+    pub(crate) fn keep(&mut self, payload: &Payload, signature: &Signature) {
+        if let Some(last) = self.slot(payload.kind())
+            && last.digest.as_ref() == Some(payload.digest())
+        {
+            last.signature = Some(signature.clone());
+        }
+    }
+
+    /// Closes everything up to `level`, if that is more than is closed already.
+    pub fn raise(&mut self, level: Level) {
+        self.floor = self.floor.max(Some(level));
+    }
+
+    /// Opens everything above `level`. **Only an operator may want this**: whatever was signed above
+    /// it can then be signed again.
+    pub fn lower(&mut self, level: Level) {
+        self.floor = Some(level);
+        self.reserved = None;
+        for kind in Kind::ALL {
+            self.slot(kind).take_if(|last| last.mark.level > level);
+        }
+    }
+
+    /// What a crash leaves: the reservation counts as signed.
+    pub(crate) fn settle(&mut self) {
+        if let Some(reserved) = self.reserved.take() {
+            self.raise(reserved);
+        }
+    }
+
+    /// The highest level of which anything is closed, signed or reserved.
+    #[must_use]
+    pub fn highest(&self) -> Option<Level> {
+        let lasts =
+            Kind::ALL.iter().filter_map(|kind| self.last(*kind)).map(|last| last.mark.level);
+        lasts.max().max(self.floor).max(self.reserved)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} on {}: ",
+            self.key,
+            self.chain.name().map_or_else(|| self.chain.to_string(), str::to_owned)
+        )?;
+        match self.floor {
+            Some(floor) => write!(f, "closed up to level {floor}")?,
+            None => write!(f, "nothing closed")?,
+        }
+        for kind in Kind::ALL {
+            if let Some(last) = self.last(kind) {
+                write!(f, ", last {kind} at {}", last.mark)?;
+            }
+        }
+        Ok(())
+    }
+}

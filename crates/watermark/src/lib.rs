@@ -1,0 +1,41 @@
+//! Never two different signatures at one mark.
+//!
+//! A *mark* is a level and a round; there is one for each chain, key and kind. This crate holds the
+//! rule ([`Entry::judge`], pure), the store that makes marks durable ([`Store`]), and the only leave
+//! to sign there is ([`Permit`], a value nobody else can make).
+//!
+//! ```text
+//!  request ──▶ Store::advance ── rule says no ──────────────▶ Refusal
+//!                   │         ── same bytes as the last ────▶ the stored signature
+//!                   │ above the mark
+//!                   ▼
+//!         is its level reserved on disk? ── no ── wait for the writer ──▶ or StoreFailure
+//!                   │ yes: no wait
+//!                   ▼
+//!         raise the mark in memory, ask for one level more ──▶ Permit ──▶ device
+//! ```
+//!
+//! A *reservation* is a row that says: everything up to this level may have been signed. It is
+//! durable before the first signature of its level, and extended in the background while that level
+//! runs, so that in steady state no request waits for the disk. After a crash the reservation counts
+//! as signed; a clean stop writes the exact marks and gives it back. The table of crashes is in
+//! `docs/crash-analysis.md`.
+
+mod book;
+mod disk;
+mod entry;
+mod octez;
+mod permit;
+mod records;
+mod sqlite;
+mod store;
+
+#[cfg(test)]
+mod crash_tests;
+
+pub use disk::DiskError;
+pub use entry::{Entry, Last, Refusal, Verdict};
+pub use octez::{OctezFiles, OctezFilesError};
+pub use permit::{Leave, Permit};
+pub use records::{Records, RecordsError};
+pub use store::{AdvanceError, Store, StoreFailure};

@@ -1,0 +1,289 @@
+//! The store while no signer runs: what `peel watermark` reads and edits.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tezos::{ChainId, Kind, Level, Mark, PublicKeyHash, Round};
+use thiserror::Error;
+
+use crate::disk::{Disk, DiskError};
+use crate::entry::{Entry, Last};
+use crate::sqlite::SqliteDisk;
+
+/// A store opened to be looked at or edited, held exclusively like [`crate::Store`].
+#[derive(Debug)]
+pub struct Records {
+    disk: SqliteDisk,
+    entries: Vec<Entry>,
+}
+
+/// Why an edit did not happen. Nothing was changed then.
+#[derive(Debug, Error)]
+pub enum RecordsError {
+    /// The file failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is an entry already.
+    #[error(
+        "{key} on {chain} has a watermark already; raise it with \"peel watermark set --level N\""
+    )]
+    Exists {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+    },
+    /// There is no such entry.
+    #[error("{key} on {chain} has no watermark; make one with \"peel watermark init\"")]
+    NoEntry {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+    },
+    /// The new level is below the present one.
+    #[error(
+        "{key} on {chain} is at level {highest}, above {level}; a mark goes down only with --lower, \
+         and then what was signed above {level} can be signed again"
+    )]
+    Lower {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+        /// Where it is.
+        highest: Level,
+        /// Where it should go.
+        level: Level,
+    },
+    /// A document that is no export of ours.
+    #[error("not an export of \"peel watermark export\": {0}")]
+    Document(String),
+}
+
+impl Records {
+    /// Opens the store at `path`, after making it if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open_or_create(path: &Path) -> Result<Records, RecordsError> {
+        if !path.exists() {
+            SqliteDisk::create(path)?;
+        }
+        Records::open(path)
+    }
+
+    /// Opens the store at `path`. A reservation that a crash left counts as signed.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, foreign, or held by another process.
+    pub fn open(path: &Path) -> Result<Records, RecordsError> {
+        let mut disk = SqliteDisk::open(path)?;
+        let mut entries = disk.load()?;
+        entries.iter_mut().for_each(Entry::settle);
+        Ok(Records { disk, entries })
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Adds an entry that closes everything at or below `floor`.
+    ///
+    /// # Errors
+    /// When there is one already.
+    pub fn add(
+        &mut self,
+        key: PublicKeyHash,
+        chain: ChainId,
+        floor: Option<Level>,
+    ) -> Result<(), RecordsError> {
+        if self.find(key, chain).is_some() {
+            return Err(RecordsError::Exists { key, chain });
+        }
+        self.replace(Entry::new(key, chain, floor))
+    }
+
+    /// Closes everything at or below `level`.
+    ///
+    /// # Errors
+    /// When the entry is missing or above `level` already.
+    pub fn raise(
+        &mut self,
+        key: PublicKeyHash,
+        chain: ChainId,
+        level: Level,
+    ) -> Result<(), RecordsError> {
+        let mut entry = self.entry(key, chain)?;
+        if let Some(highest) = entry.highest().filter(|highest| *highest > level) {
+            return Err(RecordsError::Lower { key, chain, highest, level });
+        }
+        entry.raise(level);
+        self.replace(entry)
+    }
+
+    /// Opens everything above `level`. The operator was asked.
+    ///
+    /// # Errors
+    /// When the entry is missing.
+    pub fn lower(
+        &mut self,
+        key: PublicKeyHash,
+        chain: ChainId,
+        level: Level,
+    ) -> Result<(), RecordsError> {
+        let mut entry = self.entry(key, chain)?;
+        entry.lower(level);
+        self.replace(entry)
+    }
+
+    /// Takes over foreign entries. Marks only rise: of each kind the higher mark stays.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn merge(&mut self, entries: Vec<Entry>) -> Result<(), RecordsError> {
+        for foreign in entries {
+            let merged = match self.find(foreign.key, foreign.chain) {
+                Some(own) => merge(own.clone(), foreign),
+                None => foreign,
+            };
+            self.replace(merged)?;
+        }
+        Ok(())
+    }
+
+    /// All entries as JSON, for [`Records::parse_export`].
+    #[must_use]
+    pub fn export(&self) -> String {
+        let entries = self.entries.iter().map(EntryDocument::from).collect();
+        let document = Document { peel_watermarks: DOCUMENT_VERSION, entries };
+        // Strings and numbers only: this serialises.
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    }
+
+    /// Reads what [`Records::export`] wrote.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn parse_export(text: &str) -> Result<Vec<Entry>, RecordsError> {
+        let document: Document = serde_json::from_str(text)
+            .map_err(|error| RecordsError::Document(error.to_string()))?;
+        if document.peel_watermarks != DOCUMENT_VERSION {
+            let version = document.peel_watermarks;
+            return Err(RecordsError::Document(format!("version {version} is not known here")));
+        }
+        let entries = document.entries.iter().map(EntryDocument::parse);
+        entries.collect::<Result<_, String>>().map_err(RecordsError::Document)
+    }
+
+    fn find(&self, key: PublicKeyHash, chain: ChainId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key && entry.chain == chain)
+    }
+
+    fn entry(&self, key: PublicKeyHash, chain: ChainId) -> Result<Entry, RecordsError> {
+        self.find(key, chain).cloned().ok_or(RecordsError::NoEntry { key, chain })
+    }
+
+    fn replace(&mut self, entry: Entry) -> Result<(), RecordsError> {
+        self.disk.commit(std::slice::from_ref(&entry))?;
+        self.entries.retain(|other| (other.key, other.chain) != (entry.key, entry.chain));
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
+    if let Some(floor) = foreign.floor {
+        own.raise(floor);
+    }
+    for kind in Kind::ALL {
+        let theirs = foreign.slot(kind).take();
+        let higher = theirs.as_ref().map(|last| last.mark) > own.last(kind).map(|last| last.mark);
+        if higher {
+            *own.slot(kind) = theirs;
+        }
+    }
+    own
+}
+
+const DOCUMENT_VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    peel_watermarks: u32,
+    entries: Vec<EntryDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryDocument {
+    key: String,
+    chain: String,
+    closed_up_to: Option<i64>,
+    last: Vec<LastDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LastDocument {
+    kind: String,
+    level: i64,
+    round: i64,
+    digest: Option<String>,
+    signature: Option<String>,
+}
+
+impl From<&Entry> for EntryDocument {
+    fn from(entry: &Entry) -> EntryDocument {
+        let last = |kind| {
+            entry.last(kind).map(|last| LastDocument {
+                kind: kind.name().to_owned(),
+                level: last.mark.level.into(),
+                round: last.mark.round.into(),
+                digest: last.digest.map(hex::encode),
+                signature: last.signature.as_ref().map(ToString::to_string),
+            })
+        };
+        EntryDocument {
+            key: entry.key.to_string(),
+            chain: entry.chain.to_string(),
+            closed_up_to: entry.floor.map(i64::from),
+            last: Kind::ALL.into_iter().filter_map(last).collect(),
+        }
+    }
+}
+
+impl EntryDocument {
+    fn parse(&self) -> Result<Entry, String> {
+        let key = self.key.parse().map_err(|error| format!("{error}"))?;
+        let chain = self.chain.parse().map_err(|error| format!("{error}"))?;
+        let floor = self.closed_up_to.map(Level::try_from).transpose();
+        let mut entry = Entry::new(key, chain, floor.map_err(|error| error.to_string())?);
+        for last in &self.last {
+            let kind =
+                Kind::from_name(&last.kind).ok_or_else(|| format!("{:?} is no kind", last.kind))?;
+            *entry.slot(kind) = Some(last.parse()?);
+        }
+        Ok(entry)
+    }
+}
+
+impl LastDocument {
+    fn parse(&self) -> Result<Last, String> {
+        let level = Level::try_from(self.level).map_err(|error| error.to_string())?;
+        let round = Round::try_from(self.round).map_err(|error| error.to_string())?;
+        let digest = self.digest.as_ref().map(|text| {
+            let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            bytes.ok_or_else(|| format!("{text:?} is no digest"))
+        });
+        let signature = self.signature.as_ref().map(|text| text.parse()).transpose();
+        Ok(Last {
+            mark: Mark { level, round },
+            digest: digest.transpose()?,
+            signature: signature.map_err(|error| format!("{error}"))?,
+        })
+    }
+}

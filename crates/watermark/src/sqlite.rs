@@ -1,0 +1,365 @@
+//! Entries in a SQLite file.
+//!
+//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. The lock is
+//! exclusive for as long as the file is open, so a second process fails at once instead of signing.
+//! SQLite checks the shape of its pages, not their content: each entry carries a checksum of its
+//! own, so that a bit that rots on an SD card is damage and not another mark.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
+use tezos::{Kind, Level, Mark, Round, blake2b_256};
+
+use crate::disk::{Disk, DiskError};
+use crate::entry::{Entry, Last};
+
+/// A store's file, open and locked.
+#[derive(Debug)]
+pub(crate) struct SqliteDisk {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// "Peel" in ASCII: the application id in the file's header.
+const APPLICATION_ID: i64 = 0x5065_656c;
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE entry (
+        key      TEXT NOT NULL,      -- public key hash, tz…
+        chain    TEXT NOT NULL,      -- Net…
+        floor    INTEGER,            -- nothing at or below this level is signed
+        reserved INTEGER,            -- everything up to this level may have been signed
+        checksum TEXT NOT NULL,      -- BLAKE2b-256 of all that is kept of key and chain, hex
+        PRIMARY KEY (key, chain)
+    ) STRICT;
+    CREATE TABLE last (
+        key       TEXT NOT NULL,
+        chain     TEXT NOT NULL,
+        kind      TEXT NOT NULL,     -- block, preattestation, attestation
+        level     INTEGER NOT NULL,
+        round     INTEGER NOT NULL,
+        digest    TEXT,              -- BLAKE2b-256 of what was signed, hex
+        signature TEXT,              -- Base58Check
+        PRIMARY KEY (key, chain, kind)
+    ) STRICT;
+";
+
+impl SqliteDisk {
+    /// Makes a new, empty store at `path`: in a file beside it, renamed when it is whole.
+    pub(crate) fn create(path: &Path) -> Result<(), DiskError> {
+        if path.exists() {
+            return Err(DiskError::Exists { path: path.to_owned() });
+        }
+        let beside = path.with_extension("new");
+        let failed = |error: &std::io::Error| from_io(path, error);
+        if beside.exists() {
+            fs::remove_file(&beside).map_err(|error| failed(&error))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        Connection::open_with_flags(&beside, flags)
+            .and_then(|connection| write_schema(&connection))
+            .map_err(|error| from_sqlite(path, &error))?;
+        File::open(&beside).and_then(|file| file.sync_all()).map_err(|error| failed(&error))?;
+        fs::rename(&beside, path).map_err(|error| failed(&error))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = File::open(folder.unwrap_or(Path::new(".")));
+        folder.and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+    }
+
+    /// Opens, locks and checks the store at `path`.
+    pub(crate) fn open(path: &Path) -> Result<SqliteDisk, DiskError> {
+        if !path.exists() {
+            return Err(DiskError::Missing { path: path.to_owned() });
+        }
+        let sqlite = |error: rusqlite::Error| from_sqlite(path, &error);
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+        let disk = SqliteDisk { path: path.to_owned(), connection };
+        disk.connection.busy_timeout(std::time::Duration::ZERO).map_err(sqlite)?;
+        disk.check_identity()?;
+        disk.lock()?;
+        disk.check_integrity()?;
+        Ok(disk)
+    }
+
+    fn sqlite(&self, error: &rusqlite::Error) -> DiskError {
+        from_sqlite(&self.path, error)
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64, DiskError> {
+        self.connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|error| self.sqlite(&error))
+    }
+
+    fn check_identity(&self) -> Result<(), DiskError> {
+        let path = self.path.clone();
+        let id = self.pragma("application_id")?;
+        if id != APPLICATION_ID {
+            let found = if id == 0 {
+                "a database without a name".to_owned()
+            } else {
+                format!("application id {id:#x}")
+            };
+            return Err(DiskError::Foreign { path, found });
+        }
+        match self.pragma("user_version")? {
+            SCHEMA_VERSION => Ok(()),
+            version if version > SCHEMA_VERSION => {
+                Err(DiskError::Newer { path, version, known: SCHEMA_VERSION })
+            }
+            version => Err(DiskError::Foreign { path, found: format!("schema version {version}") }),
+        }
+    }
+
+    /// Takes the file for as long as it is open.
+    fn lock(&self) -> Result<(), DiskError> {
+        if self.connection.is_readonly("main").map_err(|error| self.sqlite(&error))? {
+            return Err(DiskError::ReadOnly { path: self.path.clone() });
+        }
+        self.connection
+            .execute_batch(
+                "PRAGMA locking_mode = EXCLUSIVE;
+                 PRAGMA journal_mode = WAL;
+                 PRAGMA synchronous = FULL;
+                 BEGIN EXCLUSIVE;
+                 COMMIT;",
+            )
+            .map_err(|error| self.sqlite(&error))
+    }
+
+    fn check_integrity(&self) -> Result<(), DiskError> {
+        let detail: String = self
+            .connection
+            .pragma_query_value(None, "quick_check", |row| row.get(0))
+            .map_err(|error| self.sqlite(&error))?;
+        if detail == "ok" { Ok(()) } else { Err(self.corrupt(detail)) }
+    }
+
+    fn corrupt(&self, detail: impl Into<String>) -> DiskError {
+        DiskError::Corrupt { path: self.path.clone(), detail: detail.into() }
+    }
+
+    /// Everything in the store.
+    pub(crate) fn load(&mut self) -> Result<Vec<Entry>, DiskError> {
+        let rows = self.rows(EntryRow::SELECT, EntryRow::read)?;
+        let nonsense = || self.corrupt("a row makes no sense");
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            entries.push(row.parse().ok_or_else(nonsense)?);
+        }
+        for row in self.rows(LastRow::SELECT, LastRow::read)? {
+            row.place(&mut entries).ok_or_else(nonsense)?;
+        }
+        for (entry, row) in entries.iter().zip(&rows) {
+            if checksum(entry) != row.checksum {
+                return Err(self.corrupt(format!("the checksum of {} does not match", entry.key)));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, DiskError> {
+        let query = || {
+            let mut statement = self.connection.prepare(sql)?;
+            statement.query_map([], read)?.collect::<rusqlite::Result<Vec<T>>>()
+        };
+        query().map_err(|error| match error.sqlite_error_code() {
+            // Not the columns, or not the types, that we wrote.
+            None | Some(ErrorCode::Unknown) => self.corrupt(error.to_string()),
+            Some(_) => self.sqlite(&error),
+        })
+    }
+}
+
+impl Disk for SqliteDisk {
+    fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        let path = self.path.clone();
+        let mut write = || {
+            let transaction = self.connection.transaction()?;
+            for entry in entries {
+                write_entry(&transaction, entry)?;
+            }
+            transaction.commit()
+        };
+        write().map_err(|error| from_sqlite(&path, &error))
+    }
+}
+
+fn write_schema(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = DELETE;
+         PRAGMA synchronous = FULL;
+         PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {SCHEMA_VERSION};
+         BEGIN; {SCHEMA} COMMIT;"
+    ))
+}
+
+fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    let (key, chain) = (entry.key.to_string(), entry.chain.to_string());
+    let number = |level: Option<Level>| level.map(i64::from);
+    transaction
+        .prepare_cached(
+            "REPLACE INTO entry (key, chain, floor, reserved, checksum) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            key,
+            chain,
+            number(entry.floor),
+            number(entry.reserved),
+            checksum(entry)
+        ])?;
+    for kind in Kind::ALL {
+        match entry.last(kind) {
+            None => transaction
+                .prepare_cached("DELETE FROM last WHERE key = ? AND chain = ? AND kind = ?")?
+                .execute(params![key, chain, kind.name()])?,
+            Some(last) => transaction
+                .prepare_cached(
+                    "REPLACE INTO last (key, chain, kind, level, round, digest, signature)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    key,
+                    chain,
+                    kind.name(),
+                    i64::from(last.mark.level),
+                    i64::from(last.mark.round),
+                    last.digest.map(hex::encode),
+                    last.signature.as_ref().map(ToString::to_string),
+                ])?,
+        };
+    }
+    Ok(())
+}
+
+/// Over everything that is kept of a key on a chain, each field in its own form on a line.
+fn checksum(entry: &Entry) -> String {
+    let number = |level: Option<Level>| level.map_or(-1, i64::from);
+    let mut text = format!(
+        "{}\n{}\n{}\n{}\n",
+        entry.key,
+        entry.chain,
+        number(entry.floor),
+        number(entry.reserved)
+    );
+    for last in Kind::ALL.iter().filter_map(|kind| entry.last(*kind).map(|last| (kind, last))) {
+        let (kind, Last { mark, digest, signature }) = last;
+        let digest = digest.map(hex::encode).unwrap_or_default();
+        let signature = signature.as_ref().map(ToString::to_string).unwrap_or_default();
+        text += &format!("{kind} {} {} {digest} {signature}\n", mark.level, mark.round);
+    }
+    hex::encode(blake2b_256(text.as_bytes()))
+}
+
+struct EntryRow {
+    key: String,
+    chain: String,
+    floor: Option<i64>,
+    reserved: Option<i64>,
+    checksum: String,
+}
+
+impl EntryRow {
+    const SELECT: &'static str = "SELECT key, chain, floor, reserved, checksum FROM entry";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+        Ok(EntryRow {
+            key: row.get(0)?,
+            chain: row.get(1)?,
+            floor: row.get(2)?,
+            reserved: row.get(3)?,
+            checksum: row.get(4)?,
+        })
+    }
+
+    fn parse(&self) -> Option<Entry> {
+        let level = |number: Option<i64>| number.map(Level::try_from).transpose().ok();
+        let floor = level(self.floor)?;
+        let mut entry = Entry::new(self.key.parse().ok()?, self.chain.parse().ok()?, floor);
+        entry.reserved = level(self.reserved)?;
+        Some(entry)
+    }
+}
+
+struct LastRow {
+    key: String,
+    chain: String,
+    kind: String,
+    level: i64,
+    round: i64,
+    digest: Option<String>,
+    signature: Option<String>,
+}
+
+impl LastRow {
+    const SELECT: &'static str =
+        "SELECT key, chain, kind, level, round, digest, signature FROM last";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<LastRow> {
+        Ok(LastRow {
+            key: row.get(0)?,
+            chain: row.get(1)?,
+            kind: row.get(2)?,
+            level: row.get(3)?,
+            round: row.get(4)?,
+            digest: row.get(5)?,
+            signature: row.get(6)?,
+        })
+    }
+
+    /// Puts it into its entry; none when it makes no sense or has no entry.
+    fn place(&self, entries: &mut [Entry]) -> Option<()> {
+        let (key, chain) = (self.key.parse().ok()?, self.chain.parse().ok()?);
+        let entry = entries.iter_mut().find(|entry| entry.key == key && entry.chain == chain)?;
+        let mark = Mark {
+            level: Level::try_from(self.level).ok()?,
+            round: Round::try_from(self.round).ok()?,
+        };
+        let digest = match &self.digest {
+            Some(text) => Some(hex::decode(text).ok()?.try_into().ok()?),
+            None => None,
+        };
+        let signature = match &self.signature {
+            Some(text) => Some(text.parse().ok()?),
+            None => None,
+        };
+        *entry.slot(Kind::from_name(&self.kind)?) = Some(Last { mark, digest, signature });
+        Some(())
+    }
+}
+
+fn from_sqlite(path: &Path, error: &rusqlite::Error) -> DiskError {
+    let (path, detail) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            DiskError::Foreign { path, found: "no SQLite database".to_owned() }
+        }
+        Some(ErrorCode::DatabaseCorrupt) => DiskError::Corrupt { path, detail },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DiskError::Locked { path },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            DiskError::ReadOnly { path }
+        }
+        Some(ErrorCode::DiskFull) => DiskError::Full { path },
+        Some(_) | None => DiskError::Io { path, detail },
+    }
+}
+
+fn from_io(path: &Path, error: &std::io::Error) -> DiskError {
+    use std::io::ErrorKind;
+    let (path, kind) = (path.to_owned(), error.kind());
+    if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
+        DiskError::ReadOnly { path }
+    } else if kind == ErrorKind::StorageFull {
+        DiskError::Full { path }
+    } else {
+        DiskError::Io { path, detail: error.to_string() }
+    }
+}

@@ -1,0 +1,266 @@
+//! The open store: one owner process, one writer thread, many callers.
+//!
+//! ```text
+//!  workers ──advance──▶ Mutex<Shared{book, …}> ◀──wanting/committed── writer thread ──▶ Disk
+//!                             Condvar (disk reached, or failed, or closing)
+//! ```
+//!
+//! The lock is never held across a disk write. Callers are threads, not async tasks: `advance` may
+//! wait for the disk when a level comes that is not reserved yet.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tezos::{Payload, PublicKeyHash, Signature};
+use thiserror::Error;
+
+use crate::book::{Answer, Book};
+use crate::disk::{Disk, DiskError};
+use crate::entry::{Entry, Refusal};
+use crate::permit::{Leave, Permit};
+use crate::sqlite::SqliteDisk;
+
+/// The watermark store of a running signer.
+pub struct Store {
+    desk: Arc<Desk>,
+    writer: Option<JoinHandle<Result<(), DiskError>>>,
+}
+
+/// Why there is no leave to sign.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AdvanceError {
+    /// The rule said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store could not vouch for it. The mark is where it was.
+    #[error(transparent)]
+    Failed(#[from] StoreFailure),
+}
+
+/// The store could not do its work. Nothing was signed, and the mark is where it was.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreFailure {
+    /// The disk failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The disk was too slow for this request.
+    #[error("the disk of the watermark store did not answer in time; look for a failing disk")]
+    Slow,
+    /// The store is closed, for the signer is stopping.
+    #[error("the signer is stopping")]
+    Closed,
+}
+
+struct Desk {
+    shared: Mutex<Shared>,
+    /// Notified when the disk was reached or failed, when something is wanted, and at closing.
+    changed: Condvar,
+}
+
+struct Shared {
+    book: Book,
+    stage: Stage,
+    /// How often the writer has tried, and how the last try went.
+    tries: u64,
+    failure: Option<DiskError>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stage {
+    Open,
+    Closing,
+}
+
+/// How long the writer leaves a failing disk alone before it tries again by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Store {
+    /// Opens the store at `path` and takes it for this process alone.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, foreign, held by another process, or cannot be written. Then
+    /// nothing may be signed.
+    pub fn open(path: &Path) -> Result<Store, StoreFailure> {
+        let mut disk = SqliteDisk::open(path)?;
+        let entries = disk.load()?;
+        Store::start(entries, disk)
+    }
+
+    pub(crate) fn start(
+        entries: Vec<Entry>,
+        disk: impl Disk + 'static,
+    ) -> Result<Store, StoreFailure> {
+        let shared =
+            Shared { book: Book::open(entries), stage: Stage::Open, tries: 0, failure: None };
+        let desk = Arc::new(Desk { shared: Mutex::new(shared), changed: Condvar::new() });
+        let writer = thread::Builder::new()
+            .name("watermark".to_owned())
+            .spawn({
+                let desk = Arc::clone(&desk);
+                move || desk.write_until_closed(disk)
+            })
+            .map_err(|error| DiskError::Io {
+                path: "(thread)".into(),
+                detail: error.to_string(),
+            })?;
+        Ok(Store { desk, writer: Some(writer) })
+    }
+
+    /// Raises the mark for `payload` and gives leave to sign it, once; or gives the signature that
+    /// was made for the same bytes before. Waits for the disk until `deadline` at most, and only
+    /// when the level is not reserved yet.
+    ///
+    /// # Errors
+    /// [`AdvanceError::Refused`] when the rule says no, [`AdvanceError::Failed`] when the disk does.
+    /// After either the mark is where it was.
+    pub fn advance<'a>(
+        &self,
+        key: &'a PublicKeyHash,
+        payload: &'a Payload,
+        deadline: Instant,
+    ) -> Result<Leave<'a>, AdvanceError> {
+        let mut shared = self.desk.lock();
+        loop {
+            if shared.stage != Stage::Open {
+                return Err(StoreFailure::Closed.into());
+            }
+            match shared.book.request(key, payload) {
+                Answer::Granted => {
+                    self.desk.changed.notify_all();
+                    return Ok(Leave::Sign(Permit::new(key, payload)));
+                }
+                Answer::Again(signature) => return Ok(Leave::Again(signature)),
+                Answer::Refused(refusal) => return Err(refusal.into()),
+                Answer::NotReserved => {
+                    shared = self.desk.await_disk(shared, deadline)?;
+                }
+            }
+        }
+    }
+
+    /// Keeps the signature that was made for `payload`, for whoever asks for the same bytes again.
+    pub fn keep(&self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
+        self.desk.lock().book.keep(key, payload, signature);
+    }
+
+    /// The entries as they are.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.desk.lock().book.entries()
+    }
+
+    /// How the last write went, if it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<DiskError> {
+        self.desk.lock().failure.clone()
+    }
+
+    /// Writes the exact marks, gives the reservations back and lets the file go.
+    ///
+    /// # Errors
+    /// When the disk fails: then the reservations stay, and at most two levels are given up at the
+    /// next start.
+    pub fn close(mut self) -> Result<(), StoreFailure> {
+        Ok(self.stop()?)
+    }
+
+    /// From now on there is no leave to sign; whoever waits for the disk is told so at once.
+    pub fn begin_closing(&self) {
+        self.desk.lock().stage = Stage::Closing;
+        self.desk.changed.notify_all();
+    }
+
+    fn stop(&mut self) -> Result<(), DiskError> {
+        self.begin_closing();
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Store {
+    /// A store that nobody closed (an error on the way down) is closed here; its error has no reader.
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // Nothing in this crate panics while it holds the lock, and every change under it is whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the writer, and returns when it has tried once more; with its error if it failed.
+    fn await_disk<'a>(
+        &'a self,
+        mut shared: MutexGuard<'a, Shared>,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'a, Shared>, StoreFailure> {
+        let tries = shared.tries;
+        self.changed.notify_all();
+        while shared.tries == tries && shared.stage == Stage::Open {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(StoreFailure::Slow);
+            }
+            shared = wait(&self.changed, shared, left);
+        }
+        match &shared.failure {
+            Some(error) if shared.tries != tries => Err(error.clone().into()),
+            Some(_) | None => Ok(shared),
+        }
+    }
+
+    fn write_until_closed(&self, mut disk: impl Disk) -> Result<(), DiskError> {
+        while let Some(entries) = self.next_wanting() {
+            let result = disk.commit(&entries);
+            self.note(&entries, result);
+        }
+        let exact = self.lock().book.exact();
+        disk.commit(&exact)
+    }
+
+    /// Waits until there is something to write; none when the store closes. After a failure it waits
+    /// until somebody asks again, or a while.
+    fn next_wanting(&self) -> Option<Vec<Entry>> {
+        let mut shared = self.lock();
+        if shared.failure.is_some() && shared.stage == Stage::Open {
+            shared = wait(&self.changed, shared, RETRY_AFTER);
+        }
+        loop {
+            if shared.stage != Stage::Open {
+                return None;
+            }
+            let wanting = shared.book.wanting();
+            if !wanting.is_empty() {
+                return Some(wanting);
+            }
+            shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn note(&self, entries: &[Entry], result: Result<(), DiskError>) {
+        let mut shared = self.lock();
+        shared.tries += 1;
+        match result {
+            Ok(()) => {
+                shared.book.committed(entries);
+                shared.failure = None;
+            }
+            Err(error) => shared.failure = Some(error),
+        }
+        self.changed.notify_all();
+    }
+}
+
+fn wait<'a>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, Shared>,
+    time: Duration,
+) -> MutexGuard<'a, Shared> {
+    condvar.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+}

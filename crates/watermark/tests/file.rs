@@ -1,0 +1,211 @@
+//! The store's file: what it survives, and what each damage is called.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tezos::{ChainId, Curve, KeyForm, Level, Payload, PublicKeyHash, Signature};
+use watermark::{AdvanceError, DiskError, Leave, Records, RecordsError, Store, StoreFailure};
+
+fn key() -> PublicKeyHash {
+    "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap()
+}
+
+fn level(number: i64) -> Level {
+    Level::try_from(number).unwrap()
+}
+
+fn attestation(level: u32, variant: u8) -> Payload {
+    let mut bytes = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
+    bytes.extend([0; 32]);
+    bytes.extend([0x15, 0, 0]);
+    bytes.extend(level.to_be_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend([variant; 32]);
+    Payload::parse(&bytes, KeyForm::Slot).unwrap()
+}
+
+fn new_store(folder: &Path) -> PathBuf {
+    let path = folder.join("watermark.db");
+    let mut records = Records::open_or_create(&path).unwrap();
+    records.add(key(), ChainId::MAINNET, Some(level(99))).unwrap();
+    path
+}
+
+fn open_error(path: &Path) -> DiskError {
+    match Store::open(path) {
+        Err(StoreFailure::Disk(error)) => error,
+        Err(other) => unreachable!("{other}"),
+        Ok(_) => unreachable!("it opened"),
+    }
+}
+
+fn signs(store: &Store, payload: &Payload) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    matches!(store.advance(&key(), payload, deadline), Ok(Leave::Sign(_)))
+}
+
+#[test]
+fn a_missing_store_is_not_made_from_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("watermark.db");
+    assert!(matches!(open_error(&path), DiskError::Missing { .. }));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_store_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path).unwrap();
+    assert!(matches!(open_error(&path), DiskError::Locked { .. }));
+    assert!(matches!(Records::open(&path), Err(RecordsError::Disk(DiskError::Locked { .. }))));
+    drop(store);
+    Store::open(&path).unwrap();
+}
+
+#[test]
+fn a_text_file_is_foreign() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("watermark.db");
+    fs::write(&path, "not a database, but long enough to look at ".repeat(100)).unwrap();
+    assert!(matches!(open_error(&path), DiskError::Foreign { .. }));
+}
+
+#[test]
+fn an_empty_file_is_foreign() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("watermark.db");
+    fs::write(&path, "").unwrap();
+    assert!(matches!(open_error(&path), DiskError::Foreign { .. }));
+}
+
+#[test]
+fn another_programs_database_is_foreign() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("watermark.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE entry (key TEXT);").unwrap();
+    drop(other);
+    assert!(matches!(open_error(&path), DiskError::Foreign { .. }));
+}
+
+#[test]
+fn a_later_schema_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA user_version = 2;").unwrap();
+    drop(other);
+    assert!(matches!(open_error(&path), DiskError::Newer { version: 2, known: 1, .. }));
+}
+
+#[test]
+fn any_damaged_page_is_found_at_opening_or_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let whole = fs::read(&path).unwrap();
+    let mut found = 0;
+    for at in (100..whole.len()).step_by(13) {
+        let mut damaged = whole.clone();
+        damaged[at..whole.len().min(at + 4)].fill(0xa5);
+        fs::write(&path, &damaged).unwrap();
+        match Records::open(&path) {
+            Err(RecordsError::Disk(DiskError::Corrupt { .. })) => found += 1,
+            Err(other) => unreachable!("byte {at}: {other}"),
+            Ok(records) => {
+                let floor = records.entries().first().and_then(|entry| entry.floor);
+                assert!(floor >= Some(level(99)), "byte {at}: a mark fell to {floor:?}");
+            }
+        }
+    }
+    assert!(found > 50, "only {found} damages were found");
+}
+
+#[test]
+fn a_row_that_makes_no_sense_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("UPDATE entry SET floor = -5;").unwrap();
+    drop(other);
+    assert!(matches!(open_error(&path), DiskError::Corrupt { .. }));
+}
+
+/// A power cut may leave any part of what was written since the last fsync.
+#[test]
+fn a_torn_commit_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path).unwrap();
+    assert!(signs(&store, &attestation(100, 1)));
+    let wal = path.with_extension("db-wal");
+    let before = fs::metadata(&wal).unwrap().len();
+    assert!(signs(&store, &attestation(500, 1))); // durable before it returns
+    let (main, log) = (fs::read(&path).unwrap(), fs::read(&wal).unwrap());
+    assert!(log.len() as u64 > before);
+
+    for cut in (usize::try_from(before).unwrap()..=log.len()).step_by(97) {
+        for garbage in [0, 64] {
+            let torn = folder.path().join("torn.db");
+            fs::write(&torn, &main).unwrap();
+            let mut rest = log[..cut].to_vec();
+            rest.extend(std::iter::repeat_n(0xa5, garbage));
+            fs::write(torn.with_extension("db-wal"), rest).unwrap();
+            let records = Records::open(&torn).unwrap();
+            let floor = records.entries()[0].floor.unwrap();
+            assert!(floor >= level(101), "cut at {cut}: fell to {floor}");
+        }
+    }
+}
+
+#[test]
+fn a_clean_stop_keeps_marks_and_signatures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let asked = attestation(100, 1);
+    let made = Signature::new(Curve::Ed25519, &[9; 64]).unwrap();
+    let store = Store::open(&path).unwrap();
+    assert!(signs(&store, &asked));
+    store.keep(&key(), &asked, &made);
+    store.close().unwrap();
+
+    let store = Store::open(&path).unwrap();
+    let key = key();
+    let again = store.advance(&key, &asked, Instant::now());
+    assert!(matches!(again, Ok(Leave::Again(signature)) if signature == made));
+    assert!(matches!(
+        store.advance(&key, &attestation(100, 2), Instant::now()),
+        Err(AdvanceError::Refused(_))
+    ));
+}
+
+#[test]
+fn a_mark_goes_down_only_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(&new_store(folder.path())).unwrap();
+    let chain = ChainId::MAINNET;
+    assert!(matches!(records.raise(key(), chain, level(98)), Err(RecordsError::Lower { .. })));
+    records.raise(key(), chain, level(200)).unwrap();
+    assert_eq!(records.entries()[0].floor, Some(level(200)));
+    records.lower(key(), chain, level(50)).unwrap();
+    assert_eq!(records.entries()[0].floor, Some(level(50)));
+}
+
+#[test]
+fn an_export_comes_back_and_marks_only_rise() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path).unwrap();
+    assert!(signs(&store, &attestation(100, 1)));
+    store.close().unwrap();
+    let mut records = Records::open(&path).unwrap();
+    let exported = Records::parse_export(&records.export()).unwrap();
+    assert_eq!(exported, records.entries());
+
+    records.raise(key(), ChainId::MAINNET, level(300)).unwrap();
+    records.merge(exported).unwrap();
+    assert_eq!(records.entries()[0].floor, Some(level(300)));
+    assert!(Records::parse_export("{}").is_err());
+}
