@@ -1,0 +1,254 @@
+//! Asking another signer, the way octez asks.
+//!
+//! A new connection for each request and a chunked body, so that whoever answers us answers a stock
+//! baker too. Nothing is asked again here: the caller knows what a repeat may cost.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited, StreamBody, combinators::BoxBody};
+use hyper::body::Frame;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tezos::{PublicKey, PublicKeyHash, Signature};
+use thiserror::Error;
+use tokio::net::TcpStream;
+
+use crate::media::JSON;
+
+/// Where another signer listens: `http://HOST:PORT`, and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignerUrl {
+    /// `HOST:PORT`.
+    authority: String,
+    /// What stands before `/keys`, without a slash at its end.
+    prefix: String,
+    /// Which of its keys.
+    pub key: PublicKeyHash,
+}
+
+/// A text that names no key of another signer.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{text:?} is no signer's key: {why}; write http://HOST:PORT/tz…")]
+pub struct SignerUrlError {
+    text: String,
+    why: &'static str,
+}
+
+/// Why another signer gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClientError {
+    /// *Failed*: it was not reached; it has seen nothing of the request.
+    #[error("the signer at {at} cannot be reached: {why}")]
+    Unreachable {
+        /// Its address.
+        at: String,
+        /// Why.
+        why: String,
+    },
+    /// *Failed*: the connection broke, or no answer came in time. It may have done its work.
+    #[error("the signer at {at} did not answer: {why}")]
+    NoAnswer {
+        /// Its address.
+        at: String,
+        /// Why.
+        why: String,
+    },
+    /// *Failed*: it says that nobody could be asked: ask again.
+    #[error("the signer at {at} has nobody to ask: {message}")]
+    AskAgain {
+        /// Its address.
+        at: String,
+        /// What it says.
+        message: String,
+    },
+    /// *Refused*, or failed on its side for good.
+    #[error("the signer at {at} says {status}: {message}")]
+    Answer {
+        /// Its address.
+        at: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+    /// *Failed*: its answer is not the protocol's.
+    #[error("the answer of the signer at {at} makes no sense")]
+    Nonsense {
+        /// Its address.
+        at: String,
+    },
+}
+
+/// More than any answer of the protocol has.
+const MAX_ANSWER: usize = 64 * 1024;
+
+impl FromStr for SignerUrl {
+    type Err = SignerUrlError;
+
+    fn from_str(text: &str) -> Result<SignerUrl, SignerUrlError> {
+        let error = |why| SignerUrlError { text: text.to_owned(), why };
+        let rest = text.strip_prefix("http://").ok_or_else(|| error("it is not http://"))?;
+        let (place, key) = rest.rsplit_once('/').ok_or_else(|| error("it has no key"))?;
+        let key = key.parse().map_err(|_| error("what follows the last slash is no key hash"))?;
+        let (authority, prefix) = place.split_once('/').unwrap_or((place, ""));
+        if authority.is_empty() {
+            return Err(error("it has no host"));
+        }
+        let port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let authority = if port { authority.to_owned() } else { format!("{authority}:80") };
+        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        Ok(SignerUrl { authority, prefix, key })
+    }
+}
+
+impl fmt::Display for SignerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}/{}", self.authority, self.prefix, self.key)
+    }
+}
+
+impl SignerUrl {
+    /// Whether it answers, and whether it wants requests to be authenticated.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn wants_authentication(&self, limit: Duration) -> Result<bool, ClientError> {
+        let answer = self.get("/authorized_keys", limit).await?;
+        Ok(answer.get("authorized_keys").is_some())
+    }
+
+    /// Its public key.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn public_key(&self, limit: Duration) -> Result<PublicKey, ClientError> {
+        let answer = self.get(&format!("/keys/{}", self.key), limit).await?;
+        self.field(&answer, "public_key")
+    }
+
+    /// Its signature for `data`, as signature version 3.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn sign(&self, data: &[u8], limit: Duration) -> Result<Signature, ClientError> {
+        let path = format!("/keys/{}?version=3", self.key);
+        let body = Bytes::from(format!("\"{}\"\n", hex::encode(data)));
+        let frames = [Ok::<_, Infallible>(Frame::data(body))];
+        let chunked = BodyExt::boxed(StreamBody::new(Once(frames.into_iter())));
+        let answer = self.ask(Method::POST, &path, chunked, limit).await?;
+        self.field(&answer, "signature")
+    }
+
+    async fn get(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
+        self.ask(Method::GET, path, Empty::new().boxed(), limit).await
+    }
+
+    fn field<T: FromStr>(&self, answer: &Value, name: &str) -> Result<T, ClientError> {
+        let text = answer.get(name).and_then(Value::as_str);
+        let nonsense = || ClientError::Nonsense { at: self.authority.clone() };
+        text.and_then(|text| text.parse().ok()).ok_or_else(nonsense)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: BoxBody<Bytes, Infallible>,
+        limit: Duration,
+    ) -> Result<Value, ClientError> {
+        let at = || self.authority.clone();
+        let stream = tokio::time::timeout(limit, TcpStream::connect(&self.authority))
+            .await
+            .map_err(|_| ClientError::Unreachable {
+                at: at(),
+                why: "no connection in time".into(),
+            })?
+            .map_err(|error| ClientError::Unreachable { at: at(), why: error.to_string() })?;
+        let (status, body) = tokio::time::timeout(limit, self.exchange(stream, method, path, body))
+            .await
+            .map_err(|_| ClientError::NoAnswer {
+                at: at(),
+                why: format!("{:.1} s have passed", limit.as_secs_f64()),
+            })?
+            .map_err(|why| ClientError::NoAnswer { at: at(), why })?;
+        match status {
+            StatusCode::OK => {
+                serde_json::from_slice(&body).map_err(|_| ClientError::Nonsense { at: at() })
+            }
+            StatusCode::BAD_GATEWAY => {
+                Err(ClientError::AskAgain { at: at(), message: message(&body) })
+            }
+            status => Err(ClientError::Answer {
+                at: at(),
+                status: status.as_u16(),
+                message: message(&body),
+            }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        stream: TcpStream,
+        method: Method,
+        path: &str,
+        body: BoxBody<Bytes, Infallible>,
+    ) -> Result<(StatusCode, Bytes), String> {
+        let text = |error: hyper::Error| error.to_string();
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let io = TokioIo::new(stream);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.map_err(text)?;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header(HOST, &self.authority)
+            .header(ACCEPT, JSON)
+            .header(CONTENT_TYPE, JSON)
+            .body(body)
+            .map_err(|error| error.to_string())?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(text)?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+        };
+        tokio::pin!(connection, answer);
+        tokio::select! {
+            answer = &mut answer => answer,
+            driven = &mut connection => {
+                driven.map_err(text)?;
+                answer.await
+            }
+        }
+    }
+}
+
+/// The message in octez's error list, or the text as it is.
+fn message(body: &[u8]) -> String {
+    let errors: Option<Value> = serde_json::from_slice(body).ok();
+    let first = errors.as_ref().and_then(|errors| errors.get(0)?.get("msg")?.as_str());
+    match first {
+        Some(message) => message.to_owned(),
+        None => String::from_utf8_lossy(body).chars().take(200).collect(),
+    }
+}
+
+/// A body in one piece of unknown length, hence chunked.
+struct Once<I>(I);
+
+impl<I: Iterator + Unpin> futures_core::Stream for Once<I> {
+    type Item = I::Item;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<I::Item>> {
+        std::task::Poll::Ready(self.0.next())
+    }
+}

@@ -1,0 +1,17 @@
+//! The remote signer's protocol, as octez-signer answers it and octez-baker asks it.
+//!
+//! - [`Call`]: what a request line asks for, parsed once, with octez's answers to what does not parse.
+//! - [`Answer`]: everything that is answered, and the one place where HTTP statuses are chosen.
+//! - [`client`]: the other direction, with octez's habits: a new connection for each request, a
+//!   chunked body, and only 502 asked again.
+//!
+//! JSON only so far. Source: octez `src/lib_signer_services/signer_services.ml`, `resto`.
+
+mod answer;
+mod call;
+pub mod client;
+mod media;
+
+pub use answer::{Answer, AnswerBody};
+pub use call::{Call, CallError, SignatureVersion, parse_signing_body};
+pub use media::{accepts_json, check_content_type};
