@@ -1,1 +1,31 @@
 //! The Tezos Baking app of a Ledger, in software.
+//!
+//! [`App`] is version 2.5.1 of the app for the Nano S Plus as a pure state machine: bytes in, bytes
+//! out, no clock, no thread. For demonstrations and tests: the seed is public, so no key here may
+//! ever hold funds.
+//!
+//! What is right is what the real app answered: the tests replay recordings of it, byte for byte
+//! (`tests/vectors/ledger`). Where no recording reaches, the app's published source decides.
+
+mod app;
+mod bytes;
+mod config;
+mod curve;
+mod instruction;
+mod keys;
+mod marks;
+mod memory;
+mod operations;
+mod outcome;
+mod path;
+mod payload;
+mod status;
+mod timing;
+
+pub use app::App;
+pub use config::{Approval, Config, ConfigError, Latency, Setup};
+pub use curve::Curve;
+pub use instruction::Instruction;
+pub use keys::DerivationError;
+pub use outcome::{Outcome, Prompt};
+pub use path::{Path, PathError};
