@@ -6,7 +6,7 @@ use crate::path::Path;
 
 /// What a simulated device is made from. The default is a fresh device with the emulator's public
 /// seed that accepts every prompt at once and takes no time.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The BIP39 mnemonic. The default is the one that Speculos uses, so it is public.
     pub mnemonic: String,
