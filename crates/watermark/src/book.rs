@@ -57,6 +57,21 @@ impl Book {
         }
     }
 
+    /// The rule alone: the signature given before, if any.
+    pub(crate) fn look(
+        &self,
+        key: &PublicKeyHash,
+        payload: &Payload,
+    ) -> Result<Option<Signature>, Refusal> {
+        let chain = payload.chain();
+        let page = self.pages.get(&(*key, chain));
+        match page.ok_or(Refusal::NoWatermark { key: *key, chain })?.entry.judge(payload) {
+            Verdict::Again(signature) => Ok(Some(signature)),
+            Verdict::Sign => Ok(None),
+            Verdict::Refuse(refusal) => Err(refusal),
+        }
+    }
+
     /// Keeps the signature of a payload, to be given again.
     pub(crate) fn keep(&mut self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
         if let Some(page) = self.pages.get_mut(&(*key, payload.chain())) {

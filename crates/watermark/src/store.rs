@@ -8,6 +8,7 @@
 //! The lock is never held across a disk write. Callers are threads, not async tasks: `advance` may
 //! wait for the disk when a level comes that is not reserved yet.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,7 +26,7 @@ use crate::sqlite::SqliteDisk;
 /// The watermark store of a running signer.
 pub struct Store {
     desk: Arc<Desk>,
-    writer: Option<JoinHandle<Result<(), DiskError>>>,
+    writer: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
 }
 
 /// Why there is no leave to sign.
@@ -105,7 +106,7 @@ impl Store {
                 path: "(thread)".into(),
                 detail: error.to_string(),
             })?;
-        Ok(Store { desk, writer: Some(writer) })
+        Ok(Store { desk, writer: Mutex::new(Some(writer)) })
     }
 
     /// Raises the mark for `payload` and gives leave to sign it, once; or gives the signature that
@@ -140,6 +141,19 @@ impl Store {
         }
     }
 
+    /// What [`Store::advance`] would say to `payload` now, without changing anything: the signature
+    /// that was made for the same bytes before, or none if there may be leave to sign.
+    ///
+    /// # Errors
+    /// When the rule says no.
+    pub fn look(
+        &self,
+        key: &PublicKeyHash,
+        payload: &Payload,
+    ) -> Result<Option<Signature>, Refusal> {
+        self.desk.lock().book.look(key, payload)
+    }
+
     /// Keeps the signature that was made for `payload`, for whoever asks for the same bytes again.
     pub fn keep(&self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
         self.desk.lock().book.keep(key, payload, signature);
@@ -162,8 +176,14 @@ impl Store {
     /// # Errors
     /// When the disk fails: then the reservations stay, and at most two levels are given up at the
     /// next start.
-    pub fn close(mut self) -> Result<(), StoreFailure> {
-        Ok(self.stop()?)
+    pub fn close(&self) -> Result<(), StoreFailure> {
+        self.begin_closing();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match writer.map(JoinHandle::join) {
+            Some(Ok(result)) => Ok(result?),
+            // It was closed before; or the writer panicked, and said so on standard error.
+            Some(Err(_)) | None => Ok(()),
+        }
     }
 
     /// From now on there is no leave to sign; whoever waits for the disk is told so at once.
@@ -171,20 +191,18 @@ impl Store {
         self.desk.lock().stage = Stage::Closing;
         self.desk.changed.notify_all();
     }
+}
 
-    fn stop(&mut self) -> Result<(), DiskError> {
-        self.begin_closing();
-        match self.writer.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) | None => Ok(()),
-        }
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries()).finish()
     }
 }
 
 impl Drop for Store {
     /// A store that nobody closed (an error on the way down) is closed here; its error has no reader.
     fn drop(&mut self) {
-        let _ = self.stop();
+        let _ = self.close();
     }
 }
 

@@ -1,0 +1,18 @@
+//! What Peel's daemons do alike.
+//!
+//! - [`Shutdown`]: SIGTERM and SIGINT, heard in every wait.
+//! - [`log`]: one line per thing an operator would act on, on standard error.
+//! - [`http`]: a listener with limits on connections, headers, bodies and time.
+//! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
+//! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
+//! - [`systemd`]: readiness and watchdog notifications.
+
+pub mod health;
+pub mod http;
+pub mod log;
+pub mod monitor;
+mod shutdown;
+pub mod systemd;
+
+pub use health::{Fact, Health};
+pub use shutdown::Shutdown;

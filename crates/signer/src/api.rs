@@ -1,0 +1,150 @@
+//! The HTTP side: octez's calls, and two of ours on the same port.
+
+use daemon::http::{Answer as HttpAnswer, BodyError, Limits, Service};
+use daemon::monitor::Monitor;
+use hyper::Request;
+use hyper::body::Incoming;
+use signer_api::{
+    Answer, Call, SignatureVersion, accepts_json, check_content_type, parse_signing_body,
+};
+use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
+
+use crate::error::{NotReady, Refused, SignError};
+use crate::keyring::{Entry, Keyring};
+
+/// Answers a baker.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) keyring: Keyring,
+    /// Who may ask; none when everybody may.
+    pub(crate) authorized: Option<Vec<PublicKey>>,
+    pub(crate) allow_list_known_keys: bool,
+    pub(crate) monitor: Monitor,
+    pub(crate) limits: Limits,
+}
+
+impl Service for Api {
+    async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
+        self.dispatch(request).await.into_response()
+    }
+}
+
+impl Api {
+    async fn dispatch(&self, request: Request<Incoming>) -> Answer {
+        if !accepts_json(request.headers()) {
+            return Answer::NotAcceptable;
+        }
+        match Call::parse(request.method(), request.uri()) {
+            Err(error) => Answer::Misuse(error),
+            Ok(Call::Options(methods)) => Answer::Options(methods),
+            Ok(Call::Health) => Answer::Metrics(self.monitor.metrics()),
+            Ok(Call::AuthorizedKeys) => self.authorized_keys(),
+            Ok(Call::KnownKeys) => self.known_keys(),
+            Ok(Call::PublicKey(key)) => self.public_key(&key),
+            Ok(Call::Status(key)) => self.status(&key),
+            Ok(Call::ProvePossession { .. }) => {
+                Answer::Failure("Request to prove possession is not allowed.".to_owned())
+            }
+            Ok(Call::Sign { key, version, authentication }) => {
+                self.sign(request, key, version, authentication).await
+            }
+        }
+    }
+
+    fn authorized_keys(&self) -> Answer {
+        let hashes = |keys: &Vec<PublicKey>| keys.iter().map(PublicKey::hash).collect();
+        Answer::AuthorizedKeys(self.authorized.as_ref().map(hashes))
+    }
+
+    fn known_keys(&self) -> Answer {
+        if self.allow_list_known_keys {
+            Answer::KnownKeys(self.keyring.hashes())
+        } else {
+            Answer::Failure("List known keys request not allowed.".to_owned())
+        }
+    }
+
+    fn public_key(&self, key: &PublicKeyHash) -> Answer {
+        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        match (entry.key.public_key(), entry.key.readiness()) {
+            (Some(public_key), _) => Answer::PublicKey(public_key.clone()),
+            (None, Err(state @ NotReady::Absent(_))) => Answer::AskAgain(state.to_string()),
+            (None, Err(state)) => Answer::Failure(state.to_string()),
+            (None, Ok(())) => Answer::UnknownKey,
+        }
+    }
+
+    fn status(&self, key: &PublicKeyHash) -> Answer {
+        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        let ready = entry.key.readiness().map_err(|state| state.to_string());
+        Answer::Status(ready.map(|()| format!("{} ({}) can sign", entry.key.name, key)))
+    }
+
+    async fn sign(
+        &self,
+        request: Request<Incoming>,
+        key: PublicKeyHash,
+        version: SignatureVersion,
+        authentication: Option<Signature>,
+    ) -> Answer {
+        if !check_content_type(request.headers()) {
+            return Answer::UnsupportedMedia;
+        }
+        let body = match self.limits.read_body(request.into_body()).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge(_)) => return Answer::TooLarge,
+            Err(BodyError::TooSlow(_)) => return Answer::TooSlow,
+        };
+        let data = match parse_signing_body(&body) {
+            Ok(data) => data,
+            Err(error) => return Answer::Misuse(error),
+        };
+        let Some(entry) = self.keyring.find(&key) else {
+            return Answer::Failure(format!("no keys for the source contract {key}"));
+        };
+        match self.ask(entry, &key, &data, version, authentication).await {
+            Ok(signature) => Answer::Signature(signature),
+            Err(SignError::Failed(failed)) if failed.may_be_asked_again() => {
+                Answer::AskAgain(failed.to_string())
+            }
+            Err(error) => Answer::Failure(error.to_string()),
+        }
+    }
+
+    async fn ask(
+        &self,
+        entry: &Entry,
+        key: &PublicKeyHash,
+        data: &[u8],
+        version: SignatureVersion,
+        authentication: Option<Signature>,
+    ) -> Result<Signature, SignError> {
+        let admitted = entry.key.policy.admit(key, data).and_then(|payload| {
+            self.check_authentication(key, data, authentication)?;
+            let scheme = version.scheme(key.curve()).ok_or(Refused::Version)?;
+            Ok((payload, scheme))
+        });
+        match admitted {
+            Ok((payload, scheme)) => entry.sign(payload, scheme).await,
+            Err(refused) => {
+                tracing::warn!(key = entry.key.name, "refused: {refused}");
+                Err(refused.into())
+            }
+        }
+    }
+
+    fn check_authentication(
+        &self,
+        key: &PublicKeyHash,
+        data: &[u8],
+        authentication: Option<Signature>,
+    ) -> Result<(), Refused> {
+        let Some(authorized) = &self.authorized else { return Ok(()) };
+        let signature = authentication.ok_or(Refused::Authentication)?;
+        if Authenticated::Sign.is_authorized(key, data, &signature, authorized) {
+            Ok(())
+        } else {
+            Err(Refused::Authentication)
+        }
+    }
+}

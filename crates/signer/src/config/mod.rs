@@ -1,0 +1,326 @@
+//! `signer.toml`, read and understood.
+//!
+//! What was typed ([`typed`]) becomes what it means ([`Config`]): names resolved, paths absolute,
+//! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
+
+mod secret;
+mod typed;
+
+use std::collections::{BTreeSet, HashSet};
+use std::env;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ledger::{Address, Derivation, KeyPath};
+use signer_api::client::SignerUrl;
+use tezos::{ChainId, EncryptedKey, Kind, PublicKey, PublicKeyHash, SecretKey};
+use thiserror::Error;
+
+use crate::device::LedgerKey;
+use crate::policy::Policy;
+
+/// A signer's configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the watermark store is.
+    pub store: PathBuf,
+    /// Where bakers ask, if anywhere.
+    pub http: Option<Http>,
+    /// Where monitoring asks, if anywhere.
+    pub monitor: Option<SocketAddr>,
+    /// Where the Ledger is.
+    pub ledger: Address,
+    /// The keys.
+    pub keys: Vec<KeyConfig>,
+    /// The chains that are signed for.
+    pub chains: BTreeSet<ChainId>,
+    pub(crate) authorized: Option<Vec<PublicKey>>,
+}
+
+/// The HTTP listener.
+#[derive(Debug)]
+pub struct Http {
+    /// Where.
+    pub listen: SocketAddr,
+    pub(crate) allow_list_known_keys: bool,
+}
+
+/// A key.
+#[derive(Debug)]
+pub struct KeyConfig {
+    /// Its name.
+    pub name: String,
+    /// The hash it must have.
+    pub public_key_hash: Option<PublicKeyHash>,
+    pub(crate) policy: Policy,
+    pub(crate) source: Source,
+}
+
+/// Where a key's signatures come from.
+pub(crate) enum Source {
+    Ledger(LedgerKey),
+    Software(SecretKey),
+    Upstream(SignerUrl),
+}
+
+/// A configuration that cannot be used. *Misused*: exit code 2.
+#[derive(Debug, Error)]
+#[error("{}: {why}", path.display())]
+pub struct ConfigError {
+    path: PathBuf,
+    why: Why,
+}
+
+#[derive(Debug, Error)]
+enum Why {
+    #[error("cannot be read: {0}")]
+    Read(std::io::Error),
+    #[error("{0}")]
+    Toml(String),
+    #[error("{0}")]
+    Chain(#[from] tezos::ChainIdError),
+    #[error("no chain is named; write chains = [\"mainnet\"]")]
+    NoChain,
+    #[error("there is no [[key]]; without one there is nothing to sign with")]
+    NoKey,
+    #[error("two keys have the name {0:?}; give each its own")]
+    SameName(String),
+    #[error("keys {0:?} and {1:?} are the same key; keep one")]
+    SameKey(String, String),
+    #[error("neither [http] nor another way to ask is configured: nobody could reach the signer")]
+    NoListener,
+    #[error("[ledger] transport: {0}")]
+    Transport(#[from] ledger::AddressError),
+    #[error("[authentication] authorized_keys: {0}")]
+    Authorized(tezos::PublicKeyError),
+    #[error("key {name:?}: {why}")]
+    Key { name: String, why: KeyWhy },
+}
+
+#[derive(Debug, Error)]
+enum KeyWhy {
+    #[error("name one of ledger, secret_key_file and upstream, and only one")]
+    Source,
+    #[error("public_key_hash: {0}")]
+    Hash(#[from] tezos::KeyHashError),
+    #[error("it is {found}, and public_key_hash says {expected}; correct one of them")]
+    OtherKey { expected: PublicKeyHash, found: PublicKeyHash },
+    #[error("allow: {0:?} is none of block, preattestation, attestation")]
+    Kind(String),
+    #[error("allow is empty: this key could sign nothing")]
+    NothingAllowed,
+    #[error("{0}")]
+    Path(#[from] ledger::KeyPathError),
+    #[error(
+        "{0:?} names no Ledger: write ledger://ROOT/CURVE/PATH, ROOT being its tz1… root key hash"
+    )]
+    Root(String),
+    #[error("the Baking app cannot sign tz4 votes as the chain wants them; use secp256k1 (tz2)")]
+    NoBlsOnLedger,
+    #[error("one signer has one Ledger: all keys must name the same root")]
+    TwoLedgers,
+    #[error("{0}")]
+    Secret(#[from] secret::SecretError),
+    #[error("secret_key_file: {0}")]
+    SecretKey(#[from] tezos::SecretKeyError),
+    #[error("secret_key_file: {0}")]
+    Encrypted(#[from] tezos::EncryptedKeyError),
+    #[error("secret_key_file is encrypted: name its password_file")]
+    NoPassword,
+    #[error("password_file belongs to an encrypted secret_key_file")]
+    NeedlessPassword,
+    #[error("secret_key_file must hold unencrypted:… or encrypted:…, as an octez wallet does")]
+    NoWalletForm,
+    #[error("upstream: {0}")]
+    Upstream(#[from] signer_api::client::SignerUrlError),
+}
+
+const DEFAULT_STATE: &str = "/var/lib/peel";
+const STORE: &str = "watermark.db";
+
+impl Config {
+    /// Reads the file, and the secrets it names.
+    ///
+    /// # Errors
+    /// With the file's name, what is wrong, and what would be right.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let error = |why| ConfigError { path: path.to_owned(), why };
+        let text = std::fs::read_to_string(path).map_err(|cause| error(Why::Read(cause)))?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let typed = toml::from_str(&text).map_err(|cause| error(Why::Toml(cause.to_string())))?;
+        Config::understand(typed, &base).map_err(error)
+    }
+
+    fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
+        let chains = chains(&typed.chains)?;
+        let keys = typed.key.iter().map(|key| {
+            KeyConfig::understand(key, base, &chains)
+                .map_err(|why| Why::Key { name: key.name.clone(), why })
+        });
+        let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
+        check_distinct(&keys)?;
+        let http = typed.http.ok_or(Why::NoListener)?;
+        let http = Http { listen: http.listen, allow_list_known_keys: http.allow_list_known_keys };
+        let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
+        let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
+        Ok(Config {
+            store: state.unwrap_or_else(default_state).join(STORE),
+            http: Some(http),
+            monitor: typed.monitor.map(|monitor| monitor.listen),
+            ledger: transport.parse()?,
+            authorized: typed.authentication.map(authorized).transpose()?,
+            keys,
+            chains,
+        })
+    }
+}
+
+fn default_state() -> PathBuf {
+    // systemd names several folders with colons between them; the first one is ours.
+    let given = env::var("STATE_DIRECTORY").ok();
+    let first = given.as_deref().and_then(|list| list.split(':').next());
+    PathBuf::from(first.filter(|path| !path.is_empty()).unwrap_or(DEFAULT_STATE))
+}
+
+fn chains(names: &[String]) -> Result<BTreeSet<ChainId>, Why> {
+    let chains: BTreeSet<ChainId> =
+        names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    if chains.is_empty() { Err(Why::NoChain) } else { Ok(chains) }
+}
+
+fn authorized(typed: typed::Authentication) -> Result<Vec<PublicKey>, Why> {
+    let keys = typed.authorized_keys.iter().map(|text| text.parse());
+    keys.collect::<Result<_, _>>().map_err(Why::Authorized)
+}
+
+fn check_distinct(keys: &[KeyConfig]) -> Result<(), Why> {
+    if keys.is_empty() {
+        return Err(Why::NoKey);
+    }
+    let mut names = HashSet::new();
+    let mut hashes: Vec<(PublicKeyHash, &str)> = Vec::new();
+    for key in keys {
+        if !names.insert(&key.name) {
+            return Err(Why::SameName(key.name.clone()));
+        }
+        let Some(hash) = key.hash() else { continue };
+        if let Some((_, other)) = hashes.iter().find(|(known, _)| *known == hash) {
+            return Err(Why::SameKey((*other).to_owned(), key.name.clone()));
+        }
+        hashes.push((hash, &key.name));
+    }
+    check_one_ledger(keys)
+}
+
+fn check_one_ledger(keys: &[KeyConfig]) -> Result<(), Why> {
+    let mut first: Option<&LedgerKey> = None;
+    for key in keys {
+        let Source::Ledger(own) = &key.source else { continue };
+        if first.is_some_and(|first| first.root != own.root) {
+            return Err(Why::Key { name: key.name.clone(), why: KeyWhy::TwoLedgers });
+        }
+        first = Some(own);
+    }
+    Ok(())
+}
+
+impl KeyConfig {
+    /// The hash, if it is known without asking a device.
+    #[must_use]
+    pub fn hash(&self) -> Option<PublicKeyHash> {
+        match &self.source {
+            Source::Software(key) => Some(key.hash()),
+            Source::Upstream(url) => Some(url.key),
+            Source::Ledger(_) => self.public_key_hash,
+        }
+    }
+
+    /// The key's place on the Ledger, if it is there.
+    #[must_use]
+    pub fn ledger_path(&self) -> Option<&KeyPath> {
+        match &self.source {
+            Source::Ledger(key) => Some(&key.path),
+            Source::Software(_) | Source::Upstream(_) => None,
+        }
+    }
+
+    fn understand(
+        typed: &typed::Key,
+        base: &Path,
+        chains: &BTreeSet<ChainId>,
+    ) -> Result<KeyConfig, KeyWhy> {
+        let source = match (&typed.ledger, &typed.secret_key_file, &typed.upstream) {
+            (Some(text), None, None) => Source::Ledger(ledger_key(text)?),
+            (None, Some(file), None) => {
+                Source::Software(software_key(&base.join(file), typed, base)?)
+            }
+            (None, None, Some(url)) => Source::Upstream(url.parse()?),
+            _ => return Err(KeyWhy::Source),
+        };
+        let expected = typed.public_key_hash.as_deref().map(str::parse).transpose()?;
+        let key = KeyConfig {
+            name: typed.name.clone(),
+            public_key_hash: expected,
+            policy: Policy { chains: chains.clone(), kinds: kinds(typed.allow.as_deref())? },
+            source,
+        };
+        match (expected, key.hash()) {
+            (Some(expected), Some(found)) if expected != found => {
+                Err(KeyWhy::OtherKey { expected, found })
+            }
+            _ => Ok(key),
+        }
+    }
+}
+
+fn kinds(allow: Option<&[String]>) -> Result<BTreeSet<Kind>, KeyWhy> {
+    let Some(names) = allow else { return Ok(Kind::ALL.into()) };
+    let kind = |name: &String| Kind::from_name(name).ok_or_else(|| KeyWhy::Kind(name.clone()));
+    let kinds: BTreeSet<Kind> = names.iter().map(kind).collect::<Result<_, _>>()?;
+    if kinds.is_empty() { Err(KeyWhy::NothingAllowed) } else { Ok(kinds) }
+}
+
+fn ledger_key(text: &str) -> Result<LedgerKey, KeyWhy> {
+    let (root, path) = match text.strip_prefix("ledger://") {
+        None => (None, text),
+        Some(rest) => {
+            let (root, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let root = root.parse().map_err(|_| KeyWhy::Root(text.to_owned()))?;
+            (Some(root), path)
+        }
+    };
+    let path: KeyPath = path.parse()?;
+    if path.derivation == Derivation::Bls {
+        return Err(KeyWhy::NoBlsOnLedger);
+    }
+    Ok(LedgerKey { path, root })
+}
+
+fn software_key(file: &Path, typed: &typed::Key, base: &Path) -> Result<SecretKey, KeyWhy> {
+    let text = secret::read(file)?;
+    let text = text.trim();
+    if let Some(plain) = text.strip_prefix("unencrypted:") {
+        return match typed.password_file {
+            Some(_) => Err(KeyWhy::NeedlessPassword),
+            None => Ok(SecretKey::from_base58(plain)?),
+        };
+    }
+    // The second is an old name of octez for encrypted tz4 keys.
+    let forms = ["encrypted:", "aggregate_encrypted:"];
+    let sealed = forms.iter().find_map(|form| text.strip_prefix(form));
+    let sealed: EncryptedKey = sealed.ok_or(KeyWhy::NoWalletForm)?.parse()?;
+    let password = typed.password_file.as_ref().ok_or(KeyWhy::NoPassword)?;
+    let password = secret::read(&base.join(password))?;
+    Ok(sealed.open(secret::without_newline(&password).as_bytes())?)
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Ledger(key) => write!(f, "ledger {}", key.path),
+            Source::Software(key) => write!(f, "software key {}", key.hash()),
+            Source::Upstream(url) => write!(f, "upstream {url}"),
+        }
+    }
+}

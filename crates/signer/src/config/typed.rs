@@ -1,0 +1,63 @@
+//! `signer.toml` as it is typed. An unknown field is an error.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) chains: Vec<String>,
+    pub(super) state: Option<State>,
+    pub(super) http: Option<Http>,
+    pub(super) authentication: Option<Authentication>,
+    pub(super) ledger: Option<Ledger>,
+    #[serde(default)]
+    pub(super) key: Vec<Key>,
+    pub(super) monitor: Option<Monitor>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) listen: SocketAddr,
+    #[serde(default)]
+    pub(super) allow_list_known_keys: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Authentication {
+    pub(super) authorized_keys: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ledger {
+    pub(super) transport: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Monitor {
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Key {
+    pub(super) name: String,
+    pub(super) ledger: Option<String>,
+    pub(super) secret_key_file: Option<PathBuf>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) upstream: Option<String>,
+    pub(super) public_key_hash: Option<String>,
+    pub(super) allow: Option<Vec<String>>,
+}

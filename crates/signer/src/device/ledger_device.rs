@@ -1,0 +1,178 @@
+//! A Ledger with the Tezos Baking app.
+//!
+//! Without a connection it looks for a device again and again; with one it asks now and then, when
+//! nothing is to be signed, whether the app is still open and the key authorised. Nothing is asked
+//! in front of a signature: readiness is what the last exchange showed. After anything but a clean
+//! answer the connection is closed and a new one gets in step again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{
+    Address, BakingApp, Found, KeyPath, LedgerError, Meaning, StatusWord, TransportError,
+};
+use tezos::{BlsScheme, PublicKeyHash, Signature};
+use watermark::Permit;
+
+use crate::device::Device;
+use crate::error::{Failed, NotReady, Refused, SignError};
+use crate::keyring::Key;
+
+/// Which key of the device, in the order of the worker's keys.
+#[derive(Debug, Clone)]
+pub(crate) struct LedgerKey {
+    pub(crate) path: KeyPath,
+    /// The device must have this root key.
+    pub(crate) root: Option<PublicKeyHash>,
+}
+
+/// The Ledger of this signer, there or not.
+pub(crate) struct LedgerDevice {
+    address: Address,
+    keys: Vec<LedgerKey>,
+    app: Option<BakingApp>,
+}
+
+const APP_NAME: &str = "Tezos Baking";
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const LOOK_AFTER: Duration = Duration::from_secs(2);
+
+impl LedgerDevice {
+    pub(crate) fn new(address: Address, keys: Vec<LedgerKey>) -> LedgerDevice {
+        LedgerDevice { address, keys, app: None }
+    }
+
+    /// Tries every device that is there; keeps the first that has the keys.
+    fn connect(&mut self, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
+        let found = ledger::find(self.address).map_err(|error| absent(&error))?;
+        let mut why = absent(&TransportError::Absent(self.address));
+        for device in &found {
+            match self.try_device(device, keys) {
+                Ok(app) => return Ok(app),
+                Err(state) => why = state,
+            }
+        }
+        Err(why)
+    }
+
+    fn try_device(&self, found: &Found, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
+        let transport = ledger::open(found).map_err(|error| absent(&error))?;
+        let mut app = BakingApp::new(transport).map_err(|error| state_of(&error))?;
+        check_app(&mut app)?;
+        for (ours, key) in self.keys.iter().zip(keys) {
+            check_root(&mut app, ours.root)?;
+            key.identify(app.public_key(&ours.path).map_err(|error| state_of(&error))?)?;
+        }
+        Ok(app)
+    }
+
+    /// Whether the app is still open, and which key it may sign with.
+    fn look(app: &mut BakingApp) -> Result<Option<KeyPath>, NotReady> {
+        check_app(app)?;
+        app.authorized_key().map_err(|error| state_of(&error))
+    }
+
+    fn note_authorized(&self, keys: &[Arc<Key>], found: &Option<KeyPath>) {
+        for (ours, key) in self.keys.iter().zip(keys) {
+            key.note(if found.as_ref() == Some(&ours.path) {
+                Ok(())
+            } else {
+                Err(NotReady::NotAuthorized { key: ours.path.clone(), found: found.clone() })
+            });
+        }
+    }
+
+    /// After an error the connection is kept only if the device answered, and the key is as it says.
+    fn after(&mut self, key: &Key, path: &KeyPath, error: &LedgerError) -> SignError {
+        let meaning = meaning(error);
+        if matches!(meaning, Some(Meaning::RefusedByMark | Meaning::NotParsed)) {
+            return Refused::ByDevice(error.to_string()).into();
+        }
+        let state = match meaning {
+            Some(Meaning::NotAuthorized) => {
+                NotReady::NotAuthorized { key: path.clone(), found: None }
+            }
+            _ => state_of(error),
+        };
+        key.note(Err(state));
+        self.app = None;
+        Failed::Device(error.to_string()).into()
+    }
+}
+
+impl Device for LedgerDevice {
+    fn sign(
+        &mut self,
+        place: usize,
+        key: &Key,
+        permit: Permit<'_>,
+        _scheme: BlsScheme,
+    ) -> Result<Signature, SignError> {
+        let (Some(app), Some(ours)) = (&mut self.app, self.keys.get(place)) else {
+            // Readiness said otherwise a moment ago; nothing was sent.
+            return Err(Failed::Device("the Ledger is not connected".to_owned()).into());
+        };
+        let path = ours.path.clone();
+        let made = app.sign(&path, permit.payload().bytes());
+        made.map_err(|error| self.after(key, &path, &error))
+    }
+
+    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
+        let app = match self.app.take() {
+            Some(app) => Ok(app),
+            None => self.connect(keys),
+        };
+        let looked = app.and_then(|mut app| Ok((Self::look(&mut app)?, app)));
+        match looked {
+            Ok((authorized, app)) => {
+                self.app = Some(app);
+                self.note_authorized(keys, &authorized);
+                LOOK_AFTER
+            }
+            Err(state) => {
+                keys.iter().for_each(|key| key.note(Err(state.clone())));
+                LOOK_AGAIN
+            }
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.app.is_some()
+    }
+}
+
+fn check_app(app: &mut BakingApp) -> Result<(), NotReady> {
+    let running = app.running_app().map_err(|error| state_of(&error))?;
+    if running.name == APP_NAME { Ok(()) } else { Err(NotReady::OtherApp(running.name)) }
+}
+
+fn check_root(app: &mut BakingApp, root: Option<PublicKeyHash>) -> Result<(), NotReady> {
+    let Some(expected) = root else { return Ok(()) };
+    let found = app.public_key(&KeyPath::root()).map_err(|error| state_of(&error))?.hash();
+    if found == expected { Ok(()) } else { Err(NotReady::OtherSeed { expected, found }) }
+}
+
+fn absent(error: &TransportError) -> NotReady {
+    NotReady::Absent(error.to_string())
+}
+
+fn meaning(error: &LedgerError) -> Option<Meaning> {
+    match error {
+        LedgerError::Status { status, .. } => Some(StatusWord::meaning(*status)),
+        LedgerError::Transport(_)
+        | LedgerError::Nonsense { .. }
+        | LedgerError::OutOfStep
+        | LedgerError::NotForBaking
+        | LedgerError::TooLong(_) => None,
+    }
+}
+
+/// The named state that an error shows.
+fn state_of(error: &LedgerError) -> NotReady {
+    match meaning(error) {
+        Some(Meaning::Locked) => NotReady::Locked,
+        Some(Meaning::OtherApp) => NotReady::OtherApp("no Baking app".to_owned()),
+        Some(_) => NotReady::Other(error.to_string()),
+        None => NotReady::Absent(error.to_string()),
+    }
+}

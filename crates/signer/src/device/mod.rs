@@ -1,0 +1,36 @@
+//! What can make a signature: a Ledger, a key in memory, another signer.
+
+mod ledger_device;
+mod software;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tezos::{BlsScheme, Signature};
+use watermark::Permit;
+
+use crate::error::SignError;
+use crate::keyring::Key;
+
+pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
+pub(crate) use software::SoftwareKey;
+pub(crate) use upstream::UpstreamKey;
+
+/// A device in the hands of its worker. It notes in each [`Key`] what its exchanges show.
+pub(crate) trait Device: Send {
+    /// Signs what `permit` is for, once. `place` is the key's among those of the device.
+    fn sign(
+        &mut self,
+        place: usize,
+        key: &Key,
+        permit: Permit<'_>,
+        scheme: BlsScheme,
+    ) -> Result<Signature, SignError>;
+
+    /// Looks after the device while nothing is to be signed; says when it wants to again.
+    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration;
+
+    /// Whether there is a connection to keep. Without one, tending comes before signing.
+    fn is_connected(&self) -> bool;
+}

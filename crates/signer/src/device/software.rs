@@ -1,0 +1,38 @@
+//! A key in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tezos::{BlsScheme, SecretKey, Signature};
+use watermark::Permit;
+
+use crate::device::Device;
+use crate::error::{Failed, SignError};
+use crate::keyring::Key;
+
+/// A secret key, read from a file at start.
+pub(crate) struct SoftwareKey(pub(crate) SecretKey);
+
+impl Device for SoftwareKey {
+    fn sign(
+        &mut self,
+        _place: usize,
+        _key: &Key,
+        permit: Permit<'_>,
+        scheme: BlsScheme,
+    ) -> Result<Signature, SignError> {
+        let made = self.0.sign(permit.payload().bytes(), scheme);
+        made.ok_or_else(|| Failed::Device("the key cannot sign".to_owned()).into())
+    }
+
+    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
+        for key in keys {
+            key.note(key.identify(self.0.public_key().clone()));
+        }
+        Duration::from_secs(10)
+    }
+
+    fn is_connected(&self) -> bool {
+        true
+    }
+}

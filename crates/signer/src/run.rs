@@ -1,0 +1,278 @@
+//! The signer put together, started, and stopped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::http::{Limits, ListenError, Listener};
+use daemon::monitor::Monitor;
+use daemon::{Fact, Health, Shutdown};
+use prometheus_client::registry::Registry;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use watermark::{Store, StoreFailure};
+
+use crate::api::Api;
+use crate::config::{Config, KeyConfig, Source};
+use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
+use crate::keyring::{Entry, Key, Keyring};
+use crate::metrics::{self, Metrics};
+use crate::queue::Queue;
+use crate::worker::{Running, Worker};
+
+/// A signer that runs.
+#[derive(Debug)]
+pub struct Signer {
+    store: Arc<Store>,
+    keyring: Keyring,
+    health: Health,
+    liveness: Health,
+    workers: Vec<Running>,
+    listeners: JoinSet<()>,
+    shutdown: Shutdown,
+    http: SocketAddr,
+    monitor: Option<SocketAddr>,
+}
+
+/// Why a signer does not start, or ended badly. *Failed*.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The store cannot be opened, or was not closed cleanly.
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system gave no thread, no signal handler or no address.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    /// A worker ended although nobody asked it to: a bug.
+    #[error("a worker died; please report this with the log above")]
+    WorkerDied,
+    /// There is no listener to ask through.
+    #[error("nothing to listen on")]
+    NoListener,
+}
+
+impl Signer {
+    /// Opens the store, starts the workers and listens.
+    ///
+    /// # Errors
+    /// When the store or a port cannot be had. A device need not be there.
+    pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
+        let http = config.http.as_ref().ok_or(RunError::NoListener)?;
+        let limits = Limits::default();
+        let http_listener = Listener::bind(http.listen, limits).await?;
+        let allow_list_known_keys = http.allow_list_known_keys;
+        let monitor_listener = match config.monitor {
+            Some(address) => Some(Listener::bind(address, limits).await?),
+            None => None,
+        };
+        let store = Arc::new(Store::open(&config.store)?);
+        let mut registry = Registry::default();
+        let metrics = Arc::new(Metrics::register(&mut registry));
+        let authorized = config.authorized.clone();
+        let (keyring, workers) = start_workers(config, &store, &metrics)?;
+        warn_of_missing_watermarks(&keyring, &store);
+        metrics::register_readings(&mut registry, keyring.clone(), Arc::clone(&store));
+        let health = health(&keyring, &store);
+        let liveness = liveness(&keyring);
+        let monitor = Monitor::new(Arc::new(registry), health.clone(), liveness.clone());
+
+        let mut signer = Signer {
+            store,
+            keyring: keyring.clone(),
+            health,
+            liveness,
+            workers,
+            listeners: JoinSet::new(),
+            shutdown,
+            http: http_listener.address()?,
+            monitor: monitor_listener.as_ref().map(Listener::address).transpose()?,
+        };
+        let service = Arc::new(monitor.clone());
+        let api = Arc::new(Api { keyring, authorized, allow_list_known_keys, monitor, limits });
+        signer.listeners.spawn(http_listener.serve(api, signer.shutdown.clone()));
+        if let Some(listener) = monitor_listener {
+            signer.listeners.spawn(listener.serve(service, signer.shutdown.clone()));
+        }
+        tracing::info!(http = %signer.http, keys = signer.keyring.0.len(), "listening");
+        Ok(signer)
+    }
+
+    /// Where bakers ask.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where monitoring asks.
+    #[must_use]
+    pub fn monitor(&self) -> Option<SocketAddr> {
+        self.monitor
+    }
+
+    /// The facts of this signer.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Whether a restart would mend nothing.
+    #[must_use]
+    pub fn liveness(&self) -> &Health {
+        &self.liveness
+    }
+
+    /// Serves until shutdown is requested, then finishes what was begun, writes the exact marks and
+    /// lets the store go.
+    ///
+    /// # Errors
+    /// When a worker died or the store could not be closed cleanly.
+    pub async fn run(mut self) -> Result<(), RunError> {
+        let (threads, ended): (Vec<_>, Vec<_>) =
+            self.workers.into_iter().map(|worker| (worker.thread, worker.ended)).unzip();
+        let died = tokio::select! {
+            () = self.shutdown.requested() => false,
+            () = any(ended) => !self.shutdown.is_requested(),
+        };
+        self.shutdown.request();
+        while self.listeners.join_next().await.is_some() {}
+        for entry in &self.keyring.0 {
+            entry.queue.close();
+        }
+        let store = Arc::clone(&self.store);
+        let closing = tokio::task::spawn_blocking(move || {
+            // A worker that panicked has said so on standard error.
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            store.close()
+        });
+        match closing.await {
+            Ok(closed) => closed?,
+            Err(_) => return Err(RunError::WorkerDied),
+        }
+        tracing::info!("stopped; the marks on disk are exact");
+        if died { Err(RunError::WorkerDied) } else { Ok(()) }
+    }
+}
+
+/// Returns when the first of them resolves.
+async fn any(ended: Vec<oneshot::Receiver<()>>) {
+    let mut waits = JoinSet::new();
+    for one in ended {
+        waits.spawn(async { drop(one.await) });
+    }
+    drop(waits.join_next().await);
+}
+
+/// One worker for all keys of the Ledger, one for each other key.
+fn start_workers(
+    config: Config,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+) -> Result<(Keyring, Vec<Running>), RunError> {
+    let mut crew = Crew { store, metrics, keyring: Keyring::default(), workers: Vec::new() };
+    let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
+    for KeyConfig { name, public_key_hash, policy, source } in config.keys {
+        let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
+        match source {
+            Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
+            Source::Software(secret) => {
+                let key = key(Some(secret.hash()));
+                crew.hire(vec![key], Box::new(SoftwareKey(secret)))?;
+            }
+            Source::Upstream(url) => {
+                let key = key(Some(url.key));
+                crew.hire(vec![key], Box::new(UpstreamKey::new(url, Handle::current())))?;
+            }
+        }
+    }
+    if !on_ledger.is_empty() {
+        let (keys, ledger_keys) = on_ledger.into_iter().unzip();
+        crew.hire(keys, Box::new(LedgerDevice::new(config.ledger, ledger_keys)))?;
+    }
+    Ok((crew.keyring, crew.workers))
+}
+
+struct Crew<'a> {
+    store: &'a Arc<Store>,
+    metrics: &'a Arc<Metrics>,
+    keyring: Keyring,
+    workers: Vec<Running>,
+}
+
+impl Crew<'_> {
+    fn hire(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
+        let queue = Arc::new(Queue::new());
+        let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
+        for (place, key) in keys.iter().enumerate() {
+            let (key, queue) = (Arc::clone(key), Arc::clone(&queue));
+            self.keyring.0.push(Entry { key, place, queue });
+        }
+        let worker = Worker {
+            queue,
+            keys,
+            device,
+            store: Arc::clone(self.store),
+            metrics: Arc::clone(self.metrics),
+        };
+        self.workers.push(worker.start(&name)?);
+        Ok(())
+    }
+}
+
+fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
+    let entries = store.entries();
+    for entry in &keyring.0 {
+        let Some(hash) = entry.key.hash() else { continue };
+        for chain in &entry.key.policy.chains {
+            if !entries.iter().any(|known| known.key == hash && known.chain == *chain) {
+                let key = entry.key.name.as_str();
+                tracing::warn!(
+                    key,
+                    "no watermark for {hash} on {chain}: nothing will be signed until \
+                     \"peel watermark init\" has made one"
+                );
+            }
+        }
+    }
+}
+
+/// The store's last write, and each key's device.
+fn health(keyring: &Keyring, store: &Arc<Store>) -> Health {
+    let store = Arc::clone(store);
+    let of_store = move || {
+        let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
+        vec![Fact { name: "watermark_store".to_owned(), state }]
+    };
+    let keyring = keyring.clone();
+    let of_keys = move || {
+        let facts = keyring.0.iter().map(|entry| Fact {
+            name: format!("key_{}", entry.key.name),
+            state: entry.key.readiness().map_err(|state| state.to_string()),
+        });
+        facts.collect()
+    };
+    Health::new(vec![Box::new(of_store), Box::new(of_keys)])
+}
+
+/// Each worker has come round lately. One that has not is stuck in its device: a restart mends it.
+fn liveness(keyring: &Keyring) -> Health {
+    let keyring = keyring.clone();
+    let of_workers = move || {
+        let facts = keyring.0.iter().filter(|entry| entry.place == 0).map(|entry| {
+            let idle = entry.queue.last_beat().elapsed();
+            let stuck = || format!("not seen for {} s", idle.as_secs());
+            let state = if idle < STUCK_AFTER { Ok(()) } else { Err(stuck()) };
+            Fact { name: format!("worker_{}", entry.key.name), state }
+        });
+        facts.collect()
+    };
+    Health::new(vec![Box::new(of_workers)])
+}
+
+/// Longer than looking for a device and asking it for a signature take, both at their limits.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
