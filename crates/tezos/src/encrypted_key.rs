@@ -59,6 +59,12 @@ impl EncryptedKey {
         Some(EncryptedKey { curve: key.public_key().curve(), salt, sealed })
     }
 
+    /// The curve of the key inside.
+    #[must_use]
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
     /// Decrypts it. Takes some ten milliseconds, on purpose.
     ///
     /// # Errors

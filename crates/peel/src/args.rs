@@ -1,0 +1,265 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use ledger::{Address, KeyPath};
+use tezos::ChainId;
+
+/// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// How log lines on standard error look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+impl From<LogFormat> for daemon::log::Format {
+    fn from(format: LogFormat) -> daemon::log::Format {
+        match format {
+            LogFormat::Text => daemon::log::Format::Text,
+            LogFormat::Json => daemon::log::Format::Json,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything on this machine with a simulated Ledger: signs, refuses a double signature, crashes.
+    Demo,
+    /// The daemon beside the Ledger.
+    #[command(subcommand)]
+    Signer(SignerCommand),
+    /// The Ledger: list, keys, set-up, marks, and a simulated one.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Software keys, in the wallet formats of octez.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// The watermark store. Stop the signer first: the store has one owner.
+    #[command(subcommand)]
+    Watermark(WatermarkCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignerCommand {
+    /// Sign for bakers until SIGTERM.
+    Run {
+        /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Read the configuration and all it names, and say what is wrong and the cure.
+    Check {
+        /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Devices, app and version, root key hash, authorised key, marks on the device.
+    List {
+        #[command(flatten)]
+        transport: Transport,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Public key and address of a key.
+    Key {
+        /// The key, as in secp256k1/0h/0h (tz2) or P-256/0h/0h (tz3).
+        #[arg(value_name = "CURVE/PATH")]
+        path: KeyPath,
+        #[command(flatten)]
+        transport: Transport,
+        /// Show it on the device and wait until it is confirmed there.
+        #[arg(long)]
+        confirm: bool,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Authorise a key for baking and set the device's marks. Confirm on the device.
+    Setup {
+        /// The key, as in secp256k1/0h/0h (tz2).
+        #[arg(value_name = "CURVE/PATH")]
+        path: KeyPath,
+        #[command(flatten)]
+        transport: Transport,
+        /// The chain whose mark the device keeps apart: a name or a Net… id.
+        #[arg(long, default_value = "mainnet")]
+        chain: ChainId,
+        /// The device will sign nothing below this level. Name the chain's present level.
+        #[arg(long)]
+        level: i64,
+    },
+    /// Read or set the device's high watermark.
+    Mark {
+        #[command(flatten)]
+        transport: Transport,
+        /// The new level, for all chains. Confirm on the device.
+        #[arg(long, value_name = "LEVEL")]
+        set: Option<i64>,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A Baking app in software, for trials. Its seed is public: never put funds on its keys.
+    Simulate {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:9999")]
+        listen: SocketAddr,
+        /// A BIP39 mnemonic. Without it, the one that Speculos uses.
+        #[arg(long, value_name = "WORDS")]
+        seed: Option<String>,
+        /// How long an exchange takes.
+        #[arg(long, value_enum, default_value_t = Latency::Real)]
+        latency: Latency,
+        /// Approve whatever is asked. Without it, each prompt is asked here.
+        #[arg(long)]
+        approve: bool,
+    },
+}
+
+/// Where the Ledger is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Transport {
+    /// "usb", or "tcp://HOST:PORT" of an emulator.
+    #[arg(long = "transport", default_value = "usb", value_name = "WHERE")]
+    pub(crate) address: Address,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Latency {
+    /// As long as on a Nano S Plus.
+    Real,
+    /// No longer than this machine needs.
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a new key and write it to a file that only you can read.
+    Generate {
+        /// The key's curve.
+        #[arg(long, value_enum, default_value_t = CurveName::Bls)]
+        curve: CurveName,
+        #[command(flatten)]
+        output: KeyOutput,
+    },
+    /// Read a key (edsk…, spsk…, p2sk…, BLsk…, or a wallet's unencrypted:… or encrypted:…) from
+    /// standard input and write it to a file that only you can read.
+    Import {
+        #[command(flatten)]
+        output: KeyOutput,
+    },
+    /// Show which keys are in these files.
+    List {
+        /// Key files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Where a key is written, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyOutput {
+    /// The file to make. It must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Encrypt with the password in this file. Without it, the password is asked for.
+    #[arg(long, value_name = "FILE", conflicts_with = "unencrypted")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Do not encrypt: whoever reads the file has the key.
+    #[arg(long)]
+    pub(crate) unencrypted: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CurveName {
+    /// tz1
+    Ed25519,
+    /// tz2
+    Secp256k1,
+    /// tz3
+    #[value(name = "P-256", aliases = ["p256", "secp256r1"])]
+    P256,
+    /// tz4
+    #[value(name = "bls", aliases = ["bls12-381", "bls12_381"])]
+    Bls,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WatermarkCommand {
+    /// Make the store. Nothing at or below LEVEL will be signed.
+    Init {
+        #[command(flatten)]
+        which: Which,
+        /// The chain's present level.
+        #[arg(long)]
+        level: i64,
+    },
+    /// Show the marks.
+    Show {
+        /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Write JSON, as export does.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close everything at or below LEVEL.
+    Set {
+        #[command(flatten)]
+        which: Which,
+        /// The new level.
+        #[arg(long)]
+        level: i64,
+        /// Lower the mark. What was signed above LEVEL can then be signed again, and that is slashed.
+        #[arg(long)]
+        lower: bool,
+    },
+    /// Write all marks to standard output.
+    Export {
+        /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Take over marks; they only rise. FROM is an export, or the base directory of octez-signer
+    /// with its *_high_watermarks files.
+    Import {
+        /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A file or a directory.
+        from: PathBuf,
+    },
+}
+
+/// Which marks.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// signer.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The key's name. Without it, every key of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// The chain. Without it, every chain of the configuration.
+    #[arg(long)]
+    pub(crate) chain: Option<ChainId>,
+}

@@ -1,0 +1,218 @@
+//! `peel ledger`.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use ::ledger::{Address, BakingApp, DeviceMarks, Found, KeyPath, find, open};
+use anyhow::{Context, anyhow, bail};
+use ledger_sim::{Approval, Config, Device};
+use serde_json::json;
+use tezos::{ChainId, Level, PublicKey};
+
+use crate::args::{Latency, LedgerCommand};
+
+pub(crate) fn run(command: LedgerCommand) -> anyhow::Result<()> {
+    match command {
+        LedgerCommand::List { transport, json } => list(transport.address, json),
+        LedgerCommand::Key { path, transport, confirm, json } => {
+            key(transport.address, &path, confirm, json)
+        }
+        LedgerCommand::Setup { path, transport, chain, level } => {
+            setup(transport.address, &path, chain, Level::try_from(level)?)
+        }
+        LedgerCommand::Mark { transport, set, json } => {
+            mark(transport.address, set.map(Level::try_from).transpose()?, json)
+        }
+        LedgerCommand::Simulate { listen, seed, latency, approve } => {
+            let latency = match latency {
+                Latency::Real => ledger_sim::Latency::Real,
+                Latency::None => ledger_sim::Latency::None,
+            };
+            let approval = if approve { Approval::Accept } else { Approval::Ask };
+            let mut config = Config { latency, approval, ..Config::default() };
+            if let Some(words) = seed {
+                config.mnemonic = words;
+            }
+            simulate(&Device::start(listen, &config)?, approve)
+        }
+    }
+}
+
+/// The only Ledger there.
+pub(crate) fn connect(address: Address) -> anyhow::Result<BakingApp> {
+    let found = find(address)?;
+    match found.as_slice() {
+        [] => bail!("no Ledger found on {address}; plug it in, unlock it and open the Baking app"),
+        [only] => Ok(BakingApp::new(open(only)?)?),
+        [_, _, ..] => bail!("{} Ledgers are plugged in; leave the one that is meant", found.len()),
+    }
+}
+
+/// A line for each device that is there.
+pub(crate) fn describe(address: Address) -> anyhow::Result<Vec<String>> {
+    let found = find(address)?;
+    if found.is_empty() {
+        return Err(anyhow!("no Ledger found on {address}; plug it in and unlock it"));
+    }
+    Ok(found
+        .iter()
+        .map(|device| report(device).map_or_else(|why| why, |seen| seen.line()))
+        .collect())
+}
+
+/// What a device says of itself.
+struct Seen {
+    place: String,
+    app: String,
+    root: String,
+    authorized: Option<KeyPath>,
+    marks: DeviceMarks,
+}
+
+fn report(device: &Found) -> Result<Seen, String> {
+    let look = || -> anyhow::Result<Seen> {
+        let mut app = BakingApp::new(open(device)?)?;
+        let running = app.running_app()?;
+        if running.name != "Tezos Baking" {
+            bail!("{} is open; open the Tezos Baking app", running.name);
+        }
+        Ok(Seen {
+            place: device.place.clone(),
+            app: format!("{} {} ({})", running.name, running.version, app.build()?),
+            root: app.public_key(&KeyPath::root())?.hash().to_string(),
+            authorized: app.authorized_key()?,
+            marks: app.marks()?,
+        })
+    };
+    look().map_err(|error| format!("{}: {error:#}", device.place))
+}
+
+impl Seen {
+    fn line(&self) -> String {
+        let authorized = self.authorized.as_ref();
+        format!(
+            "{}: {}, root {}, {}, {}",
+            self.place,
+            self.app,
+            self.root,
+            authorized.map_or("no key authorised".to_owned(), |path| format!("{path} authorised")),
+            marks_line(&self.marks),
+        )
+    }
+}
+
+fn list(address: Address, as_json: bool) -> anyhow::Result<()> {
+    let found = find(address)?;
+    let reports: Vec<_> = found.iter().map(report).collect();
+    if as_json {
+        let objects = reports.iter().map(|report| match report {
+            Ok(seen) => json!({
+                "place": seen.place,
+                "app": seen.app,
+                "root": seen.root,
+                "authorized": seen.authorized.as_ref().map(ToString::to_string),
+                "marks": marks_json(&seen.marks),
+            }),
+            Err(why) => json!({ "error": why }),
+        });
+        println!("{}", serde_json::Value::from(objects.collect::<Vec<_>>()));
+    }
+    if found.is_empty() {
+        bail!("no Ledger found on {address}; plug it in and unlock it");
+    }
+    for report in reports.into_iter().filter(|_| !as_json) {
+        println!("{}", report.map_or_else(|why| why, |seen| seen.line()));
+    }
+    Ok(())
+}
+
+fn key(address: Address, path: &KeyPath, confirm: bool, as_json: bool) -> anyhow::Result<()> {
+    let mut app = connect(address)?;
+    let key = app.public_key(path)?;
+    if confirm {
+        eprintln!("Compare on the device, and confirm there: {}", key.hash());
+        let shown = app.show_public_key(path)?;
+        if shown != key {
+            bail!("the device showed {}, and had said {} before", shown.hash(), key.hash());
+        }
+    }
+    print_key(path, &key, as_json);
+    Ok(())
+}
+
+fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
+    if as_json {
+        let key = json!({
+            "path": path.to_string(),
+            "public_key_hash": key.hash().to_string(),
+            "public_key": key.to_string(),
+        });
+        println!("{key}");
+    } else {
+        println!("public_key_hash  {}\npublic_key       {key}", key.hash());
+    }
+}
+
+fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyhow::Result<()> {
+    let mut app = connect(address)?;
+    eprintln!("Confirm on the device: {path} on {chain}, both marks at level {level}");
+    let key = app.setup(path, chain, level, level)?;
+    println!("{} may bake; the device signs nothing below level {level}", key.hash());
+    Ok(())
+}
+
+fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<()> {
+    let mut app = connect(address)?;
+    if let Some(level) = set {
+        eprintln!("Confirm on the device: high watermark {level}");
+        app.reset_marks(level)?;
+    }
+    let marks = app.marks()?;
+    if as_json {
+        println!("{}", marks_json(&marks));
+    } else {
+        println!("{}", marks_line(&marks));
+    }
+    Ok(())
+}
+
+fn marks_line(marks: &DeviceMarks) -> String {
+    if marks.main_chain.to_bytes() == [0; 4] {
+        return format!("mark of all chains {}", marks.main);
+    }
+    let chain = marks.main_chain.name().map_or_else(|| marks.main_chain.to_string(), str::to_owned);
+    format!("mark of {chain} {}, of other chains {}", marks.main, marks.other)
+}
+
+fn marks_json(marks: &DeviceMarks) -> serde_json::Value {
+    json!({
+        "main_chain": marks.main_chain.to_string(),
+        "main": { "level": u32::from(marks.main.level), "round": u32::from(marks.main.round) },
+        "other": { "level": u32::from(marks.other.level), "round": u32::from(marks.other.round) },
+    })
+}
+
+fn simulate(device: &Device, approve: bool) -> anyhow::Result<()> {
+    println!("A simulated Ledger listens on tcp://{}. Ctrl-C ends it.", device.address());
+    println!("Its seed is public: never put funds on its keys.");
+    if approve {
+        println!("It approves whatever is asked.");
+    }
+    std::io::stdout().flush().context("standard output is closed")?;
+    loop {
+        if device.wait_for_prompt(Duration::from_secs(1)) {
+            ask_person(device)?;
+        }
+    }
+}
+
+fn ask_person(device: &Device) -> anyhow::Result<()> {
+    print!("The device asks for your approval. Approve? [y/n] ");
+    std::io::stdout().flush().context("standard output is closed")?;
+    let mut line = String::new();
+    if std::io::stdin().lock().read_line(&mut line)? == 0 {
+        bail!("a prompt waits and nobody can be asked; start it in a terminal, or with --approve");
+    }
+    device.decide(line.trim().eq_ignore_ascii_case("y"));
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `peel signer`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use daemon::Shutdown;
+use daemon::systemd::Notifier;
+use signer::{Config, Signer};
+use tokio::runtime::Runtime;
+use watermark::Records;
+
+use crate::args::SignerCommand;
+use crate::commands::ledger::describe;
+
+pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
+    match command {
+        SignerCommand::Run { config } => serve(Config::read(&config)?),
+        SignerCommand::Check { config } => check(&config),
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    Runtime::new().context("no runtime")?.block_on(async {
+        let shutdown = Shutdown::new();
+        let signer = Signer::start(config, shutdown.clone()).await?;
+        let notifier = Notifier::from_environment();
+        notifier.ready();
+        let liveness = signer.liveness().clone();
+        let is_alive = || liveness.complaints().is_empty();
+        let until_signal = async {
+            let (signal, ()) = tokio::join!(
+                shutdown.wait_for_signal(),
+                notifier.feed_watchdog(is_alive, &shutdown)
+            );
+            notifier.stopping();
+            signal
+        };
+        let (ran, signal) = tokio::join!(signer.run(), until_signal);
+        ran?;
+        signal.context("no signal handler")
+    })
+}
+
+/// Reads it all; prints a line for each thing that is well, and fails on those that are not.
+fn check(path: &Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    println!("configuration  {}: good", path.display());
+    let mut wrong = Vec::new();
+    match Records::open(&config.store) {
+        Ok(records) => {
+            println!("watermarks     {}: good", config.store.display());
+            wrong.extend(missing_marks(&config, &records));
+        }
+        Err(error) => wrong.push(error.to_string()),
+    }
+    for key in &config.keys {
+        let hash =
+            key.hash().map_or("known when the device is there".into(), |hash| hash.to_string());
+        println!("key            {}: {hash}", key.name);
+    }
+    if config.keys.iter().any(|key| key.ledger_path().is_some()) {
+        match describe(config.ledger) {
+            Ok(found) => found.iter().for_each(|line| println!("ledger         {line}")),
+            Err(error) => wrong.push(format!("{error:#}")),
+        }
+    }
+    if wrong.is_empty() {
+        println!("All is well. Start it with \"peel signer run --config {}\".", path.display());
+        return Ok(());
+    }
+    bail!("{}", wrong.join("\npeel: "))
+}
+
+fn missing_marks(config: &Config, records: &Records) -> Vec<String> {
+    let mut missing = Vec::new();
+    for key in &config.keys {
+        let Some(hash) = key.hash() else { continue };
+        for chain in &config.chains {
+            let known = records.entries().iter().any(|own| own.key == hash && own.chain == *chain);
+            if !known {
+                missing.push(format!(
+                    "no watermark for {hash} on {chain}; make one with \"peel watermark init\""
+                ));
+            }
+        }
+    }
+    missing
+}

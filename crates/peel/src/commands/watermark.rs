@@ -1,0 +1,140 @@
+//! `peel watermark`.
+
+use std::io::BufRead;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use signer::Config;
+use signer::config::KeyConfig;
+use tezos::{ChainId, Level, PublicKeyHash};
+use watermark::{OctezFiles, Records, RecordsError};
+
+use crate::args::{WatermarkCommand, Which};
+use crate::commands::ledger::connect;
+
+pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
+    match command {
+        WatermarkCommand::Init { which, level } => init(&which, Level::try_from(level)?),
+        WatermarkCommand::Show { config, json } => show(&config, json),
+        WatermarkCommand::Set { which, level, lower } => {
+            set(&which, Level::try_from(level)?, lower)
+        }
+        WatermarkCommand::Export { config } => {
+            println!("{}", Records::open(&Config::read(&config)?.store)?.export());
+            Ok(())
+        }
+        WatermarkCommand::Import { config, from } => import(&config, &from),
+    }
+}
+
+/// Keys and chains that are meant.
+fn resolve(which: &Which, config: &Config) -> anyhow::Result<Vec<(PublicKeyHash, ChainId)>> {
+    let meant = |key: &&KeyConfig| which.key.as_ref().is_none_or(|name| *name == key.name);
+    let keys: Vec<&KeyConfig> = config.keys.iter().filter(meant).collect();
+    if let Some(name) = which.key.as_ref().filter(|_| keys.is_empty()) {
+        bail!("no [[key]] in {} has the name {name:?}", which.config.display());
+    }
+    let chains: Vec<ChainId> = match which.chain {
+        Some(chain) => vec![chain],
+        None => config.chains.iter().copied().collect(),
+    };
+    let mut resolved = Vec::new();
+    for key in keys {
+        let hash = hash(key, config)?;
+        resolved.extend(chains.iter().map(|chain| (hash, *chain)));
+    }
+    Ok(resolved)
+}
+
+/// The key's hash; a Ledger is asked for it if the configuration does not say.
+fn hash(key: &KeyConfig, config: &Config) -> anyhow::Result<PublicKeyHash> {
+    if let Some(hash) = key.hash() {
+        return Ok(hash);
+    }
+    let path = key.ledger_path().context("the key has no hash")?;
+    let advice = format!("key {:?} has no public_key_hash in the configuration", key.name);
+    let mut app = connect(config.ledger).with_context(|| advice.clone())?;
+    Ok(app.public_key(path).context(advice)?.hash())
+}
+
+fn init(which: &Which, level: Level) -> anyhow::Result<()> {
+    let config = Config::read(&which.config)?;
+    let resolved = resolve(which, &config)?;
+    if let Some(folder) = config.store.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let mut records = Records::open_or_create(&config.store)?;
+    let mut made = false;
+    for (key, chain) in resolved {
+        match records.add(key, chain, Some(level)) {
+            Ok(()) => {
+                made = true;
+                println!("{key} on {chain}: nothing at or below level {level} will be signed");
+            }
+            Err(error @ RecordsError::Exists { .. }) => println!("{error}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if made { Ok(()) } else { bail!("every key had a watermark already; nothing was changed") }
+}
+
+fn show(config: &Path, json: bool) -> anyhow::Result<()> {
+    let records = Records::open(&Config::read(config)?.store)?;
+    if json {
+        println!("{}", records.export());
+        return Ok(());
+    }
+    if records.entries().is_empty() {
+        println!("The store is empty; make marks with \"peel watermark init\".");
+    }
+    records.entries().iter().for_each(|entry| println!("{entry}"));
+    Ok(())
+}
+
+fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
+    let config = Config::read(&which.config)?;
+    let resolved = resolve(which, &config)?;
+    let mut records = Records::open(&config.store)?;
+    for (key, chain) in resolved {
+        if lower {
+            confirm_lowering(&records, key, chain, level)?;
+            records.lower(key, chain, level)?;
+        } else {
+            records.raise(key, chain, level)?;
+        }
+        println!("{key} on {chain}: nothing at or below level {level} will be signed");
+    }
+    Ok(())
+}
+
+fn confirm_lowering(
+    records: &Records,
+    key: PublicKeyHash,
+    chain: ChainId,
+    level: Level,
+) -> anyhow::Result<()> {
+    let entry = records.entries().iter().find(|entry| entry.key == key && entry.chain == chain);
+    println!("Now: {}", entry.context("there is no such mark")?);
+    println!("Lowering it to {level} lets what was signed above be signed again. Two different");
+    println!("signatures at one level are slashed. Type yes to do it all the same.");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    if line.trim() == "yes" { Ok(()) } else { bail!("not lowered; nothing was changed") }
+}
+
+fn import(config: &Path, from: &Path) -> anyhow::Result<()> {
+    let config = Config::read(config)?;
+    let entries = if from.is_dir() {
+        OctezFiles::read(from)?.entries
+    } else {
+        let text = std::fs::read_to_string(from);
+        Records::parse_export(&text.with_context(|| format!("{} cannot be read", from.display()))?)?
+    };
+    let mut records = Records::open_or_create(&config.store)?;
+    let count = entries.len();
+    records.merge(entries)?;
+    println!("{count} marks read; now:");
+    records.entries().iter().for_each(|entry| println!("{entry}"));
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! The command line: parses, wires, nothing else.
+
+mod args;
+mod commands;
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    daemon::log::start(args.log_format.into());
+    let done = match args.command {
+        Command::Demo => demo::run(),
+        Command::Signer(command) => commands::signer::run(command),
+        Command::Ledger(command) => commands::ledger::run(command),
+        Command::Key(command) => commands::key::run(command),
+        Command::Watermark(command) => commands::watermark::run(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peel: {error:#}");
+            ExitCode::from(if error.is::<signer::ConfigError>() { MISUSED } else { FAILED })
+        }
+    }
+}
+
+/// It was tried and did not work.
+const FAILED: u8 = 1;
+/// Bad usage or configuration; clap uses the same.
+const MISUSED: u8 = 2;
