@@ -117,7 +117,9 @@ fn misuse(error: &CallError) -> Response<AnswerBody> {
 
 /// The error list of octez, with one error.
 fn errors(status: StatusCode, why: &str) -> Response<AnswerBody> {
-    json_body(status, &json!([{ "kind": "temporary", "id": "failure", "msg": why }]))
+    let why = Value::from(why);
+    let text = format!("[{{\"kind\":\"temporary\",\"id\":\"failure\",\"msg\":{why}}}]\n");
+    body(status, JSON, text)
 }
 
 fn texts(keys: &[PublicKeyHash]) -> Vec<String> {

@@ -6,7 +6,7 @@ use tezos::{BlsScheme, Payload, PublicKey, PublicKeyHash, Signature};
 
 use crate::error::{Failed, NotReady, SignError};
 use crate::policy::Policy;
-use crate::queue::Queue;
+use crate::queue::{Made, Queue};
 
 /// What is known of a key. The worker writes it, everybody reads it.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Entry {
     ) -> Result<Signature, SignError> {
         let answer = self.queue.submit(self.place, payload, scheme)?;
         match tokio::time::timeout(crate::worker::ANSWER_LIMIT, answer).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => outcome.map(Made::signature),
             Ok(Err(_)) => Err(Failed::Stopping.into()),
             Err(_) => Err(Failed::NoAnswer.into()),
         }

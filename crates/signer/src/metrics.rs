@@ -16,7 +16,7 @@ use tezos::Payload;
 use watermark::Store;
 
 use crate::keyring::Keyring;
-use crate::queue::Outcome;
+use crate::queue::{Made, Outcome};
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -89,13 +89,14 @@ impl Metrics {
     pub(crate) fn note(&self, key: &str, payload: &Payload, outcome: &Outcome, took: Duration) {
         let (key, kind) = (key.to_owned(), payload.kind().name());
         let (result, reason) = match outcome {
-            Ok(_) => ("signed", ""),
+            Ok(Made::Now(_)) => ("signed", ""),
+            Ok(Made::Before(_)) => ("repeated", ""),
             Err(error) => error.labels(),
         };
         self.requests
             .get_or_create(&RequestLabels { key: key.clone(), kind, result, reason })
             .inc();
-        if outcome.is_ok() {
+        if matches!(outcome, Ok(Made::Now(_))) {
             self.level
                 .get_or_create(&KindLabels { key: key.clone(), kind })
                 .set(payload.mark().level.into());

@@ -1,12 +1,15 @@
 //! What waits for a device: few, ordered, and each only once.
 //!
 //! Ordered by level, round and kind, for a Ledger has one mark for all kinds: a late attestation for
-//! level L is signed before a block for L + 1. A repeat of the same bytes joins the request that
+//! level L is signed before a block for L + 1. A baker asks for both votes of a round at once, and
+//! either may come first: a device that signs no preattestation after the attestation has the
+//! attestation held back for a moment, until the preattestation has come or is not to be expected.
+//! A repeat of the same bytes joins the request that
 //! waits or runs, and all of them get its answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tezos::{BlsScheme, Digest, Kind, Mark, Payload, Signature};
 use tokio::sync::oneshot;
@@ -14,22 +17,50 @@ use tokio::sync::oneshot;
 use crate::error::{Failed, SignError};
 
 /// What becomes of a request.
-pub(crate) type Outcome = Result<Signature, SignError>;
+pub(crate) type Outcome = Result<Made, SignError>;
+
+/// A signature, and whether it was made just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// By the device, for this request.
+    Now(Signature),
+    /// For the same bytes before.
+    Before(Signature),
+}
+
+impl Made {
+    pub(crate) fn signature(self) -> Signature {
+        match self {
+            Made::Now(signature) | Made::Before(signature) => signature,
+        }
+    }
+}
 
 /// The queue in front of one worker.
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// How long an attestation waits for its preattestation.
+    hold: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: BTreeMap<Order, (Job, Vec<Reply>)>,
+    waiting: BTreeMap<Order, Waiting>,
+    /// The mark of the last preattestation that went to the device, by key.
+    preattested: BTreeMap<usize, Mark>,
     running: Option<(Identity, Vec<Reply>)>,
     closed: bool,
     sequence: u64,
     beat: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    replies: Vec<Reply>,
+    since: Instant,
 }
 
 /// Which comes first.
@@ -66,10 +97,15 @@ pub(crate) enum Next {
 
 /// Far more than one baker asks for at once.
 const CAPACITY: usize = 64;
+/// More than the two requests are apart when they come over a mobile network, and little beside the
+/// time in which a vote is of use.
+const HOLD: Duration = Duration::from_millis(100);
 
 impl Queue {
-    pub(crate) fn new() -> Queue {
-        Queue { inner: Mutex::default(), changed: Condvar::new() }
+    /// For a device that signs the kinds of one mark only in their order, or in any.
+    pub(crate) fn new(kinds_in_order: bool) -> Queue {
+        let hold = if kinds_in_order { HOLD } else { Duration::ZERO };
+        Queue { inner: Mutex::default(), changed: Condvar::new(), hold }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -98,7 +134,8 @@ impl Queue {
         }
         inner.sequence += 1;
         let order = Order(job.payload.mark(), job.payload.kind(), inner.sequence);
-        inner.waiting.insert(order, (job, vec![reply]));
+        let waiting = Waiting { since: job.asked, job, replies: vec![reply] };
+        inner.waiting.insert(order, waiting);
         self.changed.notify_all();
         Ok(answer)
     }
@@ -108,17 +145,20 @@ impl Queue {
         let mut inner = self.lock();
         inner.beat = Some(Instant::now());
         loop {
-            if let Some((_, (job, replies))) = inner.waiting.pop_first() {
-                inner.running = Some((job.identity(), replies));
+            let due = inner.first_is_due(self.hold);
+            let now = Instant::now();
+            if due.is_some_and(|due| due <= now || inner.closed)
+                && let Some(job) = inner.start_first()
+            {
                 return Next::Job(Box::new(job));
             }
             if inner.closed {
                 return Next::Closed;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if due.is_none() && until <= now {
                 return Next::Idle;
             }
+            let left = due.unwrap_or(until).saturating_duration_since(now);
             let waited = self.changed.wait_timeout(inner, left);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -172,20 +212,142 @@ impl Inner {
             replies.push(reply);
             return Joined::Yes;
         }
-        let same = |(waiting, _): &&mut (Job, Vec<Reply>)| waiting.identity() == identity;
-        match self.waiting.values_mut().find(same) {
-            Some((waiting, replies)) => {
-                waiting.asked = job.asked;
-                replies.push(reply);
+        match self.waiting.values_mut().find(|waiting| waiting.job.identity() == identity) {
+            Some(waiting) => {
+                waiting.job.asked = job.asked;
+                waiting.replies.push(reply);
                 Joined::Yes
             }
             None => Joined::No(reply),
         }
+    }
+
+    /// When the first in order may go to the device; none when nothing waits.
+    fn first_is_due(&self, hold: Duration) -> Option<Instant> {
+        let first = self.waiting.first_key_value().map(|(_, first)| first)?;
+        let (kind, mark) = (first.job.payload.kind(), first.job.payload.mark());
+        let preattested = self.preattested.get(&first.job.key) >= Some(&mark);
+        let held = kind == Kind::Attestation && !preattested;
+        Some(if held { first.since + hold } else { first.since })
+    }
+
+    fn start_first(&mut self) -> Option<Job> {
+        let (Order(mark, kind, _), Waiting { job, replies, .. }) = self.waiting.pop_first()?;
+        if kind == Kind::Preattestation {
+            self.preattested.insert(job.key, mark);
+        }
+        self.running = Some((job.identity(), replies));
+        Some(job)
     }
 }
 
 impl Job {
     fn identity(&self) -> Identity {
         Identity(self.key, *self.payload.digest(), self.scheme)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tezos::KeyForm;
+
+    use super::*;
+
+    fn vote(magic: u8, level: u32, variant: u8) -> Payload {
+        let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
+        bytes.extend([0; 32]);
+        bytes.extend([magic + 2, 0, 0]);
+        bytes.extend(level.to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend([variant; 32]);
+        Payload::parse(&bytes, KeyForm::Slot).unwrap()
+    }
+
+    fn preattestation(level: u32) -> Payload {
+        vote(0x12, level, 0)
+    }
+
+    fn attestation(level: u32) -> Payload {
+        vote(0x13, level, 0)
+    }
+
+    fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
+        queue.submit(0, payload, BlsScheme::default())
+    }
+
+    fn next(queue: &Queue) -> Option<(Kind, u32)> {
+        match queue.next(Instant::now()) {
+            Next::Job(job) => Some((job.payload.kind(), job.payload.mark().level.into())),
+            Next::Idle | Next::Closed => None,
+        }
+    }
+
+    #[test]
+    fn what_is_first_on_the_chain_is_signed_first() {
+        let queue = Queue::new(false);
+        let asked = [attestation(11), preattestation(11), attestation(10)]
+            .map(|payload| ask(&queue, payload));
+        assert_eq!(next(&queue), Some((Kind::Attestation, 10)));
+        assert_eq!(next(&queue), Some((Kind::Preattestation, 11)));
+        assert_eq!(next(&queue), Some((Kind::Attestation, 11)));
+        drop(asked);
+    }
+
+    #[test]
+    fn an_attestation_waits_for_its_preattestation() {
+        let queue = Queue { hold: Duration::from_secs(60), ..Queue::new(true) };
+        thread::scope(|scope| {
+            let attestation = ask(&queue, attestation(10));
+            let worker = scope.spawn(|| [next(&queue), next(&queue)]);
+            let preattestation = ask(&queue, preattestation(10));
+            let order = [Some((Kind::Preattestation, 10)), Some((Kind::Attestation, 10))];
+            assert_eq!(worker.join().unwrap(), order);
+            drop((attestation, preattestation));
+        });
+    }
+
+    #[test]
+    fn an_attestation_alone_is_signed_all_the_same() {
+        let queue = Queue::new(true);
+        let asked = ask(&queue, attestation(10));
+        assert_eq!(next(&queue), Some((Kind::Attestation, 10)));
+        drop(asked);
+    }
+
+    #[test]
+    fn a_full_queue_is_busy() {
+        let queue = Queue::new(false);
+        let asked: Vec<_> = (0..64).map(|level| ask(&queue, attestation(level))).collect();
+        assert!(asked.iter().all(Result::is_ok));
+        assert_eq!(ask(&queue, attestation(64)).err(), Some(Failed::Busy));
+        assert!(ask(&queue, attestation(0)).is_ok(), "a repeat takes no place");
+    }
+
+    #[test]
+    fn everybody_who_asks_for_the_same_gets_the_same_answer() {
+        let queue = Queue::new(false);
+        let mut waiting = ask(&queue, attestation(1)).unwrap();
+        let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };
+        let mut joined = ask(&queue, attestation(1)).unwrap();
+        let mut other = queue.submit(0, vote(0x13, 1, 9), BlsScheme::default()).unwrap();
+        queue.finish(&Err(Failed::WrongSignature.into()));
+        let outcome = Ok(Err(Failed::WrongSignature.into()));
+        assert_eq!(waiting.try_recv(), outcome);
+        assert_eq!(joined.try_recv(), outcome);
+        assert!(other.try_recv().is_err(), "other bytes are another request");
+    }
+
+    #[test]
+    fn a_closed_queue_serves_what_waits_and_takes_nothing_new() {
+        let queue = Queue::new(true);
+        let waits = ask(&queue, attestation(1));
+        queue.close();
+        assert_eq!(ask(&queue, attestation(2)).err(), Some(Failed::Stopping));
+        assert_eq!(next(&queue), Some((Kind::Attestation, 1)));
+        queue.finish(&Err(Failed::Stopping.into()));
+        assert!(matches!(queue.next(Instant::now()), Next::Closed));
+        drop(waits);
     }
 }

@@ -182,6 +182,7 @@ fn start_workers(
             Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
             Source::Software(secret) => {
                 let key = key(Some(secret.hash()));
+                key.note(key.identify(secret.public_key().clone()));
                 crew.hire(vec![key], Box::new(SoftwareKey(secret)))?;
             }
             Source::Upstream(url) => {
@@ -206,7 +207,7 @@ struct Crew<'a> {
 
 impl Crew<'_> {
     fn hire(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(device.kinds_in_order()));
         let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
         for (place, key) in keys.iter().enumerate() {
             let (key, queue) = (Arc::clone(key), Arc::clone(&queue));

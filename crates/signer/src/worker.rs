@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::error::{Failed, Refused, SignError};
 use crate::keyring::Key;
 use crate::metrics::Metrics;
-use crate::queue::{Job, Next, Outcome, Queue};
+use crate::queue::{Job, Made, Next, Outcome, Queue};
 
 /// A device, its keys, and what waits for it.
 pub(crate) struct Worker {
@@ -50,7 +50,7 @@ impl Worker {
     }
 
     fn work(&mut self) {
-        let mut tend_at = Instant::now();
+        let mut tend_at = self.tend();
         loop {
             if !self.device.is_connected() && tend_at <= Instant::now() {
                 tend_at = self.tend();
@@ -105,7 +105,7 @@ impl Worker {
         let made = self.device.sign(job.key, key, permit, job.scheme)?;
         check(key, job, &made)?;
         self.store.keep(&hash, &job.payload, &made);
-        Ok(made)
+        Ok(Made::Now(made))
     }
 }
 
@@ -119,7 +119,7 @@ fn not_ready(key: &Key) -> SignError {
 /// A tz4 key can have signed the same bytes in another form.
 fn again(key: &Key, job: &Job, made: Signature) -> Outcome {
     match check(key, job, &made) {
-        Ok(()) => Ok(made),
+        Ok(()) => Ok(Made::Before(made)),
         Err(_) => Err(Refused::OtherVersion.into()),
     }
 }
@@ -140,7 +140,8 @@ fn log(key: &Key, job: &Job, outcome: &Outcome, took: Duration) {
     let (key, waited_ms) =
         (key.name.as_str(), job.asked.elapsed().saturating_sub(took).as_millis());
     match outcome {
-        Ok(_) => tracing::info!(key, kind, level, round, ms, waited_ms, "signed"),
+        Ok(Made::Now(_)) => tracing::info!(key, kind, level, round, ms, waited_ms, "signed"),
+        Ok(Made::Before(_)) => tracing::info!(key, kind, level, round, "the same again"),
         Err(error) => {
             let (result, reason) = error.labels();
             tracing::warn!(key, kind, level, round, reason, "{result}: {error}");

@@ -348,7 +348,20 @@ fn from_sqlite(path: &Path, error: &rusqlite::Error) -> DiskError {
             DiskError::ReadOnly { path }
         }
         Some(ErrorCode::DiskFull) => DiskError::Full { path },
+        Some(ErrorCode::SystemIoFailure) => why_io_failed(path, detail),
         Some(_) | None => DiskError::Io { path, detail },
+    }
+}
+
+/// SQLite calls a full disk an I/O error when it cannot make its log: write something to find out.
+fn why_io_failed(path: PathBuf, detail: String) -> DiskError {
+    let probe = path.with_extension("probe");
+    let written = fs::write(&probe, [0; 64 * 1024]);
+    // It may not have come into being.
+    let _ = fs::remove_file(&probe);
+    match written {
+        Ok(()) => DiskError::Io { path, detail },
+        Err(error) => from_io(&path, &error),
     }
 }
 

@@ -136,6 +136,10 @@ impl Device for LedgerDevice {
         }
     }
 
+    fn kinds_in_order(&self) -> bool {
+        true
+    }
+
     fn is_connected(&self) -> bool {
         self.app.is_some()
     }

@@ -31,6 +31,9 @@ pub(crate) trait Device: Send {
     /// Looks after the device while nothing is to be signed; says when it wants to again.
     fn tend(&mut self, keys: &[Arc<Key>]) -> Duration;
 
+    /// Whether it signs the kinds of one mark only in their order: a Ledger has one mark for all.
+    fn kinds_in_order(&self) -> bool;
+
     /// Whether there is a connection to keep. Without one, tending comes before signing.
     fn is_connected(&self) -> bool;
 }

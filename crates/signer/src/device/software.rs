@@ -32,6 +32,10 @@ impl Device for SoftwareKey {
         Duration::from_secs(10)
     }
 
+    fn kinds_in_order(&self) -> bool {
+        false
+    }
+
     fn is_connected(&self) -> bool {
         true
     }

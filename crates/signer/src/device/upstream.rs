@@ -95,6 +95,10 @@ impl Device for UpstreamKey {
         Duration::from_secs(if self.connected { 5 } else { 1 })
     }
 
+    fn kinds_in_order(&self) -> bool {
+        true
+    }
+
     fn is_connected(&self) -> bool {
         self.connected
     }

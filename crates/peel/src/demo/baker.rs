@@ -1,0 +1,111 @@
+//! A baker that asks the way octez-baker asks, and remembers every answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use signer_api::client::{ClientError, SignerUrl};
+use tezos::{BlsScheme, Kind, PublicKey, Signature};
+
+use crate::demo::payload::{Variant, payload};
+
+/// A baker. Clones share their memory.
+#[derive(Clone)]
+pub(super) struct Baker {
+    url: Arc<SignerUrl>,
+    public_key: Arc<PublicKey>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// What was signed at each place, and the signature.
+type Answers = HashMap<(Kind, u32), (Variant, Signature)>;
+
+/// What came of one request.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    /// A signature that verifies, after so long.
+    Signed(Duration),
+    /// An answer that is none: refused, or failed for good.
+    Refused(String),
+    /// Nobody could be asked, or no answer came.
+    Lost(String),
+    /// What must never happen.
+    Broken(String),
+}
+
+impl Asked {
+    /// How long the signature took, if there is one.
+    pub(super) fn signed(&self) -> Option<Duration> {
+        if let Asked::Signed(took) = self { Some(*took) } else { None }
+    }
+
+    /// Why it was refused, if it was.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        if let Asked::Refused(why) = self { Some(why) } else { None }
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(15);
+/// Octez asks again ten times in 3.6 s, and only after a 502.
+const PAUSES_MS: [u64; 10] = [360; 10];
+
+impl Baker {
+    pub(super) fn new(url: SignerUrl, public_key: PublicKey) -> Baker {
+        let (url, public_key) = (Arc::new(url), Arc::new(public_key));
+        Baker { url, public_key, answers: Arc::default() }
+    }
+
+    /// Asks for one signature: who may ask, then the signature, each on a new connection.
+    pub(super) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
+        let started = Instant::now();
+        let bytes = payload(kind, level, variant);
+        let answer = async {
+            self.url.wants_authentication(LIMIT).await?;
+            for pause in PAUSES_MS {
+                match self.url.sign(&bytes, LIMIT).await {
+                    Err(ClientError::AskAgain { .. }) => {
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    }
+                    answer => return answer,
+                }
+            }
+            self.url.sign(&bytes, LIMIT).await
+        };
+        match answer.await {
+            Ok(signature) => self.check(kind, level, variant, signature, started.elapsed()),
+            Err(ClientError::Answer { message, .. }) => Asked::Refused(message),
+            Err(error) => Asked::Lost(error.to_string()),
+        }
+    }
+
+    /// Remembers a signature for ever, and holds it against all others.
+    fn check(
+        &self,
+        kind: Kind,
+        level: u32,
+        variant: Variant,
+        signature: Signature,
+        took: Duration,
+    ) -> Asked {
+        let bytes = payload(kind, level, variant);
+        if !self.public_key.verifies(&bytes, &signature, BlsScheme::default()) {
+            return Asked::Broken(format!("the signature of {kind} {level} does not verify"));
+        }
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = (variant, signature);
+        match answers.get(&(kind, level)) {
+            Some(before) if *before != made => {
+                Asked::Broken(format!("TWO DIFFERENT SIGNATURES for {kind} {level}"))
+            }
+            Some(_) | None => {
+                answers.insert((kind, level), made);
+                Asked::Signed(took)
+            }
+        }
+    }
+
+    /// How many marks have a signature.
+    pub(super) fn signatures(&self) -> usize {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

@@ -1,0 +1,136 @@
+//! `kill -9` of the real binary, again and again, at any moment.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use signer_api::client::{ClientError, SignerUrl};
+use tezos::{Level, SecretKey, Signature};
+use watermark::Records;
+
+const KILLS: usize = 60;
+const LIMIT: Duration = Duration::from_secs(5);
+const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
+
+struct Home {
+    folder: tempfile::TempDir,
+    url: SignerUrl,
+}
+
+impl Home {
+    fn new() -> Home {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        write_secret(&folder.path().join("key"), &format!("unencrypted:{SECRET}\n"));
+        let config = format!(
+            "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\n\
+             listen = \"127.0.0.1:{port}\"\n[[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n"
+        );
+        fs::write(folder.path().join("signer.toml"), config).unwrap();
+        let key = SecretKey::from_base58(SECRET).unwrap().hash();
+        let mut records = Records::open_or_create(&folder.path().join("watermark.db")).unwrap();
+        records.add(key, tezos::ChainId::MAINNET, Level::try_from(0_i64).ok()).unwrap();
+        Home { folder, url: format!("http://127.0.0.1:{port}/{key}").parse().unwrap() }
+    }
+
+    async fn start(&self) -> Child {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let child = Command::new(env!("CARGO_BIN_EXE_peel"))
+            .args(["signer", "run", "--config"])
+            .arg(self.folder.path().join("signer.toml"))
+            .env("RUST_LOG", "warn")
+            .stderr(log.unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.url.public_key(LIMIT).await.is_err() {
+            let log = fs::read_to_string(self.folder.path().join("log")).unwrap();
+            assert!(Instant::now() < end, "it did not start: {log}");
+            tokio::task::yield_now().await;
+        }
+        child
+    }
+}
+
+fn write_secret(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A small generator; its seed is printed, so that a failure can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+fn vote(magic: u8, level: u32, round: u32, variant: u8) -> Vec<u8> {
+    let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
+    bytes.extend([0; 32]);
+    bytes.extend([magic + 2, 0, 0]);
+    bytes.extend(level.to_be_bytes());
+    bytes.extend(round.to_be_bytes());
+    bytes.extend([variant; 32]);
+    bytes
+}
+
+/// Every answer that was ever received, by magic byte, level and round.
+#[derive(Default)]
+struct Answers(HashMap<(u8, u32, u32), Signature>);
+
+impl Answers {
+    /// Asks for votes around `level`, higher and higher, with any bytes, until the signer is gone.
+    async fn ask_until_gone(&mut self, url: &SignerUrl, dice: &mut Dice, level: &mut u32) {
+        loop {
+            let magic = 0x12 + u8::from(dice.throw(2) == 1);
+            let back = u32::try_from(dice.throw(4)).unwrap();
+            let at = level.saturating_sub(back).max(1);
+            let round = u32::try_from(dice.throw(2)).unwrap();
+            let variant = u8::from(dice.throw(2) == 1);
+            match url.sign(&vote(magic, at, round, variant), LIMIT).await {
+                Ok(signature) => self.note((magic, at, round), signature),
+                Err(ClientError::Answer { .. }) => {}
+                Err(_) => return,
+            }
+            *level += u32::from(dice.throw(3) == 0);
+        }
+    }
+
+    fn note(&mut self, mark: (u8, u32, u32), signature: Signature) {
+        let before = self.0.insert(mark, signature.clone());
+        assert!(before.is_none_or(|before| before == signature), "two signatures at {mark:?}");
+    }
+}
+
+#[test]
+fn no_kill_at_any_moment_leads_to_two_signatures_at_one_mark() {
+    let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20 | 1;
+    println!("seed {seed}");
+    let (home, mut dice) = (Home::new(), Dice(seed));
+    let (mut answers, mut level) = (Answers::default(), 1);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        for _ in 0..KILLS {
+            let mut signer = home.start().await;
+            let lives = Duration::from_micros(dice.throw(60_000));
+            let killing = async {
+                tokio::time::sleep(lives).await;
+                signer.kill().unwrap();
+                signer.wait().unwrap();
+            };
+            tokio::join!(killing, answers.ask_until_gone(&home.url, &mut dice, &mut level));
+        }
+    });
+    println!("{KILLS} kills, {} marks signed, up to level {level}", answers.0.len());
+    assert!(answers.0.len() > KILLS, "it hardly signed anything");
+}

@@ -1,0 +1,102 @@
+//! A store that cannot be written: what the real binary says, and that it signs nothing.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
+
+fn home() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("key"), SECRET).unwrap();
+    fs::set_permissions(at("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let config = "chains = [\"mainnet\"]\n[state]\ndirectory = \"state\"\n\
+                  [http]\nlisten = \"127.0.0.1:0\"\n\
+                  [[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n";
+    fs::write(at("signer.toml"), config).unwrap();
+    fs::create_dir(at("state")).unwrap();
+    folder
+}
+
+fn peel(folder: &Path, words: &[&str]) -> Output {
+    let config = folder.join("signer.toml");
+    Command::new(env!("CARGO_BIN_EXE_peel"))
+        .args(words)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .unwrap()
+}
+
+/// Runs a script as root of a mount namespace of its own, with peel as `$1` and the folder as `$2`.
+fn in_namespace(folder: &Path, script: &str) -> String {
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(env!("CARGO_BIN_EXE_peel"))
+        .arg(folder)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[test]
+fn a_missing_store_is_exit_1_and_its_cure() {
+    let folder = home();
+    let output = peel(folder.path(), &["signer", "run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("peel watermark init"), "{said}");
+}
+
+#[test]
+fn a_bad_configuration_is_exit_2() {
+    let folder = home();
+    fs::write(folder.path().join("signer.toml"), "chains = 3\n").unwrap();
+    for words in [["signer", "run"], ["signer", "check"], ["watermark", "show"]] {
+        assert_eq!(peel(folder.path(), &words).status.code(), Some(2), "{words:?}");
+    }
+    assert_eq!(peel(folder.path(), &["signer", "fly"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_store_on_a_read_only_mount_is_named() {
+    let folder = home();
+    assert!(peel(folder.path(), &["watermark", "init", "--level", "5"]).status.success());
+    let said = in_namespace(
+        folder.path(),
+        "mount --bind \"$2/state\" \"$2/state\" && mount -o remount,ro,bind \"$2/state\" && \
+         \"$1\" signer run --config \"$2/signer.toml\"",
+    );
+    assert!(said.contains("cannot be written; check its owner"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_is_signed() {
+    let folder = home();
+    let said = in_namespace(
+        folder.path(),
+        "mount -t tmpfs -o size=64k tmpfs \"$2/state\" && \
+         \"$1\" watermark init --level 5 --config \"$2/signer.toml\" && \
+         dd if=/dev/zero of=\"$2/state/fill\" bs=1k count=100 2>/dev/null; \
+         \"$1\" watermark set --level 9 --config \"$2/signer.toml\"; \
+         rm \"$2/state/fill\"; \"$1\" watermark show --config \"$2/signer.toml\"",
+    );
+    assert!(said.contains("no room on the disk"), "{said}");
+    assert!(said.contains("closed up to level 5"), "{said}");
+}
+
+#[test]
+fn a_store_of_another_owner_is_named() {
+    let folder = home();
+    assert!(peel(folder.path(), &["watermark", "init", "--level", "5"]).status.success());
+    let said = in_namespace(
+        folder.path(),
+        "( sleep 1; \"$1\" watermark set --level 9 --config \"$2/signer.toml\"; kill $(cat \"$2/pid\") ) & \
+         \"$1\" signer run --config \"$2/signer.toml\" 2>/dev/null & echo $! > \"$2/pid\"; wait",
+    );
+    assert!(said.contains("another process holds the watermark store"), "{said}");
+}

@@ -1,0 +1,204 @@
+//! A simulated Ledger behind the signer, and everything that can go wrong with it.
+
+use std::time::Duration;
+
+use ledger_sim::{Config, Curve, Device, Fault, Instruction, Latency, Path, Setup};
+
+use crate::harness::{Daemon, Home, attestation, get, preattestation, sign};
+
+/// The simulator's first secp256k1 key.
+const TZ2: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
+
+fn device(latency: Latency) -> Device {
+    let setup = Setup {
+        curve: Curve::Secp256k1,
+        path: Path::FIRST,
+        chain_id: [0x7a, 6, 0xa7, 0x70],
+        level: 10,
+    };
+    let config = Config { latency, setup: Some(setup), ..Config::default() };
+    Device::start("127.0.0.1:0".parse().unwrap(), &config).unwrap()
+}
+
+fn home(device: &Device) -> Home {
+    Home::new()
+        .with(&format!("[ledger]\ntransport = \"tcp://{}\"", device.address()))
+        .with("[[key]]\nname = \"baker\"\nledger = \"secp256k1/0h/0h\"")
+        .with(&format!("public_key_hash = \"{TZ2}\""))
+        .with_mark(TZ2, Some(10))
+}
+
+fn ready(device: &Device) -> (Home, Daemon) {
+    let home = home(device);
+    let daemon = home.start();
+    daemon.await_ready(TZ2);
+    (home, daemon)
+}
+
+fn signs(daemon: &Daemon, level: u32) {
+    daemon.sign(TZ2, &attestation(level, 1)).signature().unwrap();
+}
+
+/// After any fault the signer comes back by itself, and the mark that was used up stays used up.
+fn survives(fault: Fault) -> String {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    device.inject(fault);
+    let failed = daemon.sign(TZ2, &attestation(11, 1));
+    assert_eq!(failed.status, 500, "a mark was used up: asking again is of no use");
+    let repeated = daemon.sign(TZ2, &attestation(11, 1)).signature().unwrap_err();
+    assert!(repeated.contains("no answer came"), "{repeated}");
+    let different = daemon.sign(TZ2, &attestation(11, 2)).signature().unwrap_err();
+    assert!(different.contains("already signed with different data"), "{different}");
+    daemon.await_ready(TZ2);
+    signs(&daemon, 12);
+    failed.text()
+}
+
+#[test]
+fn a_disconnect_in_any_phase_is_survived() {
+    for instruction in [Instruction::Select, Instruction::SignWithHash] {
+        survives(Fault::DisconnectBefore(instruction));
+        survives(Fault::DisconnectAfter(instruction));
+    }
+}
+
+#[test]
+fn an_answer_after_the_time_out_is_survived() {
+    let text = survives(Fault::Late(Instruction::SignWithHash, Duration::from_millis(3300)));
+    assert!(text.contains("did not answer"), "{text}");
+}
+
+#[test]
+fn a_wrong_signature_is_thrown_away() {
+    let text = survives(Fault::WrongSignature);
+    assert!(text.contains("does not verify"), "{text}");
+}
+
+#[test]
+fn garbage_and_lies_about_length_are_survived() {
+    survives(Fault::Garbage(Instruction::SignWithHash));
+    survives(Fault::BrokenFrame(Instruction::SignWithHash));
+    survives(Fault::Status(Instruction::SignWithHash, 0x1234));
+}
+
+#[test]
+fn it_starts_without_a_device_and_finds_it_when_it_comes() {
+    let device = device(Latency::None);
+    device.unplug();
+    let daemon = home(&device).start();
+    let answer = daemon.sign(TZ2, &attestation(11, 1));
+    assert_eq!(answer.status, 502, "nobody could be asked: {}", answer.text());
+    assert!(answer.text().contains("device absent"), "{}", answer.text());
+    device.plug();
+    daemon.await_ready(TZ2);
+    signs(&daemon, 11);
+}
+
+#[test]
+fn an_unplugged_device_is_found_again() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    signs(&daemon, 11);
+    device.unplug();
+    daemon.await_status(TZ2, |answer| answer.status == 503 && answer.text().contains("absent"));
+    assert_eq!(daemon.sign(TZ2, &attestation(12, 1)).status, 502, "no mark was used up");
+    device.plug();
+    daemon.await_ready(TZ2);
+    signs(&daemon, 12);
+}
+
+/// The state that `/statusz`, the answer and the readiness show while `fault` lasts.
+fn shows(fault: Fault, words: &str) {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    device.inject(fault);
+    daemon.await_status(TZ2, |answer| answer.status == 503);
+    let answer = daemon.sign(TZ2, &attestation(11, 1));
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    assert!(answer.text().contains(words), "{words:?} is not in {}", answer.text());
+    device.plug();
+    daemon.await_ready(TZ2);
+    signs(&daemon, 11);
+}
+
+#[test]
+fn a_locked_device_is_named() {
+    shows(Fault::Locked, "enter the PIN");
+}
+
+#[test]
+fn another_app_is_named() {
+    shows(Fault::OtherApp("Tezos Wallet".to_owned()), "device in another app");
+}
+
+#[test]
+fn a_device_that_is_not_authorised_is_named_and_signs_when_it_is() {
+    let device = Device::start("127.0.0.1:0".parse().unwrap(), &Config::default()).unwrap();
+    let daemon = home(&device).start();
+    daemon.await_status(TZ2, |answer| answer.text().contains("not authorised"));
+    let answer = daemon.sign(TZ2, &attestation(11, 1)).signature().unwrap_err();
+    assert!(answer.contains("peel ledger setup secp256k1/0h/0h"), "{answer}");
+}
+
+#[test]
+fn another_seed_is_named() {
+    let words = "abandon ".repeat(11) + "about";
+    let device = Device::start(
+        "127.0.0.1:0".parse().unwrap(),
+        &Config { mnemonic: words, ..Config::default() },
+    )
+    .unwrap();
+    let daemon = home(&device).start();
+    daemon.await_status(TZ2, |answer| answer.text().contains("another seed"));
+    assert_eq!(daemon.sign(TZ2, &attestation(11, 1)).status, 500);
+}
+
+#[test]
+fn the_devices_own_mark_is_a_refusal() {
+    let device = device(Latency::None);
+    let home = home(&device);
+    let daemon = home.start();
+    daemon.await_ready(TZ2);
+    signs(&daemon, 20);
+    // Below the device's mark of all kinds, above ours of this kind.
+    let answer = daemon.sign(TZ2, &preattestation(15, 1)).signature().unwrap_err();
+    assert!(answer.contains("not above the mark on the device"), "{answer}");
+    signs(&daemon, 21);
+}
+
+#[test]
+fn a_hundred_identical_requests_are_one_signature_on_the_device() {
+    let device = device(Latency::Real);
+    let (_home, daemon) = ready(&device);
+    let before = device.signatures();
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let ask = || sign(daemon.http, TZ2, &attestation(11, 1)).signature().unwrap();
+        let asking: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| Some(answer) == answers.first()));
+    assert_eq!(device.signatures() - before, 1);
+}
+
+/// Whichever of the two comes first, the device signs both.
+#[test]
+fn both_votes_at_once_are_signed_in_any_order() {
+    let device = device(Latency::Real);
+    let (_home, daemon) = ready(&device);
+    for level in 11..17 {
+        std::thread::scope(|scope| {
+            let votes = [attestation(level, 1), preattestation(level, 1)];
+            let asking = votes.map(|vote| scope.spawn(move || sign(daemon.http, TZ2, &vote)));
+            asking.into_iter().for_each(|one| drop(one.join().unwrap().signature().unwrap()));
+        });
+    }
+}
+
+#[test]
+fn the_public_key_is_known_as_soon_as_the_device_is() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    let answer = get(daemon.http, &format!("/keys/{TZ2}"));
+    assert!(answer.text().contains("sppk7ZntgM6x2Z3MyxARtAJXLF6d74nLApU5Awt9nsFjJZFqaRFddqG"));
+}

@@ -1,0 +1,8 @@
+//! The signer as a baker meets it: real HTTP, real store, keys in files or on a simulated Ledger.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod bad_input;
+mod device_faults;
+mod harness;
+mod octez;
+mod upstream;

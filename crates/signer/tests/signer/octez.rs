@@ -1,0 +1,131 @@
+//! `tests/vectors/http.json`: what octez-signer answers, case by case.
+
+use crate::harness::{self, Answer, Daemon, Home, exchange};
+use serde_json::Value;
+use tezos::{BlsScheme, PublicKey, SecretKey};
+
+/// Cases that Peel answers otherwise, and why.
+const OTHERWISE: [(&str, &str); 1] = [("sign-tz1-micheline", "only blocks and votes are signed")];
+
+/// Body formats that come later.
+fn comes_later(case: &Value) -> bool {
+    let text = case["request"]["headers"].to_string().to_lowercase();
+    text.contains("octet-stream")
+        || text.contains("bson")
+        || case["request"]["path"].as_str().unwrap().starts_with("/bls_prove_possession")
+}
+
+fn home(case: &Value) -> Home {
+    let server = &case["server"];
+    let mut home = Home::new();
+    if server["allow_list_known_keys"] == true {
+        home = home.with("allow_list_known_keys = true");
+    }
+    if server["require_authentication"] == true {
+        home = home
+            .with(&format!("[authentication]\nauthorized_keys = {}", server["authorized_keys"]));
+    }
+    for (at, secret) in server["keys"].as_array().unwrap().iter().enumerate() {
+        let secret = secret.as_str().unwrap();
+        let hash = SecretKey::from_base58(secret).unwrap().hash().to_string();
+        home = home.with_key(&format!("key{at}"), secret).with_mark(&hash, None);
+    }
+    home
+}
+
+fn ask(daemon: &Daemon, request: &Value) -> Answer {
+    let body = match (request["body"].as_str(), request["body_hex"].as_str()) {
+        (Some(text), _) => text.as_bytes().to_vec(),
+        (None, Some(hex)) => hex::decode(hex).unwrap(),
+        (None, None) => Vec::new(),
+    };
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n",
+        request["method"].as_str().unwrap(),
+        request["path"].as_str().unwrap()
+    );
+    for (name, value) in request["headers"].as_object().unwrap() {
+        head += &format!("{name}: {}\r\n", value.as_str().unwrap());
+    }
+    if !body.is_empty() {
+        head += &format!("content-length: {}\r\n", body.len());
+    }
+    exchange(daemon.http, &[head.as_bytes(), b"\r\n", &body].concat())
+}
+
+fn check(case: &Value, answer: &Answer) -> Result<(), String> {
+    let (expected, ours) = (&case["response"], answer.json());
+    if expected["status"] != answer.status {
+        return Err(format!("{} where octez says {}", answer.status, expected["status"]));
+    }
+    let parsed = expected["body"].as_str().map(serde_json::from_str::<Value>);
+    match (case["compare"].as_str().unwrap(), parsed) {
+        ("json", Some(Ok(theirs))) if ours != theirs => Err(format!("{ours} is not {theirs}")),
+        ("signature", Some(Ok(_))) => verify(case, &ours),
+        _ => Ok(()),
+    }
+}
+
+/// Signatures that octez draws at random are verified instead of compared.
+fn verify(case: &Value, ours: &Value) -> Result<(), String> {
+    let path = case["request"]["path"].as_str().unwrap();
+    let keys = case["server"]["keys"].as_array().unwrap();
+    let keys = keys.iter().map(|key| SecretKey::from_base58(key.as_str().unwrap()).unwrap());
+    let key: PublicKey = keys
+        .map(|key| key.public_key().clone())
+        .find(|key| path.contains(&key.hash().to_string()))
+        .unwrap();
+    let body: String = serde_json::from_str(case["request"]["body"].as_str().unwrap()).unwrap();
+    let signature = ours["signature"].as_str().unwrap().parse().unwrap();
+    let good = key.verifies(&hex::decode(body).unwrap(), &signature, BlsScheme::default());
+    if good { Ok(()) } else { Err("it does not verify".to_owned()) }
+}
+
+#[test]
+fn it_answers_as_octez_signer_does() {
+    let (mut compared, mut later, mut wrong) = (0, 0, Vec::new());
+    for case in harness::vectors("http.json").iter().filter(|case| case["transport"] == "http") {
+        let id = case["id"].as_str().unwrap();
+        if comes_later(case) {
+            later += 1;
+            continue;
+        }
+        let answer = ask(&home(case).start(), &case["request"]);
+        if let Some((_, why)) = OTHERWISE.iter().find(|(other, _)| *other == id) {
+            assert_eq!(answer.status, 500, "{id}: {why}");
+            continue;
+        }
+        compared += 1;
+        if let Err(difference) = check(case, &answer) {
+            wrong.push(format!("{id}: {difference}: {}", answer.text()));
+        }
+    }
+    println!("{compared} compared, {later} of body formats that come later");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(compared > 60);
+}
+
+#[test]
+fn what_octez_baker_sends_is_understood_byte_for_byte() {
+    for case in harness::vectors("http.json") {
+        if case["transport"] != "http-client-bytes" {
+            continue;
+        }
+        let raw = case["request_raw"].as_str().unwrap();
+        if raw.starts_with("GET /bls_prove") {
+            continue;
+        }
+        let secret = "BLsk1hKAHyGqY9qRbgoSVnjiSmDWpKGjFF3WNQ7BaiaMUA6RMA6Pfq";
+        let hash = SecretKey::from_base58(secret).unwrap().hash().to_string();
+        let daemon = Home::new()
+            .with("allow_list_known_keys = true")
+            .with_key("bootstrap1", harness::TZ1_SECRET)
+            .with_mark(harness::TZ1, None)
+            .with_key("tz4", secret)
+            .with_mark(&hash, None)
+            .start();
+        let request = raw.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+        let answer = exchange(daemon.http, request.as_bytes());
+        assert_eq!(answer.status, 200, "{}: {}", case["id"], answer.text());
+    }
+}
