@@ -1,0 +1,115 @@
+//! Measures what `docs/performance.md` promises, with the release build and real processes.
+
+mod home;
+mod http;
+mod report;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::bench::home::{Home, Key};
+use crate::bench::report::{Figures, Row};
+use crate::run;
+
+/// A level a second, for so long.
+const LEVELS: u32 = 60;
+const A_LEVEL: Duration = Duration::from_secs(1);
+const SLOW_FSYNC_MS: u32 = 300;
+
+/// A baker asks for both votes of a level at once; each answer's time is a figure.
+pub(crate) fn sign() -> anyhow::Result<()> {
+    run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
+    let rows = vec![
+        software(0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
+        software(
+            SLOW_FSYNC_MS,
+            "the same, with every fsync and fdatasync made 300 ms slow",
+            f64::INFINITY,
+            5.0,
+        )?,
+        ledger()?,
+        identical()?,
+    ];
+    let missed: Vec<&str> =
+        rows.iter().filter(|row| !row.kept).map(|row| row.what.as_str()).collect();
+    let missed = missed.join("; ");
+    report::write(&rows)?;
+    if missed.is_empty() { Ok(()) } else { bail!("missed: {missed}") }
+}
+
+fn software(fsync_ms: u32, what: &str, median: f64, p99: f64) -> anyhow::Result<Row> {
+    let home = Home::start(Key::Software, fsync_ms)?;
+    println!("\n{what}: {LEVELS} s");
+    let figures = Figures::of(levels(&home, LEVELS)?.into_iter().flatten().collect());
+    home.stop()?;
+    let kept = figures.median <= median && figures.p99 <= p99;
+    let promise = if median.is_finite() {
+        format!("median ≤ {median} ms, p99 ≤ {p99} ms")
+    } else {
+        format!("p99 ≤ {p99} ms")
+    };
+    Ok(Row { what: what.to_owned(), promise, measured: figures.to_string(), kept })
+}
+
+/// The time until both votes of a level are answered.
+fn ledger() -> anyhow::Result<Row> {
+    const LIMIT_MS: f64 = 2.0 * 229.0 + 20.0;
+    let home = Home::start(Key::Ledger, 0)?;
+    println!("\nsimulated Ledger: {} s", LEVELS / 2);
+    let both: Vec<f64> =
+        levels(&home, LEVELS / 2)?.into_iter().map(|[one, other]| one.max(other)).collect();
+    home.stop()?;
+    let figures = Figures::of(both);
+    Ok(Row {
+        what: "simulated Ledger with real latency, tz2: both votes of a level, asked at once"
+            .into(),
+        promise: format!("both within {LIMIT_MS} ms"),
+        measured: figures.to_string(),
+        kept: figures.max <= LIMIT_MS,
+    })
+}
+
+/// A hundred who ask for the same at once.
+fn identical() -> anyhow::Result<Row> {
+    let home = Home::start(Key::Ledger, 0)?;
+    let before = home.device_signatures();
+    let ask = || http::sign(home.http, &home.key, &home::vote(0x13, home::FIRST_LEVEL));
+    let answers: Vec<_> = thread::scope(|scope| {
+        let asking: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().filter_map(|one| one.join().ok()).collect()
+    });
+    let made = home.device_signatures() - before;
+    home.stop()?;
+    let answers = answers.into_iter().collect::<anyhow::Result<Vec<String>>>()?;
+    let equal = answers.iter().filter(|answer| Some(*answer) == answers.first()).count();
+    Ok(Row {
+        what: "100 identical requests at once".to_owned(),
+        promise: "1 signature on the device, 100 equal answers".to_owned(),
+        measured: format!("{made} signature on the device, {equal} equal answers"),
+        kept: made == 1 && equal == 100,
+    })
+}
+
+/// Both votes of each level, asked at once; milliseconds from connecting to the answer.
+fn levels(home: &Home, count: u32) -> anyhow::Result<Vec<[f64; 2]>> {
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for at in 0..count {
+        thread::sleep((start + A_LEVEL * at).saturating_duration_since(Instant::now()));
+        let ask = |magic| {
+            let payload = home::vote(magic, home::FIRST_LEVEL + at);
+            let asked = Instant::now();
+            http::sign(home.http, &home.key, &payload)?;
+            anyhow::Ok(asked.elapsed().as_secs_f64() * 1000.0)
+        };
+        let answered = thread::scope(|scope| {
+            let votes = [0x12, 0x13].map(|magic| scope.spawn(move || ask(magic)));
+            votes.map(thread::ScopedJoinHandle::join)
+        });
+        let [Ok(one), Ok(other)] = answered else { bail!("an asking thread panicked") };
+        times.push([one?, other?]);
+    }
+    Ok(times)
+}
