@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::Shutdown;
 
@@ -43,6 +44,8 @@ pub struct Limits {
     pub body: Duration,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// How long a client may leave an answer unread.
+    pub write: Duration,
     /// From shutdown until connections are closed in the middle of a request.
     pub grace: Duration,
 }
@@ -55,7 +58,8 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             body: Duration::from_secs(5),
             body_bytes: 64 * 1024,
-            grace: Duration::from_secs(10),
+            grace: Duration::from_secs(18),
+            write: Duration::from_secs(5),
         }
     }
 }
@@ -187,6 +191,13 @@ async fn pause(shutdown: &Shutdown) {
     }
 }
 
+/// A client that does not read its answers loses its connection, and its place.
+fn patient(stream: TcpStream, limit: Duration) -> TimeoutStream<TcpStream> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    stream
+}
+
 async fn converse(stream: TcpStream, service: &impl Service, shutdown: &Shutdown, limits: Limits) {
     if stream.set_nodelay(true).is_err() {
         return; // It is gone already.
@@ -196,7 +207,7 @@ async fn converse(stream: TcpStream, service: &impl Service, shutdown: &Shutdown
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(limits.header_bytes.max(8 * 1024))
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Box::pin(patient(stream, limits.write))), answer);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -45,4 +45,18 @@ impl Shutdown {
         self.request();
         Ok(())
     }
+
+    /// Returns at the next SIGTERM or SIGINT: somebody does not want to wait for the end.
+    ///
+    /// # Errors
+    /// When the system takes no signal handler.
+    pub async fn wait_for_impatience() -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    }
 }

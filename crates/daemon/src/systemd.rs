@@ -28,7 +28,9 @@ impl Notifier {
             .ok()
         });
         let socket = address.and_then(|address| Some((UnixDatagram::unbound().ok()?, address)));
-        let micros = env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
+        let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let micros = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
         Notifier { socket, watchdog: micros.map(Duration::from_micros) }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tezos::{ChainId, Digest, Level, Mark, PublicKey, Round, Signature, blake2b_256};
+use tezos::{ChainId, Digest, Level, Mark, Payload, PublicKey, Round, Signature, blake2b_256};
 use thiserror::Error;
 
 use crate::apdu::{Answer, Command, Instruction, MAX_DATA};
@@ -55,6 +55,9 @@ pub enum LedgerError {
         /// What it said.
         status: StatusWord,
     },
+    /// *Failed*: the key could not be selected; nothing was signed.
+    #[error("the Ledger does not select the key: {0}")]
+    NotSelected(StatusWord),
     /// *Failed*: an answer that is none to what was asked. The connection is of no use any more.
     #[error(
         "the Ledger was asked for {asked} and its answer makes no sense; is it the Baking app?"
@@ -72,6 +75,9 @@ pub enum LedgerError {
     /// *Refused*: the app takes one packet.
     #[error("{0} bytes are more than the Baking app takes at once (235)")]
     TooLong(usize),
+    /// *Refused*: the app signs no such level.
+    #[error("level {0} is above what the Baking app signs (2^30)")]
+    LevelTooHigh(Level),
 }
 
 /// For an exchange that no person is asked about.
@@ -111,7 +117,8 @@ impl BakingApp {
         }
         let second = self.raw(&Command::plain(Instruction::Version), QUERY)?;
         let Some(answer) = Answer::parse(&second) else { return Ok(false) };
-        Ok(answer.status != StatusWord::DONE || parse_version(answer.data).is_some())
+        // Any app of Tezos has a version of four bytes; which app it is, is asked by name.
+        Ok(answer.status != StatusWord::DONE || answer.data.len() == 4)
     }
 
     fn drain(&mut self) -> Result<(), LedgerError> {
@@ -234,6 +241,21 @@ impl BakingApp {
         parse_authorized(&data).ok_or(LedgerError::Nonsense { asked: asked.name() })
     }
 
+    /// Whether the app can sign this message at all: it takes one packet, and levels below 2^30.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing is sent.
+    pub fn takes(payload: &Payload) -> Result<(), LedgerError> {
+        let (length, level) = (payload.bytes().len(), payload.mark().level);
+        if length > MAX_DATA {
+            return Err(LedgerError::TooLong(length));
+        }
+        if u32::from(level) >= LEVEL_END {
+            return Err(LedgerError::LevelTooHigh(level));
+        }
+        Ok(())
+    }
+
     /// Signs a block, preattestation or attestation with the key at `path`.
     ///
     /// Two exchanges: the key is selected each time, for after a start nothing is, and asking for
@@ -252,7 +274,12 @@ impl BakingApp {
         let asked = Instruction::SignWithHash;
         let p2 = path.derivation.number();
         let select = path.to_bytes();
-        self.ask(&Command { p2, data: &select, ..Command::plain(asked) }, QUERY)?;
+        self.ask(&Command { p2, data: &select, ..Command::plain(asked) }, QUERY).map_err(
+            |error| match error {
+                LedgerError::Status { status, .. } => LedgerError::NotSelected(status),
+                other => other,
+            },
+        )?;
         let command = Command { p1: LAST_PACKET, p2, data: message, ..Command::plain(asked) };
         let data = self.ask(&command, SIGN)?;
         parse_signature(path.derivation, &data, blake2b_256(message))
@@ -290,6 +317,8 @@ impl BakingApp {
     }
 }
 
+/// The app refuses levels from here on.
+const LEVEL_END: u32 = 1 << 30;
 /// The message that follows a selection, as its only packet.
 const LAST_PACKET: u8 = 0x81;
 
@@ -298,9 +327,11 @@ impl LedgerError {
     #[must_use]
     pub fn is_answer(&self) -> bool {
         match self {
-            LedgerError::Status { .. } | LedgerError::NotForBaking | LedgerError::TooLong(_) => {
-                true
-            }
+            LedgerError::Status { .. }
+            | LedgerError::NotSelected(_)
+            | LedgerError::NotForBaking
+            | LedgerError::TooLong(_)
+            | LedgerError::LevelTooHigh(_) => true,
             LedgerError::Transport(_) | LedgerError::Nonsense { .. } | LedgerError::OutOfStep => {
                 false
             }
@@ -321,9 +352,8 @@ fn parse_running_app(bytes: &[u8]) -> Option<()> {
     let answer = Answer::parse(bytes)?;
     match answer.status.meaning() {
         Meaning::Done => parse_app_info(answer.data).map(drop),
-        Meaning::Locked | Meaning::OtherApp | Meaning::Unknown => Some(()),
+        Meaning::Locked | Meaning::OtherApp | Meaning::NotAuthorized | Meaning::Unknown => Some(()),
         Meaning::RejectedByPerson
-        | Meaning::NotAuthorized
         | Meaning::RefusedByMark
         | Meaning::Misused
         | Meaning::NotParsed

@@ -144,7 +144,9 @@ fn a_length_that_lies_is_garbage() {
 fn every_state_has_its_word() {
     let device = device(Approval::Accept);
     let meaning = |app: &mut BakingApp| match app.sign(&path(), &attestation(11)) {
-        Err(LedgerError::Status { status, .. }) => status.meaning(),
+        Err(LedgerError::Status { status, .. } | LedgerError::NotSelected(status)) => {
+            status.meaning()
+        }
         other => unreachable!("{other:?}"),
     };
     let mut app = connect(&device).unwrap();

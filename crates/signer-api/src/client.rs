@@ -100,6 +100,10 @@ impl FromStr for SignerUrl {
         if authority.is_empty() {
             return Err(error("it has no host"));
         }
+        if authority.contains('@') {
+            let text = "http://…@…".to_owned();
+            return Err(SignerUrlError { text, why: "user and password are not sent" });
+        }
         let port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let authority = if port { authority.to_owned() } else { format!("{authority}:80") };
         let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };

@@ -23,6 +23,9 @@ pub(crate) struct Api {
     pub(crate) limits: Limits,
 }
 
+/// With public_key_hash in the configuration, a key is known before its device is there.
+const NOT_SEEN: &str = "device absent: the Ledger has not been seen yet, and may have this key";
+
 impl Service for Api {
     async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
         self.dispatch(request).await.into_response()
@@ -65,7 +68,12 @@ impl Api {
     }
 
     fn public_key(&self, key: &PublicKeyHash) -> Answer {
-        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        let Some(entry) = self.keyring.find(key) else {
+            if self.keyring.has_unknown() {
+                return Answer::AskAgain(NOT_SEEN.to_owned());
+            }
+            return Answer::UnknownKey;
+        };
         match (entry.key.public_key(), entry.key.readiness()) {
             (Some(public_key), _) => Answer::PublicKey(public_key.clone()),
             (None, Err(state @ NotReady::Absent(_))) => Answer::AskAgain(state.to_string()),
@@ -100,6 +108,9 @@ impl Api {
             Err(error) => return Answer::Misuse(error),
         };
         let Some(entry) = self.keyring.find(&key) else {
+            if self.keyring.has_unknown() {
+                return Answer::AskAgain(NOT_SEEN.to_owned());
+            }
             return Answer::Failure(format!("no keys for the source contract {key}"));
         };
         match self.ask(entry, &key, &data, version, authentication).await {

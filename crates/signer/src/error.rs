@@ -125,7 +125,7 @@ impl Failed {
             | Failed::Late(_)
             | Failed::Busy
             | Failed::Stopping => true,
-            Failed::Store(StoreFailure::Disk(_))
+            Failed::Store(StoreFailure::Disk(_) | StoreFailure::WriterDied)
             | Failed::NotReady(
                 NotReady::Locked
                 | NotReady::OtherApp(_)
@@ -143,6 +143,7 @@ impl Failed {
         match self {
             Failed::Store(StoreFailure::Disk(error)) => error.reason(),
             Failed::Store(StoreFailure::Slow) => "store_slow",
+            Failed::Store(StoreFailure::WriterDied) => "store_writer_died",
             Failed::Store(StoreFailure::Closed) | Failed::Stopping => "stopping",
             Failed::NotReady(state) => state.reason(),
             Failed::Device(_) => "device_failed",

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tezos::{BlsScheme, Payload, PublicKey, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Kind, Payload, PublicKey, PublicKeyHash, Signature};
 
 use crate::error::{Failed, NotReady, SignError};
 use crate::policy::Policy;
@@ -52,19 +52,21 @@ impl Key {
         self.identity.get().map(PublicKey::hash).or(self.expected)
     }
 
-    /// Takes a public key that a device showed for this key.
-    pub(crate) fn identify(&self, found: PublicKey) -> Result<(), NotReady> {
-        let hash = found.hash();
+    /// Whether a public key that a device shows can be this key's.
+    pub(crate) fn is_this(&self, shown: &PublicKey) -> Result<(), NotReady> {
+        let found = shown.hash();
         match self.hash() {
-            Some(expected) if expected != hash => {
-                Err(NotReady::OtherSeed { expected, found: hash })
-            }
-            Some(_) | None => {
-                // Set before means equal: the hash was compared.
-                let _ = self.identity.set(found);
-                Ok(())
-            }
+            Some(expected) if expected != found => Err(NotReady::OtherSeed { expected, found }),
+            Some(_) | None => Ok(()),
         }
+    }
+
+    /// Takes a public key that a device shows as this key's, for ever.
+    pub(crate) fn identify(&self, shown: PublicKey) -> Result<(), NotReady> {
+        self.is_this(&shown)?;
+        // Set before means equal: the hash was compared.
+        let _ = self.identity.set(shown);
+        Ok(())
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {
@@ -95,6 +97,11 @@ impl Keyring {
         self.0.iter().find(|entry| entry.key.hash() == Some(*hash))
     }
 
+    /// Keys whose hash neither the configuration nor a device has told yet.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.0.iter().any(|entry| entry.key.hash().is_none())
+    }
+
     /// The hashes of all keys that are known.
     pub(crate) fn hashes(&self) -> Vec<PublicKeyHash> {
         self.0.iter().filter_map(|entry| entry.key.hash()).collect()
@@ -108,7 +115,8 @@ impl Entry {
         payload: Payload,
         scheme: BlsScheme,
     ) -> Result<Signature, SignError> {
-        let answer = self.queue.submit(self.place, payload, scheme)?;
+        let votes_twice = self.key.policy.kinds.contains(&Kind::Preattestation);
+        let answer = self.queue.submit(self.place, payload, scheme, votes_twice)?;
         match tokio::time::timeout(crate::worker::ANSWER_LIMIT, answer).await {
             Ok(Ok(outcome)) => outcome.map(Made::signature),
             Ok(Err(_)) => Err(Failed::Stopping.into()),

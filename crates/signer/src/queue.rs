@@ -45,7 +45,7 @@ pub(crate) struct Queue {
     hold: Duration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     waiting: BTreeMap<Order, Waiting>,
     /// The mark of the last preattestation that went to the device, by key.
@@ -53,7 +53,7 @@ struct Inner {
     running: Option<(Identity, Vec<Reply>)>,
     closed: bool,
     sequence: u64,
-    beat: Option<Instant>,
+    beat: Instant,
 }
 
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub(crate) struct Job {
     pub(crate) scheme: BlsScheme,
     /// When the last of those who ask for it came.
     pub(crate) asked: Instant,
+    /// The key signs preattestations too: before an attestation, one is to be expected.
+    pub(crate) votes_twice: bool,
 }
 
 /// What the worker does next.
@@ -105,7 +107,7 @@ impl Queue {
     /// For a device that signs the kinds of one mark only in their order, or in any.
     pub(crate) fn new(kinds_in_order: bool) -> Queue {
         let hold = if kinds_in_order { HOLD } else { Duration::ZERO };
-        Queue { inner: Mutex::default(), changed: Condvar::new(), hold }
+        Queue { inner: Mutex::new(Inner::new()), changed: Condvar::new(), hold }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -118,9 +120,10 @@ impl Queue {
         key: usize,
         payload: Payload,
         scheme: BlsScheme,
+        votes_twice: bool,
     ) -> Result<oneshot::Receiver<Outcome>, Failed> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { key, payload, scheme, asked: Instant::now() };
+        let job = Job { key, payload, scheme, asked: Instant::now(), votes_twice };
         let mut inner = self.lock();
         let reply = match inner.join(&job, reply) {
             Joined::Yes => return Ok(answer),
@@ -143,7 +146,7 @@ impl Queue {
     /// The first in order; waits for one until `until`.
     pub(crate) fn next(&self, until: Instant) -> Next {
         let mut inner = self.lock();
-        inner.beat = Some(Instant::now());
+        inner.beat = Instant::now();
         loop {
             let due = inner.first_is_due(self.hold);
             let now = Instant::now();
@@ -184,12 +187,14 @@ impl Queue {
         let mut inner = self.lock();
         inner.closed = true;
         inner.waiting.clear();
-        inner.running = None;
+        drop(inner);
+        // What was with the device may have been signed: not to be asked again.
+        self.finish(&Err(Failed::NoAnswer.into()));
     }
 
-    /// When the worker last came for work; the present, before it ever did.
+    /// When the worker last came for work; before it ever did, when the queue was made.
     pub(crate) fn last_beat(&self) -> Instant {
-        self.lock().beat.unwrap_or_else(Instant::now)
+        self.lock().beat
     }
 
     /// How many wait.
@@ -204,6 +209,17 @@ enum Joined {
 }
 
 impl Inner {
+    fn new() -> Inner {
+        Inner {
+            waiting: BTreeMap::new(),
+            preattested: BTreeMap::new(),
+            running: None,
+            closed: false,
+            sequence: 0,
+            beat: Instant::now(),
+        }
+    }
+
     fn join(&mut self, job: &Job, reply: Reply) -> Joined {
         let identity = job.identity();
         if let Some((running, replies)) = &mut self.running
@@ -227,14 +243,15 @@ impl Inner {
         let first = self.waiting.first_key_value().map(|(_, first)| first)?;
         let (kind, mark) = (first.job.payload.kind(), first.job.payload.mark());
         let preattested = self.preattested.get(&first.job.key) >= Some(&mark);
-        let held = kind == Kind::Attestation && !preattested;
+        let held = kind == Kind::Attestation && first.job.votes_twice && !preattested;
         Some(if held { first.since + hold } else { first.since })
     }
 
     fn start_first(&mut self) -> Option<Job> {
         let (Order(mark, kind, _), Waiting { job, replies, .. }) = self.waiting.pop_first()?;
         if kind == Kind::Preattestation {
-            self.preattested.insert(job.key, mark);
+            let last = self.preattested.entry(job.key).or_insert(mark);
+            *last = mark.max(*last);
         }
         self.running = Some((job.identity(), replies));
         Some(job)
@@ -274,7 +291,7 @@ mod tests {
     }
 
     fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
-        queue.submit(0, payload, BlsScheme::default())
+        queue.submit(0, payload, BlsScheme::default(), true)
     }
 
     fn next(queue: &Queue) -> Option<(Kind, u32)> {
@@ -331,12 +348,23 @@ mod tests {
         let mut waiting = ask(&queue, attestation(1)).unwrap();
         let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };
         let mut joined = ask(&queue, attestation(1)).unwrap();
-        let mut other = queue.submit(0, vote(0x13, 1, 9), BlsScheme::default()).unwrap();
+        let mut other = queue.submit(0, vote(0x13, 1, 9), BlsScheme::default(), true).unwrap();
         queue.finish(&Err(Failed::WrongSignature.into()));
         let outcome = Ok(Err(Failed::WrongSignature.into()));
         assert_eq!(waiting.try_recv(), outcome);
         assert_eq!(joined.try_recv(), outcome);
         assert!(other.try_recv().is_err(), "other bytes are another request");
+    }
+
+    #[test]
+    fn when_the_worker_dies_what_it_had_is_not_to_be_asked_again() {
+        let queue = Queue::new(false);
+        let mut running = ask(&queue, attestation(1)).unwrap();
+        let mut waiting = ask(&queue, attestation(2)).unwrap();
+        let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };
+        queue.abandon();
+        assert_eq!(running.try_recv(), Ok(Err(Failed::NoAnswer.into())));
+        assert_eq!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Closed), "stopping: 502");
     }
 
     #[test]

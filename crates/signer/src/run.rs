@@ -52,6 +52,11 @@ pub enum RunError {
     /// A worker ended although nobody asked it to: a bug.
     #[error("a worker died; please report this with the log above")]
     WorkerDied,
+    /// A device or the disk does not let go. The reservation stays, so nothing is signed twice.
+    #[error(
+        "a device or the disk does not answer: stopped without them; at most two levels are given up"
+    )]
+    Stuck,
     /// There is no listener to ask through.
     #[error("nothing to listen on")]
     NoListener,
@@ -150,9 +155,10 @@ impl Signer {
             threads.into_iter().for_each(|thread| drop(thread.join()));
             store.close()
         });
-        match closing.await {
-            Ok(closed) => closed?,
-            Err(_) => return Err(RunError::WorkerDied),
+        match tokio::time::timeout(STOP_LIMIT, closing).await {
+            Ok(Ok(closed)) => closed?,
+            Ok(Err(_)) => return Err(RunError::WorkerDied),
+            Err(_) => return Err(RunError::Stuck),
         }
         tracing::info!("stopped; the marks on disk are exact");
         if died { Err(RunError::WorkerDied) } else { Ok(()) }
@@ -259,6 +265,9 @@ fn health(keyring: &Keyring, store: &Arc<Store>) -> Health {
     };
     Health::new(vec![Box::new(of_store), Box::new(of_keys)])
 }
+
+/// More than the slowest device takes to give up, and a slow disk for the last commit.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Each worker has come round lately. One that has not is stuck in its device: a restart mends it.
 fn liveness(keyring: &Keyring) -> Health {

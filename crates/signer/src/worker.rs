@@ -57,8 +57,9 @@ impl Worker {
             }
             match self.queue.next(tend_at) {
                 Next::Job(job) => {
+                    let was_connected = self.device.is_connected();
                     self.work_on(&job);
-                    if !self.device.is_connected() {
+                    if was_connected && !self.device.is_connected() {
                         tend_at = Instant::now();
                     }
                 }
@@ -97,6 +98,7 @@ impl Worker {
             return again(key, job, made);
         }
         key.readiness().map_err(Failed::NotReady)?;
+        self.device.takes(&job.payload, job.scheme)?;
         let deadline = job.asked + LATE_AFTER;
         let permit = match self.store.advance(&hash, &job.payload, deadline)? {
             Leave::Again(made) => return again(key, job, made),
@@ -155,5 +157,156 @@ struct Abandon(Arc<Queue>);
 impl Drop for Abandon {
     fn drop(&mut self) {
         self.0.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use prometheus_client::registry::Registry;
+    use tezos::{BlsScheme, ChainId, KeyForm, Kind, Level, Payload, SecretKey};
+    use watermark::{Entry, Permit, Records};
+
+    use super::*;
+    use crate::policy::Policy;
+
+    const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
+
+    /// A key in memory that notes what the store said at the moment it was asked.
+    struct Spy {
+        secret: SecretKey,
+        store: Arc<Store>,
+        seen: Arc<Mutex<Vec<Entry>>>,
+    }
+
+    impl Device for Spy {
+        fn takes(&self, _: &Payload, _: BlsScheme) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn sign(
+            &mut self,
+            _: usize,
+            _: &Key,
+            permit: Permit<'_>,
+            scheme: BlsScheme,
+        ) -> Result<Signature, SignError> {
+            self.seen.lock().unwrap().extend(self.store.entries());
+            Ok(self.secret.sign(permit.payload().bytes(), scheme).unwrap())
+        }
+
+        fn tend(&mut self, _: &[Arc<Key>]) -> Duration {
+            Duration::from_secs(3600)
+        }
+
+        fn kinds_in_order(&self) -> bool {
+            false
+        }
+
+        fn is_connected(&self) -> bool {
+            true
+        }
+    }
+
+    struct Bench {
+        folder: tempfile::TempDir,
+        worker: Worker,
+        key: Arc<Key>,
+        seen: Arc<Mutex<Vec<Entry>>>,
+    }
+
+    impl Bench {
+        /// A store that is closed up to level 99, and a spy in the place of the device.
+        fn new() -> Bench {
+            let folder = tempfile::tempdir().unwrap();
+            let secret = SecretKey::from_base58(SECRET).unwrap();
+            let path = folder.path().join("watermark.db");
+            let floor = Level::try_from(99_i64).ok();
+            let mut records = Records::open_or_create(&path).unwrap();
+            records.add(secret.hash(), ChainId::MAINNET, floor).unwrap();
+            drop(records);
+            let store = Arc::new(Store::open(&path).unwrap());
+            let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+            let key = Arc::new(Key::new("baker".to_owned(), None, policy));
+            key.identify(secret.public_key().clone()).unwrap();
+            key.note(Ok(()));
+            let seen = Arc::default();
+            let spy = Spy { secret, store: Arc::clone(&store), seen: Arc::clone(&seen) };
+            let worker = Worker {
+                queue: Arc::new(Queue::new(false)),
+                keys: vec![Arc::clone(&key)],
+                device: Box::new(spy),
+                store,
+                metrics: Arc::new(Metrics::register(&mut Registry::default())),
+            };
+            Bench { folder, worker, key, seen }
+        }
+
+        fn serve(&mut self, payload: Payload, asked: Instant) -> Outcome {
+            let scheme = BlsScheme::default();
+            let job = Job { key: 0, payload, scheme, asked, votes_twice: true };
+            let key = Arc::clone(&self.key);
+            self.worker.serve(&key, &job)
+        }
+
+        fn times_asked(&self) -> usize {
+            self.seen.lock().unwrap().len()
+        }
+    }
+
+    fn attestation(level: u32) -> Payload {
+        let mut bytes = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
+        bytes.extend([0; 32]);
+        bytes.extend([0x15, 0, 0]);
+        bytes.extend(level.to_be_bytes());
+        bytes.extend([0; 36]);
+        Payload::parse(&bytes, KeyForm::Slot).unwrap()
+    }
+
+    #[test]
+    fn a_late_request_moves_no_mark() {
+        let mut bench = Bench::new();
+        let long_ago = Instant::now() - LATE_AFTER - Duration::from_millis(1);
+        let late = bench.serve(attestation(100), long_ago);
+        assert!(matches!(late, Err(SignError::Failed(Failed::Late(_)))), "{late:?}");
+        assert_eq!(bench.times_asked(), 0);
+        assert!(bench.worker.store.entries()[0].last(Kind::Attestation).is_none());
+        assert!(matches!(bench.serve(attestation(100), Instant::now()), Ok(Made::Now(_))));
+    }
+
+    #[test]
+    fn the_device_is_asked_after_the_mark_is_raised_and_durable() {
+        let mut bench = Bench::new();
+        bench.serve(attestation(100), Instant::now()).unwrap();
+        let seen = bench.seen.lock().unwrap()[0].clone();
+        assert_eq!(seen.last(Kind::Attestation).map(|last| u32::from(last.mark.level)), Some(100));
+        // What another process would find if the power failed now. The log is written back at once.
+        let (path, copy) =
+            (bench.folder.path().join("watermark.db"), bench.folder.path().join("copy.db"));
+        while std::fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0) {
+            thread::yield_now();
+        }
+        std::fs::copy(path, &copy).unwrap();
+        let floor = Records::open(&copy).unwrap().entries()[0].floor;
+        assert!(floor >= Level::try_from(100_i64).ok(), "only {floor:?} is durable");
+    }
+
+    #[test]
+    fn a_repeat_does_not_come_to_the_device() {
+        let mut bench = Bench::new();
+        let first = bench.serve(attestation(100), Instant::now()).unwrap().signature();
+        let second = bench.serve(attestation(100), Instant::now());
+        assert_eq!(second, Ok(Made::Before(first)));
+        assert_eq!(bench.times_asked(), 1);
+    }
+
+    #[test]
+    fn a_device_that_is_not_ready_moves_no_mark() {
+        let mut bench = Bench::new();
+        bench.key.note(Err(crate::NotReady::Locked));
+        bench.serve(attestation(100), Instant::now()).unwrap_err();
+        assert!(bench.worker.store.entries()[0].last(Kind::Attestation).is_none());
     }
 }

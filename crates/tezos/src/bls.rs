@@ -31,7 +31,8 @@ impl BlsSecretKey {
     }
 
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(self.0.to_bytes().to_vec());
+        let big_endian = Zeroizing::new(self.0.to_bytes());
+        let mut bytes = Zeroizing::new(big_endian.to_vec());
         bytes.reverse();
         bytes
     }

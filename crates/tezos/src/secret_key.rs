@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use k256::ecdsa::signature::hazmat::PrehashSigner;
 use sha2::Sha256;
 use thiserror::Error;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::base58::{self, Base58Error};
 use crate::bls::BlsSecretKey;
@@ -154,8 +154,8 @@ impl SecretKey {
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match &self.material {
             Material::Ed25519(key) => Zeroizing::new(key.as_bytes().to_vec()),
-            Material::Secp256k1(key) => Zeroizing::new(key.to_bytes().to_vec()),
-            Material::P256(key) => Zeroizing::new(key.to_bytes().to_vec()),
+            Material::Secp256k1(key) => wipe_after_copy(&mut key.to_bytes()),
+            Material::P256(key) => wipe_after_copy(&mut key.to_bytes()),
             Material::Bls(key) => key.to_bytes(),
         }
     }
@@ -213,6 +213,12 @@ impl SecretKey {
         let hash = blake2b_256(&*nonce);
         Some(Nonce { nonce, hash })
     }
+}
+
+fn wipe_after_copy(bytes: &mut [u8]) -> Zeroizing<Vec<u8>> {
+    let copy = Zeroizing::new(bytes.to_vec());
+    bytes.zeroize();
+    copy
 }
 
 fn ed25519(seed: &[u8]) -> Option<ed25519_dalek::SigningKey> {

@@ -10,6 +10,11 @@ use crate::Entry;
 pub(crate) trait Disk: Send {
     /// Writes these entries, all or none, and returns when they survive a power cut.
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
+
+    /// Puts what was committed into its final place. Nobody waits for this.
+    fn settle(&mut self) -> Result<(), DiskError> {
+        Ok(())
+    }
 }
 
 /// Why the store's file cannot be used. Always *failed*: nothing is signed without a store.
@@ -72,6 +77,25 @@ pub enum DiskError {
         /// Where it is.
         path: PathBuf,
     },
+    /// The file at the path is not the one that was opened.
+    #[error(
+        "the watermark store {} was moved or replaced while it was in use; stop the signer, put the \
+         newest file back, and raise it with \"peel watermark set\" to the chain's present level",
+        path.display()
+    )]
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// The log of another store is in the way.
+    #[error(
+        "{} is left over from another store, which is not there; put that store back, or move the \
+         log away too", path.display()
+    )]
+    LeftOver {
+        /// The log.
+        path: PathBuf,
+    },
     /// It cannot be written.
     #[error(
         "the watermark store {} cannot be written; check its owner, its folder's, and the mount",
@@ -108,6 +132,8 @@ impl DiskError {
             DiskError::Newer { .. } => "store_newer",
             DiskError::Corrupt { .. } => "store_corrupt",
             DiskError::Locked { .. } => "store_locked",
+            DiskError::Replaced { .. } => "store_replaced",
+            DiskError::LeftOver { .. } => "store_left_over",
             DiskError::ReadOnly { .. } => "store_read_only",
             DiskError::Full { .. } => "disk_full",
             DiskError::Io { .. } => "disk_failed",

@@ -190,6 +190,15 @@ impl Entry {
         }
     }
 
+    /// Closes the kinds without a mark up to the highest level of the others.
+    pub(crate) fn close_unknown_kinds(&mut self) {
+        let Some(highest) = self.highest() else { return };
+        let closed = Last { mark: Mark::end_of(highest), digest: None, signature: None };
+        for kind in Kind::ALL {
+            self.slot(kind).get_or_insert(closed.clone());
+        }
+    }
+
     /// What a crash leaves: the reservation counts as signed.
     pub(crate) fn settle(&mut self) {
         if let Some(reserved) = self.reserved.take() {

@@ -59,8 +59,7 @@ struct OctezMark {
 type OctezFile = BTreeMap<String, BTreeMap<String, OctezMark>>;
 
 impl OctezFiles {
-    /// Reads the files in `folder`. A kind that a key has no mark of is closed up to the highest
-    /// level of its other kinds.
+    /// Reads the files in `folder`.
     ///
     /// # Errors
     /// When there is none, or one cannot be read or understood.
@@ -79,9 +78,7 @@ impl OctezFiles {
         if !found {
             return Err(OctezFilesError::None(folder.to_owned()));
         }
-        let mut entries: Vec<Entry> = entries.into_values().collect();
-        entries.iter_mut().for_each(close_unknown_kinds);
-        Ok(OctezFiles { entries })
+        Ok(OctezFiles { entries: entries.into_values().collect() })
     }
 }
 
@@ -127,15 +124,4 @@ fn digest(hash: &str) -> Result<tezos::Digest, String> {
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| format!("{hash:?} is no BLAKE2b-256 hash in hex"))
-}
-
-fn close_unknown_kinds(entry: &mut Entry) {
-    let Some(highest) = entry.highest() else { return };
-    for kind in Kind::ALL {
-        entry.slot(kind).get_or_insert(Last {
-            mark: Mark::end_of(highest),
-            digest: None,
-            signature: None,
-        });
-    }
 }

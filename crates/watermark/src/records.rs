@@ -56,6 +56,16 @@ pub enum RecordsError {
         /// Where it should go.
         level: Level,
     },
+    /// A foreign entry without any mark would open everything.
+    #[error(
+        "{key} on {chain} has no mark in what is imported; make one with \"peel watermark init\""
+    )]
+    Empty {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+    },
     /// A document that is no export of ours.
     #[error("not an export of \"peel watermark export\": {0}")]
     Document(String),
@@ -103,55 +113,67 @@ impl Records {
         if self.find(key, chain).is_some() {
             return Err(RecordsError::Exists { key, chain });
         }
-        self.replace(Entry::new(key, chain, floor))
+        self.replace(vec![Entry::new(key, chain, floor)])
     }
 
-    /// Closes everything at or below `level`.
+    /// Closes everything at or below `level` for all of these.
     ///
     /// # Errors
-    /// When the entry is missing or above `level` already.
+    /// When one of them is missing or above `level` already.
     pub fn raise(
         &mut self,
-        key: PublicKeyHash,
-        chain: ChainId,
+        which: &[(PublicKeyHash, ChainId)],
         level: Level,
     ) -> Result<(), RecordsError> {
-        let mut entry = self.entry(key, chain)?;
-        if let Some(highest) = entry.highest().filter(|highest| *highest > level) {
-            return Err(RecordsError::Lower { key, chain, highest, level });
+        let mut raised = Vec::new();
+        for (key, chain) in which.iter().copied() {
+            let mut entry = self.entry(key, chain)?;
+            if let Some(highest) = entry.highest().filter(|highest| *highest > level) {
+                return Err(RecordsError::Lower { key, chain, highest, level });
+            }
+            entry.raise(level);
+            raised.push(entry);
         }
-        entry.raise(level);
-        self.replace(entry)
+        self.replace(raised)
     }
 
-    /// Opens everything above `level`. The operator was asked.
+    /// Opens everything above `level` for all of these. The operator was asked.
     ///
     /// # Errors
-    /// When the entry is missing.
+    /// When one of them is missing.
     pub fn lower(
         &mut self,
-        key: PublicKeyHash,
-        chain: ChainId,
+        which: &[(PublicKeyHash, ChainId)],
         level: Level,
     ) -> Result<(), RecordsError> {
-        let mut entry = self.entry(key, chain)?;
-        entry.lower(level);
-        self.replace(entry)
+        let mut lowered = Vec::new();
+        for (key, chain) in which.iter().copied() {
+            let mut entry = self.entry(key, chain)?;
+            entry.lower(level);
+            lowered.push(entry);
+        }
+        self.replace(lowered)
     }
 
-    /// Takes over foreign entries. Marks only rise: of each kind the higher mark stays.
+    /// Takes over foreign entries. Marks only rise: of each kind the higher mark stays, and a kind
+    /// that a foreign entry has no mark of is closed up to the highest level of its other kinds.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// When one of them says nothing at all, or the disk fails.
     pub fn merge(&mut self, entries: Vec<Entry>) -> Result<(), RecordsError> {
-        for foreign in entries {
-            let merged = match self.find(foreign.key, foreign.chain) {
+        let mut merged = Vec::new();
+        for mut foreign in entries {
+            let (key, chain) = (foreign.key, foreign.chain);
+            if foreign.highest().is_none() {
+                return Err(RecordsError::Empty { key, chain });
+            }
+            foreign.close_unknown_kinds();
+            merged.push(match self.find(key, chain) {
                 Some(own) => merge(own.clone(), foreign),
                 None => foreign,
-            };
-            self.replace(merged)?;
+            });
         }
-        Ok(())
+        self.replace(merged)
     }
 
     /// All entries as JSON, for [`Records::parse_export`].
@@ -186,10 +208,14 @@ impl Records {
         self.find(key, chain).cloned().ok_or(RecordsError::NoEntry { key, chain })
     }
 
-    fn replace(&mut self, entry: Entry) -> Result<(), RecordsError> {
-        self.disk.commit(std::slice::from_ref(&entry))?;
-        self.entries.retain(|other| (other.key, other.chain) != (entry.key, entry.chain));
-        self.entries.push(entry);
+    /// All of them or none.
+    fn replace(&mut self, entries: Vec<Entry>) -> Result<(), RecordsError> {
+        self.disk.commit(&entries)?;
+        self.disk.settle()?;
+        for entry in entries {
+            self.entries.retain(|other| (other.key, other.chain) != (entry.key, entry.chain));
+            self.entries.push(entry);
+        }
         Ok(())
     }
 }

@@ -1,11 +1,16 @@
 //! Entries in a SQLite file.
 //!
-//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. The lock is
-//! exclusive for as long as the file is open, so a second process fails at once instead of signing.
+//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Right after it
+//! the log is written back into the file and emptied: SQLite takes a damaged log for a shorter one,
+//! and the file alone must tell what was signed. A lock file beside the store, and SQLite's own
+//! exclusive lock, let one process have it at a time; a file that is replaced under its owner is
+//! noticed before the next commit.
+//!
 //! SQLite checks the shape of its pages, not their content: each entry carries a checksum of its
 //! own, so that a bit that rots on an SD card is damage and not another mark.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
@@ -19,6 +24,10 @@ use crate::entry::{Entry, Last};
 pub(crate) struct SqliteDisk {
     path: PathBuf,
     connection: Connection,
+    /// The file that was opened: device and inode.
+    file: (u64, u64),
+    /// Locked for as long as this lives.
+    _lock: File,
 }
 
 /// "Peel" in ASCII: the application id in the file's header.
@@ -47,12 +56,18 @@ const SCHEMA: &str = "
 ";
 
 impl SqliteDisk {
-    /// Makes a new, empty store at `path`: in a file beside it, renamed when it is whole.
+    /// Makes a new, empty store at `path`: in a file beside it, linked there when it is whole.
     pub(crate) fn create(path: &Path) -> Result<(), DiskError> {
         if path.exists() {
             return Err(DiskError::Exists { path: path.to_owned() });
         }
-        let beside = path.with_extension("new");
+        let _lock = take_lock(path)?;
+        for log in ["-wal", "-journal"].map(|end| beside(path, end)) {
+            if log.exists() {
+                return Err(DiskError::LeftOver { path: log });
+            }
+        }
+        let beside = beside(path, ".new");
         let failed = |error: &std::io::Error| from_io(path, error);
         if beside.exists() {
             fs::remove_file(&beside).map_err(|error| failed(&error))?;
@@ -62,7 +77,9 @@ impl SqliteDisk {
             .and_then(|connection| write_schema(&connection))
             .map_err(|error| from_sqlite(path, &error))?;
         File::open(&beside).and_then(|file| file.sync_all()).map_err(|error| failed(&error))?;
-        fs::rename(&beside, path).map_err(|error| failed(&error))?;
+        // Unlike a rename, this never takes the place of a store that appeared meanwhile.
+        fs::hard_link(&beside, path).map_err(|error| failed(&error))?;
+        fs::remove_file(&beside).map_err(|error| failed(&error))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = File::open(folder.unwrap_or(Path::new(".")));
         folder.and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
@@ -73,14 +90,19 @@ impl SqliteDisk {
         if !path.exists() {
             return Err(DiskError::Missing { path: path.to_owned() });
         }
+
         let sqlite = |error: rusqlite::Error| from_sqlite(path, &error);
+        let lock = take_lock(path)?;
+        let file = identity(path)?;
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
-        let disk = SqliteDisk { path: path.to_owned(), connection };
+        let disk = SqliteDisk { path: path.to_owned(), connection, file, _lock: lock };
+
         disk.connection.busy_timeout(std::time::Duration::ZERO).map_err(sqlite)?;
         disk.check_identity()?;
         disk.lock()?;
         disk.check_integrity()?;
+        disk.write_back()?;
         Ok(disk)
     }
 
@@ -119,15 +141,42 @@ impl SqliteDisk {
         if self.connection.is_readonly("main").map_err(|error| self.sqlite(&error))? {
             return Err(DiskError::ReadOnly { path: self.path.clone() });
         }
-        self.connection
-            .execute_batch(
-                "PRAGMA locking_mode = EXCLUSIVE;
-                 PRAGMA journal_mode = WAL;
-                 PRAGMA synchronous = FULL;
-                 BEGIN EXCLUSIVE;
-                 COMMIT;",
-            )
-            .map_err(|error| self.sqlite(&error))
+        let take = || {
+            self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+            let mode: String =
+                self.connection
+                    .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+            self.connection.pragma_update(None, "synchronous", "FULL")?;
+            self.connection.execute_batch("BEGIN EXCLUSIVE; COMMIT;")?;
+            Ok(mode)
+        };
+        match take().map_err(|error: rusqlite::Error| self.sqlite(&error))?.as_str() {
+            "wal" => Ok(()),
+            mode => Err(DiskError::Io {
+                path: self.path.clone(),
+                detail: format!("SQLite keeps its journal as {mode}, not as wal"),
+            }),
+        }
+    }
+
+    /// Empties the log into the file.
+    fn write_back(&self) -> Result<(), DiskError> {
+        let busy: i64 = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|error| self.sqlite(&error))?;
+        if busy == 0 { Ok(()) } else { Err(DiskError::Locked { path: self.path.clone() }) }
+    }
+
+    /// Whether the file at the path is still the one that was opened.
+    fn check_place(&self) -> Result<(), DiskError> {
+        match identity(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            Ok(_) | Err(DiskError::Missing { .. }) => {
+                Err(DiskError::Replaced { path: self.path.clone() })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn check_integrity(&self) -> Result<(), DiskError> {
@@ -180,6 +229,7 @@ impl SqliteDisk {
 
 impl Disk for SqliteDisk {
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        self.check_place()?;
         let path = self.path.clone();
         let mut write = || {
             let transaction = self.connection.transaction()?;
@@ -189,6 +239,38 @@ impl Disk for SqliteDisk {
             transaction.commit()
         };
         write().map_err(|error| from_sqlite(&path, &error))
+    }
+
+    fn settle(&mut self) -> Result<(), DiskError> {
+        self.write_back()
+    }
+}
+
+/// `watermark.db` and "-wal": `watermark.db-wal`.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The lock that goes with the place, whatever file is there.
+fn take_lock(path: &Path) -> Result<File, DiskError> {
+    let file = File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
+    let file = file.map_err(|error| from_io(path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DiskError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(from_io(path, &error)),
+    }
+}
+
+fn identity(path: &Path) -> Result<(u64, u64), DiskError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(DiskError::Missing { path: path.to_owned() })
+        }
+        Err(error) => Err(from_io(path, &error)),
     }
 }
 
@@ -355,7 +437,7 @@ fn from_sqlite(path: &Path, error: &rusqlite::Error) -> DiskError {
 
 /// SQLite calls a full disk an I/O error when it cannot make its log: write something to find out.
 fn why_io_failed(path: PathBuf, detail: String) -> DiskError {
-    let probe = path.with_extension("probe");
+    let probe = beside(&path, ".probe");
     let written = fs::write(&probe, [0; 64 * 1024]);
     // It may not have come into being.
     let _ = fs::remove_file(&probe);
@@ -374,5 +456,44 @@ fn from_io(path: &Path, error: &std::io::Error) -> DiskError {
         DiskError::Full { path }
     } else {
         DiskError::Io { path, detail: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserving(level: i64) -> Entry {
+        let key = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
+        let mut entry = Entry::new(key, tezos::ChainId::MAINNET, None);
+        entry.reserved = Level::try_from(level).ok();
+        entry
+    }
+
+    /// A power cut may leave any part of what was written since the last fsync, and anything behind.
+    #[test]
+    fn a_torn_commit_leaves_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watermark.db");
+        SqliteDisk::create(&path).unwrap();
+        let mut disk = SqliteDisk::open(&path).unwrap();
+        disk.commit(&[reserving(101)]).unwrap();
+        let first = fs::read(beside(&path, "-wal")).unwrap().len();
+        disk.commit(&[reserving(501)]).unwrap();
+        let (main, log) = (fs::read(&path).unwrap(), fs::read(beside(&path, "-wal")).unwrap());
+        assert!(log.len() > first && first > 0);
+
+        for cut in (first..=log.len()).step_by(97) {
+            for garbage in [0, 64] {
+                let torn = folder.path().join("torn.db");
+                fs::write(&torn, &main).unwrap();
+                let mut rest = log[..cut].to_vec();
+                rest.extend(std::iter::repeat_n(0xa5, garbage));
+                fs::write(beside(&torn, "-wal"), rest).unwrap();
+                let entries = SqliteDisk::open(&torn).unwrap().load().unwrap();
+                let reserved = entries[0].reserved.map(i64::from);
+                assert!(matches!(reserved, Some(101 | 501)), "cut at {cut}: {reserved:?}");
+            }
+        }
     }
 }

@@ -49,6 +49,9 @@ pub enum StoreFailure {
     /// The disk was too slow for this request.
     #[error("the disk of the watermark store did not answer in time; look for a failing disk")]
     Slow,
+    /// The thread that writes has died: a bug.
+    #[error("the thread that writes the watermark store has died; please report this")]
+    WriterDied,
     /// The store is closed, for the signer is stopping.
     #[error("the signer is stopping")]
     Closed,
@@ -181,8 +184,9 @@ impl Store {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match writer.map(JoinHandle::join) {
             Some(Ok(result)) => Ok(result?),
-            // It was closed before; or the writer panicked, and said so on standard error.
-            Some(Err(_)) | None => Ok(()),
+            Some(Err(_)) => Err(StoreFailure::WriterDied),
+            // It was closed before.
+            None => Ok(()),
         }
     }
 
@@ -236,10 +240,15 @@ impl Desk {
     fn write_until_closed(&self, mut disk: impl Disk) -> Result<(), DiskError> {
         while let Some(entries) = self.next_wanting() {
             let result = disk.commit(&entries);
+            let committed = result.is_ok();
             self.note(&entries, result);
+            if committed && let Err(error) = disk.settle() {
+                self.lock().failure = Some(error);
+            }
         }
         let exact = self.lock().book.exact();
-        disk.commit(&exact)
+        disk.commit(&exact)?;
+        disk.settle()
     }
 
     /// Waits until there is something to write; none when the store closes. After a failure it waits

@@ -1,6 +1,10 @@
 //! A Ledger on USB, through the kernel's hidraw nodes.
+//!
+//! Every process that has the node open gets every report: it is locked for one of ours at a time.
 
 use std::ffi::{CStr, CString};
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use hidapi::{DeviceInfo, HidApi, HidDevice};
@@ -9,12 +13,18 @@ use crate::transport::framing::{self, Assembler, REPORT};
 use crate::transport::{Found, Node, Transport, TransportError};
 
 /// An open device.
-pub(crate) struct Hidraw(HidDevice);
+pub(crate) struct Hidraw {
+    device: HidDevice,
+    /// Locked for as long as this lives.
+    _node: File,
+}
 
 const LEDGER: u16 = 0x2c97;
 /// The product id changes with the app that runs; interface and usage page do not.
 const INTERFACE: i32 = 0;
 const USAGE_PAGE: u16 = 0xffa0;
+/// More reports than the kernel keeps for a reader.
+const MAX_OLD: usize = 128;
 
 pub(crate) fn find() -> Result<Vec<Found>, TransportError> {
     let api = HidApi::new().map_err(broken)?;
@@ -41,13 +51,36 @@ fn describe(device: &DeviceInfo) -> Found {
 impl Hidraw {
     pub(crate) fn open(path: &CStr) -> Result<Hidraw, TransportError> {
         let api = HidApi::new().map_err(broken)?;
-        let place = path.to_string_lossy();
-        // The library reports a missing right as text only: ask the file.
-        let node = std::fs::OpenOptions::new().read(true).write(true).open(&*place);
-        if node.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
-            return Err(TransportError::Permission(place.into_owned()));
+        let node = lock(&path.to_string_lossy())?;
+        let device = api.open_path(path).map_err(broken)?;
+        Ok(Hidraw { device, _node: node })
+    }
+
+    /// Reports that nobody waited for: an answer that came too late.
+    fn discard_old(&self) -> Result<(), TransportError> {
+        let mut report = [0; REPORT];
+        for _ in 0..MAX_OLD {
+            if self.device.read_timeout(&mut report, 0).map_err(broken)? == 0 {
+                return Ok(());
+            }
         }
-        api.open_path(path).map(Hidraw).map_err(broken)
+        Err(TransportError::Garbage("more and more, without a question"))
+    }
+}
+
+/// Takes the node for this process. The library would report a missing right as text only.
+fn lock(place: &str) -> Result<File, TransportError> {
+    let node = File::options().read(true).write(true).open(place).map_err(|error| {
+        if error.kind() == ErrorKind::PermissionDenied {
+            TransportError::Permission(place.to_owned())
+        } else {
+            TransportError::Broken(error.to_string())
+        }
+    })?;
+    match node.try_lock() {
+        Ok(()) => Ok(node),
+        Err(TryLockError::WouldBlock) => Err(TransportError::InUse(place.to_owned())),
+        Err(TryLockError::Error(error)) => Err(TransportError::Broken(error.to_string())),
     }
 }
 
@@ -56,12 +89,19 @@ fn broken(error: hidapi::HidError) -> TransportError {
 }
 
 impl Transport for Hidraw {
-    fn send(&mut self, apdu: &[u8], _limit: Duration) -> Result<(), TransportError> {
+    fn send(&mut self, apdu: &[u8], limit: Duration) -> Result<(), TransportError> {
+        let end = Instant::now() + limit;
         let reports = framing::split(apdu).ok_or(TransportError::Garbage("too long to send"))?;
+        self.discard_old()?;
         for report in reports {
+            if Instant::now() >= end {
+                return Err(TransportError::Silent(limit));
+            }
             // hidraw wants a report number in front; Ledgers have none, so 0.
             let numbered = [&[0][..], &report].concat();
-            self.0.write(&numbered).map_err(broken)?;
+            if self.device.write(&numbered).map_err(broken)? != numbered.len() {
+                return Err(TransportError::Broken("it took only a part of a report".to_owned()));
+            }
         }
         Ok(())
     }
@@ -73,7 +113,7 @@ impl Transport for Hidraw {
             let left = end.saturating_duration_since(Instant::now());
             let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
             let mut report = [0; REPORT];
-            match self.0.read_timeout(&mut report, millis).map_err(broken)? {
+            match self.device.read_timeout(&mut report, millis).map_err(broken)? {
                 0 => return Err(TransportError::Silent(limit)),
                 REPORT => {
                     if let Some(answer) = assembler.push(&report)? {

@@ -52,6 +52,9 @@ pub enum TransportError {
          again, or run as a member of its group"
     )]
     Permission(String),
+    /// Another process talks to it. Two at once would take each other's answers.
+    #[error("the Ledger at {0} is in use by another process (is \"peel signer run\" running?)")]
+    InUse(String),
     /// The connection broke.
     #[error("the connection to the Ledger broke: {0}; check cable and plug")]
     Broken(String),

@@ -1,6 +1,7 @@
 //! `peel signer`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use daemon::Shutdown;
@@ -20,7 +21,8 @@ pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    Runtime::new().context("no runtime")?.block_on(async {
+    let runtime = Runtime::new().context("no runtime")?;
+    let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         let signer = Signer::start(config, shutdown.clone()).await?;
         let notifier = Notifier::from_environment();
@@ -28,17 +30,25 @@ fn serve(config: Config) -> anyhow::Result<()> {
         let liveness = signer.liveness().clone();
         let is_alive = || liveness.complaints().is_empty();
         let until_signal = async {
-            let (signal, ()) = tokio::join!(
-                shutdown.wait_for_signal(),
-                notifier.feed_watchdog(is_alive, &shutdown)
-            );
+            let signal = async {
+                let signal = shutdown.wait_for_signal().await;
+                shutdown.request();
+                signal
+            };
+            let (signal, ()) = tokio::join!(signal, notifier.feed_watchdog(is_alive, &shutdown));
             notifier.stopping();
-            signal
+            signal.context("no signal handler")?;
+            Shutdown::wait_for_impatience().await.context("no signal handler")?;
+            bail!("stopped at once, as asked twice; at most two levels are given up")
         };
-        let (ran, signal) = tokio::join!(signer.run(), until_signal);
-        ran?;
-        signal.context("no signal handler")
-    })
+        tokio::select! {
+            ran = signer.run() => Ok(ran?),
+            cut_short = until_signal => cut_short,
+        }
+    });
+    // A name that is still being looked up, or a disk that does not answer, is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
 }
 
 /// Reads it all; prints a line for each thing that is well, and fails on those that are not.

@@ -96,13 +96,15 @@ fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
     let config = Config::read(&which.config)?;
     let resolved = resolve(which, &config)?;
     let mut records = Records::open(&config.store)?;
-    for (key, chain) in resolved {
-        if lower {
-            confirm_lowering(&records, key, chain, level)?;
-            records.lower(key, chain, level)?;
-        } else {
-            records.raise(key, chain, level)?;
+    if lower {
+        for (key, chain) in &resolved {
+            confirm_lowering(&records, *key, *chain, level)?;
         }
+        records.lower(&resolved, level)?;
+    } else {
+        records.raise(&resolved, level)?;
+    }
+    for (key, chain) in resolved {
         println!("{key} on {chain}: nothing at or below level {level} will be signed");
     }
     Ok(())
@@ -123,8 +125,8 @@ fn confirm_lowering(
     if line.trim() == "yes" { Ok(()) } else { bail!("not lowered; nothing was changed") }
 }
 
-fn import(config: &Path, from: &Path) -> anyhow::Result<()> {
-    let config = Config::read(config)?;
+fn import(path: &Path, from: &Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
     let entries = if from.is_dir() {
         OctezFiles::read(from)?.entries
     } else {
@@ -136,5 +138,7 @@ fn import(config: &Path, from: &Path) -> anyhow::Result<()> {
     records.merge(entries)?;
     println!("{count} marks read; now:");
     records.entries().iter().for_each(|entry| println!("{entry}"));
+    println!("Whatever was signed after these were written is not known here. If anything was,");
+    println!("close it too: peel watermark set --config {} --level LEVEL", path.display());
     Ok(())
 }

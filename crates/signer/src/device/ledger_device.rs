@@ -11,7 +11,7 @@ use std::time::Duration;
 use ledger::{
     Address, BakingApp, Found, KeyPath, LedgerError, Meaning, StatusWord, TransportError,
 };
-use tezos::{BlsScheme, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
 
 use crate::device::Device;
@@ -59,9 +59,16 @@ impl LedgerDevice {
         let transport = ledger::open(found).map_err(|error| absent(&error))?;
         let mut app = BakingApp::new(transport).map_err(|error| state_of(&error))?;
         check_app(&mut app)?;
+        check_root(&mut app, self.keys.first().and_then(|key| key.root))?;
+        let mut found = Vec::new();
         for (ours, key) in self.keys.iter().zip(keys) {
-            check_root(&mut app, ours.root)?;
-            key.identify(app.public_key(&ours.path).map_err(|error| state_of(&error))?)?;
+            let public_key = app.public_key(&ours.path).map_err(|error| state_of(&error))?;
+            key.is_this(&public_key)?;
+            found.push((key, public_key));
+        }
+        // Only now: a device that has one key and not the other is another device.
+        for (key, public_key) in found {
+            key.identify(public_key)?;
         }
         Ok(app)
     }
@@ -83,24 +90,21 @@ impl LedgerDevice {
     }
 
     /// After an error the connection is kept only if the device answered, and the key is as it says.
-    fn after(&mut self, key: &Key, path: &KeyPath, error: &LedgerError) -> SignError {
-        let meaning = meaning(error);
-        if matches!(meaning, Some(Meaning::RefusedByMark | Meaning::NotParsed)) {
+    fn after(&mut self, key: &Key, error: &LedgerError) -> SignError {
+        if matches!(meaning(error), Some(Meaning::RefusedByMark | Meaning::NotParsed)) {
             return Refused::ByDevice(error.to_string()).into();
         }
-        let state = match meaning {
-            Some(Meaning::NotAuthorized) => {
-                NotReady::NotAuthorized { key: path.clone(), found: None }
-            }
-            _ => state_of(error),
-        };
-        key.note(Err(state));
+        key.note(Err(state_of(error)));
         self.app = None;
         Failed::Device(error.to_string()).into()
     }
 }
 
 impl Device for LedgerDevice {
+    fn takes(&self, payload: &Payload, _scheme: BlsScheme) -> Result<(), Refused> {
+        BakingApp::takes(payload).map_err(|error| Refused::ByDevice(error.to_string()))
+    }
+
     fn sign(
         &mut self,
         place: usize,
@@ -114,7 +118,7 @@ impl Device for LedgerDevice {
         };
         let path = ours.path.clone();
         let made = app.sign(&path, permit.payload().bytes());
-        made.map_err(|error| self.after(key, &path, &error))
+        made.map_err(|error| self.after(key, &error))
     }
 
     fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
@@ -167,13 +171,19 @@ fn meaning(error: &LedgerError) -> Option<Meaning> {
         | LedgerError::Nonsense { .. }
         | LedgerError::OutOfStep
         | LedgerError::NotForBaking
+        | LedgerError::NotSelected(_)
+        | LedgerError::LevelTooHigh(_)
         | LedgerError::TooLong(_) => None,
     }
 }
 
 /// The named state that an error shows.
 fn state_of(error: &LedgerError) -> NotReady {
-    match meaning(error) {
+    let meaning = match error {
+        LedgerError::NotSelected(status) => Some(status.meaning()),
+        error => meaning(error),
+    };
+    match meaning {
         Some(Meaning::Locked) => NotReady::Locked,
         Some(Meaning::OtherApp) => NotReady::OtherApp("no Baking app".to_owned()),
         Some(_) => NotReady::Other(error.to_string()),

@@ -7,10 +7,10 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, Signature};
+use tezos::{BlsScheme, Payload, Signature};
 use watermark::Permit;
 
-use crate::error::SignError;
+use crate::error::{Refused, SignError};
 use crate::keyring::Key;
 
 pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
@@ -19,6 +19,9 @@ pub(crate) use upstream::UpstreamKey;
 
 /// A device in the hands of its worker. It notes in each [`Key`] what its exchanges show.
 pub(crate) trait Device: Send {
+    /// Whether this can be signed at all, whatever the marks say. Asked before a mark is used up.
+    fn takes(&self, payload: &Payload, scheme: BlsScheme) -> Result<(), Refused>;
+
     /// Signs what `permit` is for, once. `place` is the key's among those of the device.
     fn sign(
         &mut self,

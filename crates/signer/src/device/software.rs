@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, SecretKey, Signature};
+use tezos::{BlsScheme, Payload, SecretKey, Signature};
 use watermark::Permit;
 
 use crate::device::Device;
-use crate::error::{Failed, SignError};
+use crate::error::{Failed, Refused, SignError};
 use crate::keyring::Key;
 
 /// A secret key, read from a file at start.
 pub(crate) struct SoftwareKey(pub(crate) SecretKey);
 
 impl Device for SoftwareKey {
+    fn takes(&self, _payload: &Payload, _scheme: BlsScheme) -> Result<(), Refused> {
+        Ok(())
+    }
+
     fn sign(
         &mut self,
         _place: usize,

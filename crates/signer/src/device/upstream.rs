@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{BlsScheme, Curve, Signature};
+use tezos::{BlsScheme, Payload, Signature};
 use tokio::runtime::Handle;
 use watermark::Permit;
 
@@ -19,10 +19,10 @@ pub(crate) struct UpstreamKey {
     connected: bool,
 }
 
-/// For one request.
+/// For looking after it.
 const LIMIT: Duration = Duration::from_secs(3);
-/// As long as a vote is of use, "nobody could be asked" is asked again, as octez does.
-const ASK_AGAIN_FOR: Duration = Duration::from_secs(3);
+/// For a signature, "nobody could be asked" asked again as octez does it: as long as a vote is of use.
+const ASK_FOR: Duration = Duration::from_secs(3);
 const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(100);
 
 impl UpstreamKey {
@@ -47,12 +47,12 @@ impl UpstreamKey {
     }
 
     fn ask(&self, data: &[u8]) -> Result<Signature, ClientError> {
-        let end = Instant::now() + ASK_AGAIN_FOR;
+        let end = Instant::now() + ASK_FOR;
         loop {
-            let answer = self.runtime.block_on(self.url.sign(data, LIMIT));
-            match answer {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.runtime.block_on(self.url.sign(data, left)) {
                 Err(ClientError::AskAgain { .. } | ClientError::Unreachable { .. })
-                    if Instant::now() < end =>
+                    if left > ASK_AGAIN_PAUSE =>
                 {
                     std::thread::sleep(ASK_AGAIN_PAUSE);
                 }
@@ -63,20 +63,23 @@ impl UpstreamKey {
 }
 
 impl Device for UpstreamKey {
+    /// It is asked for signature version 3; another form exists for tz4 only.
+    fn takes(&self, _payload: &Payload, scheme: BlsScheme) -> Result<(), Refused> {
+        if scheme == BlsScheme::default() { Ok(()) } else { Err(Refused::Version) }
+    }
+
     fn sign(
         &mut self,
         _place: usize,
         key: &Key,
         permit: Permit<'_>,
-        scheme: BlsScheme,
+        _scheme: BlsScheme,
     ) -> Result<Signature, SignError> {
-        if permit.key().curve() == Curve::Bls && scheme != BlsScheme::default() {
-            return Err(Refused::Version.into());
-        }
         match self.ask(permit.payload().bytes()) {
             Ok(signature) => Ok(signature),
+            // Its refusals and its failures look alike (octez answers 500 to both): not ours to say.
             Err(error @ ClientError::Answer { .. }) => {
-                Err(Refused::ByDevice(error.to_string()).into())
+                Err(Failed::Device(error.to_string()).into())
             }
             Err(error) => {
                 self.connected = false;

@@ -242,3 +242,17 @@ fn monitoring_shows_facts_and_metrics_and_no_secret() {
     assert!(metrics.ends_with("# EOF\n") && !metrics.contains(TZ1_SECRET));
     assert_eq!(get(daemon.http, "/healthz").text(), get(monitor, "/metrics").text());
 }
+
+/// Whoever asks and asks and never reads does not keep a place for ever.
+#[test]
+fn a_client_that_never_reads_loses_its_connection() {
+    let daemon = home().with("[monitor]\nlisten = \"127.0.0.1:0\"").start();
+    let mut deaf = TcpStream::connect(daemon.monitor.unwrap()).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    let asked = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let started = Instant::now();
+    while deaf.write_all(&asked).is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(40), "it is still connected");
+    }
+    nothing_was_lost(&daemon);
+}

@@ -202,3 +202,39 @@ fn the_public_key_is_known_as_soon_as_the_device_is() {
     let answer = get(daemon.http, &format!("/keys/{TZ2}"));
     assert!(answer.text().contains("sppk7ZntgM6x2Z3MyxARtAJXLF6d74nLApU5Awt9nsFjJZFqaRFddqG"));
 }
+
+/// A key whose hash nobody has told yet may be the one that is asked for.
+#[test]
+fn before_the_device_is_seen_an_unknown_key_may_be_asked_for_again() {
+    let device = device(Latency::None);
+    device.unplug();
+    let home = home(&device);
+    let home =
+        Home { text: home.text.replace(&format!("public_key_hash = \"{TZ2}\""), ""), ..home };
+    let daemon = home.start();
+    assert_eq!(daemon.sign(TZ2, &attestation(11, 1)).status, 502);
+    assert_eq!(get(daemon.http, &format!("/keys/{TZ2}")).status, 502);
+    device.plug();
+    daemon.await_ready(TZ2);
+    signs(&daemon, 11);
+    let unknown = "tz1ddb9NMYHZi5UzPdzTZMYQQZoMub195zgv";
+    assert_eq!(daemon.sign(unknown, &attestation(11, 1)).status, 500);
+}
+
+/// Levels from 2^30 on are refused by the app: no mark may be used up for them.
+#[test]
+fn what_the_app_cannot_sign_moves_no_mark() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    let refused = daemon.sign(TZ2, &attestation(1 << 30, 1)).signature().unwrap_err();
+    assert!(refused.contains("2^30"), "{refused}");
+    signs(&daemon, 11);
+}
+
+#[test]
+fn the_wallet_app_is_another_app_and_not_a_broken_one() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    device.inject(Fault::OtherApp("Tezos Wallet".to_owned()));
+    daemon.await_status(TZ2, |answer| answer.text().contains("Tezos Wallet"));
+}

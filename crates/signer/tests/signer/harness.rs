@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daemon::Shutdown;
@@ -16,7 +17,7 @@ use watermark::Records;
 
 /// A folder with a configuration, keys and a store.
 pub(crate) struct Home {
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
     pub(crate) text: String,
 }
 
@@ -25,7 +26,7 @@ impl Home {
     pub(crate) fn new() -> Home {
         let text = "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n\
                     [http]\nlisten = \"127.0.0.1:0\"\n";
-        Home { folder: tempfile::tempdir().unwrap(), text: text.to_owned() }
+        Home { folder: Arc::new(tempfile::tempdir().unwrap()), text: text.to_owned() }
     }
 
     pub(crate) fn with(mut self, text: &str) -> Home {
@@ -66,7 +67,9 @@ impl Home {
     }
 
     pub(crate) fn start(&self) -> Daemon {
-        Daemon::start(self.config().unwrap()).unwrap()
+        let mut daemon = Daemon::start(self.config().unwrap()).unwrap();
+        daemon.folder = Some(Arc::clone(&self.folder));
+        daemon
     }
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Daemon {
     pub(crate) http: SocketAddr,
     pub(crate) monitor: Option<SocketAddr>,
     runtime: Runtime,
+    /// Kept until the daemon is gone.
+    folder: Option<Arc<TempDir>>,
     shutdown: Shutdown,
     running: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -86,7 +91,7 @@ impl Daemon {
         let signer = runtime.block_on(Signer::start(config, shutdown.clone()))?;
         let (http, monitor) = (signer.http(), signer.monitor());
         let running = Some(runtime.spawn(signer.run()));
-        Ok(Daemon { http, monitor, runtime, shutdown, running })
+        Ok(Daemon { http, monitor, runtime, folder: None, shutdown, running })
     }
 
     pub(crate) fn stop(mut self) -> Result<(), RunError> {

@@ -27,7 +27,7 @@ fn its_signature_is_checked_and_handed_on() {
 }
 
 #[test]
-fn its_refusal_is_a_refusal_in_its_words() {
+fn its_refusal_is_handed_on_in_its_words() {
     let (_home, other) = elsewhere();
     other.sign(TZ1, &attestation(20, 1)).signature().unwrap();
     let front = in_front_of(&other);
