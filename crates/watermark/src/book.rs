@@ -79,6 +79,11 @@ impl Book {
         }
     }
 
+    /// Whether the writer has something to write.
+    pub(crate) fn is_wanting(&self) -> bool {
+        self.pages.values().any(|page| page.entry.reserved > page.durable)
+    }
+
     /// The entries whose wanted reservation is not durable: what the writer has to write.
     pub(crate) fn wanting(&self) -> Vec<Entry> {
         let wanting = self.pages.values().filter(|page| page.entry.reserved > page.durable);

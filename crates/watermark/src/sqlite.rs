@@ -1,8 +1,8 @@
 //! Entries in a SQLite file.
 //!
-//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Right after it
-//! the log is written back into the file and emptied: SQLite takes a damaged log for a shorter one,
-//! and the file alone must tell what was signed. A lock file beside the store, and SQLite's own
+//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Soon after it the
+//! log is written back into the file and emptied: SQLite takes a damaged log for a shorter one, and
+//! the file alone must tell what was signed. A lock file beside the store, and SQLite's own
 //! exclusive lock, let one process have it at a time; a file that is replaced under its owner is
 //! noticed before the next commit.
 //!

@@ -77,6 +77,21 @@ enum Stage {
     Closing,
 }
 
+/// What the writer does next.
+enum Task {
+    /// Make these durable: somebody may wait for it.
+    Commit(Vec<Entry>),
+    /// Put what is durable in its final place: nobody waits.
+    Settle,
+    /// Write the exact marks, and end.
+    Close,
+}
+
+/// Blocks come every six seconds: between two of them there is time to settle, on any disk. It waits
+/// a little, for a commit that comes soon must not wait for it.
+const SETTLE_AFTER: Duration = Duration::from_millis(1500);
+/// Commits after which it settles all the same.
+const SETTLE_AT_LATEST: u32 = 16;
 /// How long the writer leaves a failing disk alone before it tries again by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -132,7 +147,9 @@ impl Store {
             }
             match shared.book.request(key, payload) {
                 Answer::Granted => {
-                    self.desk.changed.notify_all();
+                    if shared.book.is_wanting() {
+                        self.desk.changed.notify_all();
+                    }
                     return Ok(Leave::Sign(Permit::new(key, payload)));
                 }
                 Answer::Again(signature) => return Ok(Leave::Again(signature)),
@@ -238,12 +255,21 @@ impl Desk {
     }
 
     fn write_until_closed(&self, mut disk: impl Disk) -> Result<(), DiskError> {
-        while let Some(entries) = self.next_wanting() {
-            let result = disk.commit(&entries);
-            let committed = result.is_ok();
-            self.note(&entries, result);
-            if committed && let Err(error) = disk.settle() {
-                self.lock().failure = Some(error);
+        let mut unsettled = 0;
+        loop {
+            match self.next_task(unsettled) {
+                Task::Commit(entries) => {
+                    let result = disk.commit(&entries);
+                    unsettled += u32::from(result.is_ok());
+                    self.note(&entries, result);
+                }
+                Task::Settle => {
+                    unsettled = 0;
+                    if let Err(error) = disk.settle() {
+                        self.lock().failure = Some(error);
+                    }
+                }
+                Task::Close => break,
             }
         }
         let exact = self.lock().book.exact();
@@ -251,22 +277,34 @@ impl Desk {
         disk.settle()
     }
 
-    /// Waits until there is something to write; none when the store closes. After a failure it waits
-    /// until somebody asks again, or a while.
-    fn next_wanting(&self) -> Option<Vec<Entry>> {
+    /// Waits until there is something to do. After a failure it waits until somebody asks again, or
+    /// a while.
+    fn next_task(&self, unsettled: u32) -> Task {
         let mut shared = self.lock();
         if shared.failure.is_some() && shared.stage == Stage::Open {
             shared = wait(&self.changed, shared, RETRY_AFTER);
         }
+        let settle_at = Instant::now() + SETTLE_AFTER;
         loop {
             if shared.stage != Stage::Open {
-                return None;
+                return Task::Close;
+            }
+            if unsettled >= SETTLE_AT_LATEST {
+                return Task::Settle;
             }
             let wanting = shared.book.wanting();
             if !wanting.is_empty() {
-                return Some(wanting);
+                return Task::Commit(wanting);
             }
-            shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
+            shared = if unsettled == 0 {
+                self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let left = settle_at.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Task::Settle;
+                }
+                wait(&self.changed, shared, left)
+            };
         }
     }
 

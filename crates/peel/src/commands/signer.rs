@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use daemon::Shutdown;
 use daemon::systemd::Notifier;
 use signer::{Config, Signer};
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use watermark::Records;
 
 use crate::args::SignerCommand;
@@ -21,7 +21,9 @@ pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    let runtime = Runtime::new().context("no runtime")?;
+    // One thread carries all connections: there are few, and a request that changes threads on its
+    // way waits for each of them to wake up.
+    let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
         let signer = Signer::start(config, shutdown.clone()).await?;
