@@ -275,9 +275,12 @@ impl BakingApp {
         let p2 = path.derivation.number();
         let select = path.to_bytes();
         self.ask(&Command { p2, data: &select, ..Command::plain(asked) }, QUERY).map_err(
-            |error| match error {
-                LedgerError::Status { status, .. } => LedgerError::NotSelected(status),
-                other => other,
+            |error| {
+                if let LedgerError::Status { status, .. } = error {
+                    LedgerError::NotSelected(status)
+                } else {
+                    error
+                }
             },
         )?;
         let command = Command { p1: LAST_PACKET, p2, data: message, ..Command::plain(asked) };

@@ -1,95 +1,27 @@
-//! The keys of this signer, as the API and the workers share them.
+//! The keys of this signer, and where each is asked for a signature.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 
-use tezos::{BlsScheme, Kind, Payload, PublicKey, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Kind, Payload, PublicKeyHash, Signature};
 
-use crate::error::{Failed, NotReady, SignError};
-use crate::policy::Policy;
-use crate::queue::{Made, Queue};
+use crate::desk::Desk;
+use crate::error::SignError;
+use crate::key::Key;
+use crate::queue::{Job, Made};
 
-/// What is known of a key. The worker writes it, everybody reads it.
-#[derive(Debug)]
-pub(crate) struct Key {
-    /// Its name in the configuration.
-    pub(crate) name: String,
-    /// The hash that the configuration asks for.
-    pub(crate) expected: Option<PublicKeyHash>,
-    pub(crate) policy: Policy,
-    /// Known at once for a software key, and when the device was first seen for the others. It never
-    /// changes afterwards: another one is another seed.
-    identity: OnceLock<PublicKey>,
-    /// What the last exchange showed.
-    readiness: Mutex<Result<(), NotReady>>,
-}
-
-/// A key and the queue of the worker that can sign with it.
+/// A key, and where to ask for its signatures.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) key: Arc<Key>,
     /// Its place among the keys of the worker.
     pub(crate) place: usize,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) desk: Desk,
 }
 
 /// All keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keyring(pub(crate) Vec<Entry>);
-
-impl Key {
-    pub(crate) fn new(name: String, expected: Option<PublicKeyHash>, policy: Policy) -> Key {
-        let readiness = Mutex::new(Err(NotReady::Absent("not looked for yet".to_owned())));
-        Key { name, expected, policy, identity: OnceLock::new(), readiness }
-    }
-
-    /// The public key, if it is known.
-    pub(crate) fn public_key(&self) -> Option<&PublicKey> {
-        self.identity.get()
-    }
-
-    /// The hash, if it is known or configured.
-    pub(crate) fn hash(&self) -> Option<PublicKeyHash> {
-        self.identity.get().map(PublicKey::hash).or(self.expected)
-    }
-
-    /// Whether a public key that a device shows can be this key's.
-    pub(crate) fn is_this(&self, shown: &PublicKey) -> Result<(), NotReady> {
-        let found = shown.hash();
-        match self.hash() {
-            Some(expected) if expected != found => Err(NotReady::OtherSeed { expected, found }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Takes a public key that a device shows as this key's, for ever.
-    pub(crate) fn identify(&self, shown: PublicKey) -> Result<(), NotReady> {
-        self.is_this(&shown)?;
-        // Set before means equal: the hash was compared.
-        let _ = self.identity.set(shown);
-        Ok(())
-    }
-
-    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
-        self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes what an exchange showed; a change is a line in the log.
-    pub(crate) fn note(&self, state: Result<(), NotReady>) {
-        let mut readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
-        if *readiness == state {
-            return;
-        }
-        match &state {
-            Ok(()) => tracing::info!(
-                key = self.name,
-                hash = self.hash().map(|hash| hash.to_string()),
-                "ready to sign"
-            ),
-            Err(why) => tracing::warn!(key = self.name, state = why.reason(), "cannot sign: {why}"),
-        }
-        *readiness = state;
-    }
-}
 
 impl Keyring {
     /// The key of this hash.
@@ -109,18 +41,19 @@ impl Keyring {
 }
 
 impl Entry {
-    /// Has the worker sign; returns when it has, or says why not. It always says something.
+    /// Has it signed; returns when it is, or says why not. It always says something.
     pub(crate) async fn sign(
         &self,
         payload: Payload,
         scheme: BlsScheme,
     ) -> Result<Signature, SignError> {
-        let votes_twice = self.key.policy.kinds.contains(&Kind::Preattestation);
-        let answer = self.queue.submit(self.place, payload, scheme, votes_twice)?;
-        match tokio::time::timeout(crate::worker::ANSWER_LIMIT, answer).await {
-            Ok(Ok(outcome)) => outcome.map(Made::signature),
-            Ok(Err(_)) => Err(Failed::Stopping.into()),
-            Err(_) => Err(Failed::NoAnswer.into()),
-        }
+        let job = Job {
+            key: self.place,
+            payload,
+            scheme,
+            asked: Instant::now(),
+            votes_twice: self.key.policy.kinds.contains(&Kind::Preattestation),
+        };
+        self.desk.sign(&self.key, job).await.map(Made::signature)
     }
 }

@@ -11,17 +11,20 @@
 //!        ◀──────────────────────────── answer ◀──────────────────────── → keep it
 //! ```
 //!
-//! One worker thread owns each device: all keys of a Ledger share one, each software key and each
-//! upstream key has its own. The order of the last steps is in one short function, `Worker::serve`.
+//! One worker thread owns each device: all keys of a Ledger share one, each upstream key has its own;
+//! a key in memory needs none (`desk.rs`). The order of the last steps is in one short function, `Worker::serve`.
 
 mod api;
 pub mod config;
+mod desk;
 mod device;
 mod error;
+mod key;
 mod keyring;
 mod metrics;
 mod policy;
 mod queue;
+mod readings;
 mod run;
 mod worker;
 

@@ -115,15 +115,8 @@ impl Queue {
     }
 
     /// Adds a request, or joins the same one that waits or runs.
-    pub(crate) fn submit(
-        &self,
-        key: usize,
-        payload: Payload,
-        scheme: BlsScheme,
-        votes_twice: bool,
-    ) -> Result<oneshot::Receiver<Outcome>, Failed> {
+    pub(crate) fn submit(&self, job: Job) -> Result<oneshot::Receiver<Outcome>, Failed> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { key, payload, scheme, asked: Instant::now(), votes_twice };
         let mut inner = self.lock();
         let reply = match inner.join(&job, reply) {
             Joined::Yes => return Ok(answer),
@@ -291,7 +284,8 @@ mod tests {
     }
 
     fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
-        queue.submit(0, payload, BlsScheme::default(), true)
+        let scheme = BlsScheme::default();
+        queue.submit(Job { key: 0, payload, scheme, asked: Instant::now(), votes_twice: true })
     }
 
     fn next(queue: &Queue) -> Option<(Kind, u32)> {
@@ -348,7 +342,7 @@ mod tests {
         let mut waiting = ask(&queue, attestation(1)).unwrap();
         let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };
         let mut joined = ask(&queue, attestation(1)).unwrap();
-        let mut other = queue.submit(0, vote(0x13, 1, 9), BlsScheme::default(), true).unwrap();
+        let mut other = ask(&queue, vote(0x13, 1, 9)).unwrap();
         queue.finish(&Err(Failed::WrongSignature.into()));
         let outcome = Ok(Err(Failed::WrongSignature.into()));
         assert_eq!(waiting.try_recv(), outcome);

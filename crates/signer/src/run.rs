@@ -17,10 +17,13 @@ use watermark::{Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::{Config, KeyConfig, Source};
+use crate::desk::{Desk, InPlace};
 use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
-use crate::keyring::{Entry, Key, Keyring};
-use crate::metrics::{self, Metrics};
+use crate::key::Key;
+use crate::keyring::{Entry, Keyring};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::readings;
 use crate::worker::{Running, Worker};
 
 /// A signer that runs.
@@ -82,7 +85,7 @@ impl Signer {
         let authorized = config.authorized.clone();
         let (keyring, workers) = start_workers(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
-        metrics::register_readings(&mut registry, keyring.clone(), Arc::clone(&store));
+        readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
         let health = health(&keyring, &store);
         let liveness = liveness(&keyring);
         let monitor = Monitor::new(Arc::new(registry), health.clone(), liveness.clone());
@@ -146,9 +149,7 @@ impl Signer {
         };
         self.shutdown.request();
         while self.listeners.join_next().await.is_some() {}
-        for entry in &self.keyring.0 {
-            entry.queue.close();
-        }
+        self.keyring.0.iter().filter_map(|entry| entry.desk.queue()).for_each(Queue::close);
         let store = Arc::clone(&self.store);
         let closing = tokio::task::spawn_blocking(move || {
             // A worker that panicked has said so on standard error.
@@ -165,8 +166,11 @@ impl Signer {
     }
 }
 
-/// Returns when the first of them resolves.
+/// Returns when the first of them resolves; never, if there is none.
 async fn any(ended: Vec<oneshot::Receiver<()>>) {
+    if ended.is_empty() {
+        return std::future::pending().await;
+    }
     let mut waits = JoinSet::new();
     for one in ended {
         waits.spawn(async { drop(one.await) });
@@ -174,7 +178,7 @@ async fn any(ended: Vec<oneshot::Receiver<()>>) {
     drop(waits.join_next().await);
 }
 
-/// One worker for all keys of the Ledger, one for each other key.
+/// One thread for all keys of the Ledger, one for each upstream key; none for a key in memory.
 fn start_workers(
     config: Config,
     store: &Arc<Store>,
@@ -187,9 +191,7 @@ fn start_workers(
         match source {
             Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
             Source::Software(secret) => {
-                let key = key(Some(secret.hash()));
-                key.note(key.identify(secret.public_key().clone()));
-                crew.hire(vec![key], Box::new(SoftwareKey(secret)))?;
+                crew.seat(key(Some(secret.hash())), SoftwareKey(secret));
             }
             Source::Upstream(url) => {
                 let key = key(Some(url.key));
@@ -216,18 +218,23 @@ impl Crew<'_> {
         let queue = Arc::new(Queue::new(device.kinds_in_order()));
         let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
         for (place, key) in keys.iter().enumerate() {
-            let (key, queue) = (Arc::clone(key), Arc::clone(&queue));
-            self.keyring.0.push(Entry { key, place, queue });
+            let (key, desk) = (Arc::clone(key), Desk::Thread(Arc::clone(&queue)));
+            self.keyring.0.push(Entry { key, place, desk });
         }
-        let worker = Worker {
-            queue,
-            keys,
-            device,
-            store: Arc::clone(self.store),
-            metrics: Arc::clone(self.metrics),
-        };
-        self.workers.push(worker.start(&name)?);
+        self.workers.push(self.worker(keys, device).start(queue, &name)?);
         Ok(())
+    }
+
+    /// A key in memory needs no thread.
+    fn seat(&mut self, key: Arc<Key>, device: SoftwareKey) {
+        let in_place = InPlace::new(self.worker(vec![Arc::clone(&key)], Box::new(device)));
+        let desk = Desk::InPlace(Arc::new(in_place));
+        self.keyring.0.push(Entry { key, place: 0, desk });
+    }
+
+    fn worker(&self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> Worker {
+        let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
+        Worker { keys, device, store, metrics }
     }
 }
 
@@ -273,8 +280,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 fn liveness(keyring: &Keyring) -> Health {
     let keyring = keyring.clone();
     let of_workers = move || {
-        let facts = keyring.0.iter().filter(|entry| entry.place == 0).map(|entry| {
-            let idle = entry.queue.last_beat().elapsed();
+        let first_keys = keyring.0.iter().filter(|entry| entry.place == 0);
+        let threads = first_keys.filter_map(|entry| Some((entry, entry.desk.queue()?)));
+        let facts = threads.map(|(entry, queue)| {
+            let idle = queue.last_beat().elapsed();
             let stuck = || format!("not seen for {} s", idle.as_secs());
             let state = if idle < STUCK_AFTER { Ok(()) } else { Err(stuck()) };
             Fact { name: format!("worker_{}", entry.key.name), state }

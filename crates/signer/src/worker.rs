@@ -1,5 +1,6 @@
-//! The thread that owns a device.
+//! Whoever owns a device: a thread, or, for a key in memory, the one who asks.
 
+use std::fmt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -10,13 +11,12 @@ use watermark::{Leave, Store};
 
 use crate::device::Device;
 use crate::error::{Failed, Refused, SignError};
-use crate::keyring::Key;
+use crate::key::Key;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Made, Next, Outcome, Queue};
 
-/// A device, its keys, and what waits for it.
+/// A device and its keys.
 pub(crate) struct Worker {
-    pub(crate) queue: Arc<Queue>,
     pub(crate) keys: Vec<Arc<Key>>,
     pub(crate) device: Box<dyn Device>,
     pub(crate) store: Arc<Store>,
@@ -32,33 +32,32 @@ pub(crate) struct Running {
 }
 
 /// A vote is of use for about 3.5 s: what waited longer is not signed.
-const LATE_AFTER: Duration = Duration::from_millis(3500);
+pub(crate) const LATE_AFTER: Duration = Duration::from_millis(3500);
 /// Waiting, and the slowest device: after this there is an answer in any case.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 
 impl Worker {
-    /// Starts the thread.
-    pub(crate) fn start(mut self, name: &str) -> std::io::Result<Running> {
+    /// Starts a thread that serves this queue.
+    pub(crate) fn start(mut self, queue: Arc<Queue>, name: &str) -> std::io::Result<Running> {
         let (running, ended) = oneshot::channel();
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _ends_with_the_thread = running;
-            let queue = Abandon(Arc::clone(&self.queue));
-            self.work();
-            drop(queue);
+            let queue = Abandon(queue);
+            self.work(&queue.0);
         })?;
         Ok(Running { thread, ended })
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, queue: &Queue) {
         let mut tend_at = self.tend();
         loop {
             if !self.device.is_connected() && tend_at <= Instant::now() {
                 tend_at = self.tend();
             }
-            match self.queue.next(tend_at) {
+            match queue.next(tend_at) {
                 Next::Job(job) => {
                     let was_connected = self.device.is_connected();
-                    self.work_on(&job);
+                    queue.finish(&self.work_on(&job));
                     if was_connected && !self.device.is_connected() {
                         tend_at = Instant::now();
                     }
@@ -69,22 +68,24 @@ impl Worker {
         }
     }
 
-    fn tend(&mut self) -> Instant {
+    /// Looks after the device; says when to do it again.
+    pub(crate) fn tend(&mut self) -> Instant {
         let pause = self.device.tend(&self.keys);
         Instant::now() + pause
     }
 
-    fn work_on(&mut self, job: &Job) {
+    /// Serves a request, counts it and writes it into the log.
+    pub(crate) fn work_on(&mut self, job: &Job) -> Outcome {
         let started = Instant::now();
         let Some(key) = self.keys.get(job.key).map(Arc::clone) else {
             // Cannot be: the API and the worker were built from the same list.
-            return self.queue.finish(&Err(Failed::Stopping.into()));
+            return Err(Failed::Stopping.into());
         };
         let outcome = self.serve(&key, job);
         let took = started.elapsed();
-        self.queue.finish(&outcome);
         self.metrics.note(&key.name, &job.payload, &outcome, took);
         log(&key, job, &outcome, took);
+        outcome
     }
 
     /// The one way to a signature. The order of the steps is the promise of this program.
@@ -148,6 +149,12 @@ fn log(key: &Key, job: &Job, outcome: &Outcome, took: Duration) {
             let (result, reason) = error.labels();
             tracing::warn!(key, kind, level, round, reason, "{result}: {error}");
         }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +242,6 @@ mod tests {
             let seen = Arc::default();
             let spy = Spy { secret, store: Arc::clone(&store), seen: Arc::clone(&seen) };
             let worker = Worker {
-                queue: Arc::new(Queue::new(false)),
                 keys: vec![Arc::clone(&key)],
                 device: Box::new(spy),
                 store,

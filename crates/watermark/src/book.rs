@@ -10,6 +10,8 @@ use crate::entry::{Entry, Refusal, Verdict};
 #[derive(Debug)]
 pub(crate) struct Book {
     pages: BTreeMap<(PublicKeyHash, ChainId), Page>,
+    /// There is a wish that the writer has not been told of.
+    news: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Book {
             entry.settle();
             ((entry.key, entry.chain), Page { entry, durable: None })
         });
-        Book { pages: pages.collect() }
+        Book { pages: pages.collect(), news: false }
     }
 
     /// Judges a request and, if it may be signed now, raises its mark.
@@ -53,7 +55,10 @@ impl Book {
         match page.entry.judge(payload) {
             Verdict::Again(signature) => Answer::Again(signature),
             Verdict::Refuse(refusal) => Answer::Refused(refusal),
-            Verdict::Sign => page.grant(payload),
+            Verdict::Sign => {
+                self.news |= page.wish(payload.mark().level);
+                page.grant(payload)
+            }
         }
     }
 
@@ -72,6 +77,21 @@ impl Book {
         }
     }
 
+    /// Whether the disk vouches for the level of a payload, or the payload needs no such thing; wishes
+    /// for it otherwise.
+    pub(crate) fn is_reserved(&mut self, key: &PublicKeyHash, payload: &Payload) -> bool {
+        let level = payload.mark().level;
+        match self.pages.get_mut(&(*key, payload.chain())) {
+            Some(page)
+                if page.entry.judge(payload) == Verdict::Sign && page.durable < Some(level) =>
+            {
+                self.news |= page.wish(level);
+                false
+            }
+            Some(_) | None => true,
+        }
+    }
+
     /// Keeps the signature of a payload, to be given again.
     pub(crate) fn keep(&mut self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
         if let Some(page) = self.pages.get_mut(&(*key, payload.chain())) {
@@ -79,9 +99,9 @@ impl Book {
         }
     }
 
-    /// Whether the writer has something to write.
-    pub(crate) fn is_wanting(&self) -> bool {
-        self.pages.values().any(|page| page.entry.reserved > page.durable)
+    /// Whether the writer has to be told of a new wish. Told once.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// The entries whose wanted reservation is not durable: what the writer has to write.
@@ -113,10 +133,17 @@ impl Book {
 }
 
 impl Page {
-    /// One level more than the request's is wanted, so that the next level finds itself reserved.
+    /// One level more than the present one is wanted, so that the next finds itself reserved. Whether
+    /// that is new.
+    fn wish(&mut self, level: Level) -> bool {
+        let wanted = Some(level.next());
+        let is_new = self.entry.reserved < wanted;
+        self.entry.reserved = self.entry.reserved.max(wanted);
+        is_new
+    }
+
     fn grant(&mut self, payload: &Payload) -> Answer {
         let level = payload.mark().level;
-        self.entry.reserved = self.entry.reserved.max(Some(level.next()));
         if self.durable < Some(level) {
             return Answer::NotReserved;
         }

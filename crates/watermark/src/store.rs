@@ -69,6 +69,8 @@ struct Shared {
     /// How often the writer has tried, and how the last try went.
     tries: u64,
     failure: Option<DiskError>,
+    /// How many wait for the disk.
+    waiting: usize,
 }
 
 #[derive(PartialEq, Eq)]
@@ -87,6 +89,8 @@ enum Task {
     Close,
 }
 
+/// A wish that nobody waits for comes with a request that wants its answer: the processor is its.
+const ANSWERS_FIRST: Duration = Duration::from_millis(10);
 /// Blocks come every six seconds: between two of them there is time to settle, on any disk. It waits
 /// a little, for a commit that comes soon must not wait for it.
 const SETTLE_AFTER: Duration = Duration::from_millis(1500);
@@ -111,8 +115,13 @@ impl Store {
         entries: Vec<Entry>,
         disk: impl Disk + 'static,
     ) -> Result<Store, StoreFailure> {
-        let shared =
-            Shared { book: Book::open(entries), stage: Stage::Open, tries: 0, failure: None };
+        let shared = Shared {
+            book: Book::open(entries),
+            stage: Stage::Open,
+            tries: 0,
+            failure: None,
+            waiting: 0,
+        };
         let desk = Arc::new(Desk { shared: Mutex::new(shared), changed: Condvar::new() });
         let writer = thread::Builder::new()
             .name("watermark".to_owned())
@@ -125,6 +134,37 @@ impl Store {
                 detail: error.to_string(),
             })?;
         Ok(Store { desk, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// Whether [`Store::advance`] would not wait for the disk. If it would, the disk is asked already.
+    #[must_use]
+    pub fn is_reserved(&self, key: &PublicKeyHash, payload: &Payload) -> bool {
+        let mut shared = self.desk.lock();
+        let reserved = shared.book.is_reserved(key, payload);
+        if !reserved {
+            self.desk.changed.notify_all();
+        }
+        reserved
+    }
+
+    /// Waits until [`Store::advance`] would not wait for the disk, until `deadline` at most.
+    ///
+    /// # Errors
+    /// When the disk fails, is too slow, or the store is closing.
+    pub fn await_reserved(
+        &self,
+        key: &PublicKeyHash,
+        payload: &Payload,
+        deadline: Instant,
+    ) -> Result<(), StoreFailure> {
+        let mut shared = self.desk.lock();
+        while !shared.book.is_reserved(key, payload) {
+            if shared.stage != Stage::Open {
+                return Err(StoreFailure::Closed);
+            }
+            shared = self.desk.await_disk(shared, deadline)?;
+        }
+        Ok(())
     }
 
     /// Raises the mark for `payload` and gives leave to sign it, once; or gives the signature that
@@ -147,7 +187,7 @@ impl Store {
             }
             match shared.book.request(key, payload) {
                 Answer::Granted => {
-                    if shared.book.is_wanting() {
+                    if shared.book.take_news() {
                         self.desk.changed.notify_all();
                     }
                     return Ok(Leave::Sign(Permit::new(key, payload)));
@@ -240,13 +280,15 @@ impl Desk {
         deadline: Instant,
     ) -> Result<MutexGuard<'a, Shared>, StoreFailure> {
         let tries = shared.tries;
+        shared.waiting += 1;
         self.changed.notify_all();
-        while shared.tries == tries && shared.stage == Stage::Open {
+        while shared.tries == tries && shared.stage == Stage::Open && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(StoreFailure::Slow);
-            }
             shared = wait(&self.changed, shared, left);
+        }
+        shared.waiting -= 1;
+        if shared.tries == tries && shared.stage == Stage::Open {
+            return Err(StoreFailure::Slow);
         }
         match &shared.failure {
             Some(error) if shared.tries != tries => Err(error.clone().into()),
@@ -285,6 +327,7 @@ impl Desk {
             shared = wait(&self.changed, shared, RETRY_AFTER);
         }
         let settle_at = Instant::now() + SETTLE_AFTER;
+        let mut commit_at = None;
         loop {
             if shared.stage != Stage::Open {
                 return Task::Close;
@@ -294,7 +337,13 @@ impl Desk {
             }
             let wanting = shared.book.wanting();
             if !wanting.is_empty() {
-                return Task::Commit(wanting);
+                let at = *commit_at.get_or_insert_with(|| Instant::now() + ANSWERS_FIRST);
+                let left = at.saturating_duration_since(Instant::now());
+                if shared.waiting > 0 || left.is_zero() {
+                    return Task::Commit(wanting);
+                }
+                shared = wait(&self.changed, shared, left);
+                continue;
             }
             shared = if unsettled == 0 {
                 self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner)

@@ -14,7 +14,7 @@ use crate::bench::report::{Figures, Row};
 use crate::run;
 
 /// A level a second, for so long.
-const LEVELS: u32 = 12;
+const LEVELS: u32 = 60;
 const A_LEVEL: Duration = Duration::from_secs(1);
 const SLOW_FSYNC_MS: u32 = 300;
 

@@ -16,7 +16,7 @@ use watermark::Permit;
 
 use crate::device::Device;
 use crate::error::{Failed, NotReady, Refused, SignError};
-use crate::keyring::Key;
+use crate::key::Key;
 
 /// Which key of the device, in the order of the worker's keys.
 #[derive(Debug, Clone)]
@@ -179,11 +179,9 @@ fn meaning(error: &LedgerError) -> Option<Meaning> {
 
 /// The named state that an error shows.
 fn state_of(error: &LedgerError) -> NotReady {
-    let meaning = match error {
-        LedgerError::NotSelected(status) => Some(status.meaning()),
-        error => meaning(error),
-    };
-    match meaning {
+    let selected =
+        if let LedgerError::NotSelected(status) = error { Some(status.meaning()) } else { None };
+    match selected.or_else(|| meaning(error)) {
         Some(Meaning::Locked) => NotReady::Locked,
         Some(Meaning::OtherApp) => NotReady::OtherApp("no Baking app".to_owned()),
         Some(_) => NotReady::Other(error.to_string()),

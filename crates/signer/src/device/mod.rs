@@ -11,13 +11,13 @@ use tezos::{BlsScheme, Payload, Signature};
 use watermark::Permit;
 
 use crate::error::{Refused, SignError};
-use crate::keyring::Key;
+use crate::key::Key;
 
 pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
 pub(crate) use software::SoftwareKey;
 pub(crate) use upstream::UpstreamKey;
 
-/// A device in the hands of its worker. It notes in each [`Key`] what its exchanges show.
+/// A device in the hands of its worker ([`crate::worker::Worker`]). It notes in each [`Key`] what its exchanges show.
 pub(crate) trait Device: Send {
     /// Whether this can be signed at all, whatever the marks say. Asked before a mark is used up.
     fn takes(&self, payload: &Payload, scheme: BlsScheme) -> Result<(), Refused>;

@@ -8,7 +8,7 @@ use watermark::Permit;
 
 use crate::device::Device;
 use crate::error::{Failed, Refused, SignError};
-use crate::keyring::Key;
+use crate::key::Key;
 
 /// A secret key, read from a file at start.
 pub(crate) struct SoftwareKey(pub(crate) SecretKey);

@@ -10,7 +10,7 @@ use watermark::Permit;
 
 use crate::device::Device;
 use crate::error::{Failed, NotReady, Refused, SignError};
-use crate::keyring::Key;
+use crate::key::Key;
 
 /// Another signer, and the runtime that carries the requests to it.
 pub(crate) struct UpstreamKey {

@@ -1,0 +1,86 @@
+//! Where the requests for a key go: to the thread that owns its device, or, for a key in memory, to
+//! no thread at all.
+//!
+//! A signature in memory takes less time than waking another thread, twice, on a machine that idles
+//! between two levels. Only the disk can make it wait, and then it waits off the runtime's thread.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use watermark::Store;
+
+use crate::error::Failed;
+use crate::key::Key;
+use crate::queue::{Job, Outcome, Queue};
+use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
+
+/// Where the requests for a key go.
+#[derive(Debug, Clone)]
+pub(crate) enum Desk {
+    /// To the thread that owns the device.
+    Thread(Arc<Queue>),
+    /// Signed where they are.
+    InPlace(Arc<InPlace>),
+}
+
+/// A worker without a thread.
+#[derive(Debug)]
+pub(crate) struct InPlace {
+    worker: Mutex<Worker>,
+    store: Arc<Store>,
+}
+
+impl Desk {
+    /// Has it signed; returns when it is, or says why not. It always says something.
+    pub(crate) async fn sign(&self, key: &Key, job: Job) -> Outcome {
+        match self {
+            Desk::InPlace(in_place) => in_place.sign(key, job).await,
+            Desk::Thread(queue) => {
+                let answer = queue.submit(job)?;
+                match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(_)) => Err(Failed::Stopping.into()),
+                    Err(_) => Err(Failed::NoAnswer.into()),
+                }
+            }
+        }
+    }
+
+    /// How many requests wait.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Desk::Thread(queue) => queue.len(),
+            Desk::InPlace(_) => 0,
+        }
+    }
+
+    /// The queue, if a thread serves it.
+    pub(crate) fn queue(&self) -> Option<&Queue> {
+        match self {
+            Desk::Thread(queue) => Some(queue),
+            Desk::InPlace(_) => None,
+        }
+    }
+}
+
+impl InPlace {
+    pub(crate) fn new(mut worker: Worker) -> InPlace {
+        worker.tend();
+        let store = Arc::clone(&worker.store);
+        InPlace { worker: Mutex::new(worker), store }
+    }
+
+    async fn sign(&self, key: &Key, job: Job) -> Outcome {
+        if let Some(hash) = key.hash()
+            && !self.store.is_reserved(&hash, &job.payload)
+        {
+            let (store, payload) = (Arc::clone(&self.store), job.payload.clone());
+            let deadline = job.asked + LATE_AFTER;
+            let waiting = move || store.await_reserved(&hash, &payload, deadline);
+            match tokio::task::spawn_blocking(waiting).await {
+                Ok(reserved) => reserved.map_err(Failed::Store)?,
+                Err(_) => return Err(Failed::Stopping.into()),
+            }
+        }
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).work_on(&job)
+    }
+}

@@ -1,0 +1,78 @@
+//! What is known of a key: whoever owns its device writes it, everybody reads it.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tezos::{PublicKey, PublicKeyHash};
+
+use crate::error::NotReady;
+use crate::policy::Policy;
+
+/// What is known of a key. The worker writes it, everybody reads it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Its name in the configuration.
+    pub(crate) name: String,
+    /// The hash that the configuration asks for.
+    pub(crate) expected: Option<PublicKeyHash>,
+    pub(crate) policy: Policy,
+    /// Known at once for a software key, and when the device was first seen for the others. It never
+    /// changes afterwards: another one is another seed.
+    identity: OnceLock<PublicKey>,
+    /// What the last exchange showed.
+    readiness: Mutex<Result<(), NotReady>>,
+}
+
+impl Key {
+    pub(crate) fn new(name: String, expected: Option<PublicKeyHash>, policy: Policy) -> Key {
+        let readiness = Mutex::new(Err(NotReady::Absent("not looked for yet".to_owned())));
+        Key { name, expected, policy, identity: OnceLock::new(), readiness }
+    }
+
+    /// The public key, if it is known.
+    pub(crate) fn public_key(&self) -> Option<&PublicKey> {
+        self.identity.get()
+    }
+
+    /// The hash, if it is known or configured.
+    pub(crate) fn hash(&self) -> Option<PublicKeyHash> {
+        self.identity.get().map(PublicKey::hash).or(self.expected)
+    }
+
+    /// Whether a public key that a device shows can be this key's.
+    pub(crate) fn is_this(&self, shown: &PublicKey) -> Result<(), NotReady> {
+        let found = shown.hash();
+        match self.hash() {
+            Some(expected) if expected != found => Err(NotReady::OtherSeed { expected, found }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes a public key that a device shows as this key's, for ever.
+    pub(crate) fn identify(&self, shown: PublicKey) -> Result<(), NotReady> {
+        self.is_this(&shown)?;
+        // Set before means equal: the hash was compared.
+        let _ = self.identity.set(shown);
+        Ok(())
+    }
+
+    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+        self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what an exchange showed; a change is a line in the log.
+    pub(crate) fn note(&self, state: Result<(), NotReady>) {
+        let mut readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+        if *readiness == state {
+            return;
+        }
+        match &state {
+            Ok(()) => tracing::info!(
+                key = self.name,
+                hash = self.hash().map(|hash| hash.to_string()),
+                "ready to sign"
+            ),
+            Err(why) => tracing::warn!(key = self.name, state = why.reason(), "cannot sign: {why}"),
+        }
+        *readiness = state;
+    }
+}
