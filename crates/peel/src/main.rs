@@ -1,5 +1,8 @@
 //! The command line: parses, wires, nothing else.
 
+#[macro_use]
+mod print;
+
 mod args;
 mod commands;
 mod demo;

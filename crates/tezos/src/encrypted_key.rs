@@ -43,11 +43,12 @@ pub enum EncryptedKeyError {
 
 const PBKDF2_ROUNDS: u32 = 32_768;
 
-const FORMS: [(&Prefix, Curve); 4] = [
+const FORMS: [(&Prefix, Curve); 5] = [
     (&base58::EDESK, Curve::Ed25519),
     (&base58::SPESK, Curve::Secp256k1),
     (&base58::P2ESK, Curve::P256),
     (&base58::BLESK, Curve::Bls),
+    (&base58::MDESK, Curve::MlDsa44),
 ];
 
 impl EncryptedKey {
@@ -88,9 +89,6 @@ impl FromStr for EncryptedKey {
     type Err = EncryptedKeyError;
 
     fn from_str(text: &str) -> Result<EncryptedKey, EncryptedKeyError> {
-        if text.starts_with("mdesk") {
-            return Err(SecretKeyError::Unsupported.into());
-        }
         let (at, bytes) = base58::decode(text, &FORMS.map(|(prefix, _)| prefix))?;
         let (_, curve) = FORMS.get(at).ok_or(Base58Error::Alphabet)?;
         let (salt, sealed) = bytes.split_first_chunk::<8>().ok_or(Base58Error::Alphabet)?;

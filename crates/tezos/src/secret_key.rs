@@ -100,18 +100,19 @@ impl SecretKey {
     /// # Errors
     /// When the text is none of them or its bytes are no key.
     pub fn from_base58(text: &str) -> Result<SecretKey, SecretKeyError> {
-        const FORMS: [(&base58::Prefix, Curve); 5] = [
+        const FORMS: [(&base58::Prefix, Curve); 6] = [
             (&base58::EDSK_SEED, Curve::Ed25519),
             (&base58::SPSK, Curve::Secp256k1),
             (&base58::P2SK, Curve::P256),
             (&base58::BLSK, Curve::Bls),
             (&base58::EDSK, Curve::Ed25519),
+            (&base58::MDSK, Curve::MlDsa44),
         ];
-        if text.starts_with("mdsk") {
-            return Err(SecretKeyError::Unsupported);
-        }
         let (at, bytes) = base58::decode(text, &FORMS.map(|(prefix, _)| prefix))?;
         let (_, curve) = FORMS.get(at).ok_or(Base58Error::Alphabet)?;
+        if *curve == Curve::MlDsa44 {
+            return Err(SecretKeyError::Unsupported);
+        }
         let Some((seed, public)) = bytes.split_first_chunk::<32>() else {
             return Err(SecretKeyError::OutOfRange(*curve));
         };

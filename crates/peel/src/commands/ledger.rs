@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use ::ledger::{Address, BakingApp, DeviceMarks, Found, KeyPath, find, open};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use ledger_sim::{Approval, Config, Device};
 use serde_json::json;
 use tezos::{ChainId, Level, PublicKey};
@@ -115,13 +115,13 @@ fn list(address: Address, as_json: bool) -> anyhow::Result<()> {
             }),
             Err(why) => json!({ "error": why }),
         });
-        println!("{}", serde_json::Value::from(objects.collect::<Vec<_>>()));
+        say!("{}", serde_json::Value::from(objects.collect::<Vec<_>>()));
     }
     if found.is_empty() {
         bail!("no Ledger found on {address}; plug it in and unlock it");
     }
     for report in reports.into_iter().filter(|_| !as_json) {
-        println!("{}", report.map_or_else(|why| why, |seen| seen.line()));
+        say!("{}", report.map_or_else(|why| why, |seen| seen.line()));
     }
     Ok(())
 }
@@ -147,9 +147,9 @@ fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
             "public_key_hash": key.hash().to_string(),
             "public_key": key.to_string(),
         });
-        println!("{key}");
+        say!("{key}");
     } else {
-        println!("public_key_hash  {}\npublic_key       {key}", key.hash());
+        say!("public_key_hash  {}\npublic_key       {key}", key.hash());
     }
 }
 
@@ -157,7 +157,7 @@ fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyh
     let mut app = connect(address)?;
     eprintln!("Confirm on the device: {path} on {chain}, both marks at level {level}");
     let key = app.setup(path, chain, level, level)?;
-    println!("{} may bake; the device signs nothing below level {level}", key.hash());
+    say!("{} may bake; the device signs nothing below level {level}", key.hash());
     Ok(())
 }
 
@@ -169,9 +169,9 @@ fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<(
     }
     let marks = app.marks()?;
     if as_json {
-        println!("{}", marks_json(&marks));
+        say!("{}", marks_json(&marks));
     } else {
-        println!("{}", marks_line(&marks));
+        say!("{}", marks_line(&marks));
     }
     Ok(())
 }
@@ -193,12 +193,11 @@ fn marks_json(marks: &DeviceMarks) -> serde_json::Value {
 }
 
 fn simulate(device: &Device, approve: bool) -> anyhow::Result<()> {
-    println!("A simulated Ledger listens on tcp://{}. Ctrl-C ends it.", device.address());
-    println!("Its seed is public: never put funds on its keys.");
+    say!("A simulated Ledger listens on tcp://{}. Ctrl-C ends it.", device.address());
+    say!("Its seed is public: never put funds on its keys.");
     if approve {
-        println!("It approves whatever is asked.");
+        say!("It approves whatever is asked.");
     }
-    std::io::stdout().flush().context("standard output is closed")?;
     loop {
         if device.wait_for_prompt(Duration::from_secs(1)) {
             ask_person(device)?;
@@ -207,8 +206,9 @@ fn simulate(device: &Device, approve: bool) -> anyhow::Result<()> {
 }
 
 fn ask_person(device: &Device) -> anyhow::Result<()> {
-    print!("The device asks for your approval. Approve? [y/n] ");
-    std::io::stdout().flush().context("standard output is closed")?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "The device asks for your approval. Approve? [y/n] ")?;
+    out.flush()?;
     let mut line = String::new();
     if std::io::stdin().lock().read_line(&mut line)? == 0 {
         bail!("a prompt waits and nobody can be asked; start it in a terminal, or with --approve");

@@ -56,11 +56,11 @@ fn serve(config: Config) -> anyhow::Result<()> {
 /// Reads it all; prints a line for each thing that is well, and fails on those that are not.
 fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    println!("configuration  {}: good", path.display());
+    say!("configuration  {}: good", path.display());
     let mut wrong = Vec::new();
     match Records::open(&config.store) {
         Ok(records) => {
-            println!("watermarks     {}: good", config.store.display());
+            say!("watermarks     {}: good", config.store.display());
             wrong.extend(missing_marks(&config, &records));
         }
         Err(error) => wrong.push(error.to_string()),
@@ -68,16 +68,16 @@ fn check(path: &Path) -> anyhow::Result<()> {
     for key in &config.keys {
         let hash =
             key.hash().map_or("known when the device is there".into(), |hash| hash.to_string());
-        println!("key            {}: {hash}", key.name);
+        say!("key            {}: {hash}", key.name);
     }
     if config.keys.iter().any(|key| key.ledger_path().is_some()) {
         match describe(config.ledger) {
-            Ok(found) => found.iter().for_each(|line| println!("ledger         {line}")),
+            Ok(found) => found.iter().for_each(|line| say!("ledger         {line}")),
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }
     if wrong.is_empty() {
-        println!("All is well. Start it with \"peel signer run --config {}\".", path.display());
+        say!("All is well. Start it with \"peel signer run --config {}\".", path.display());
         return Ok(());
     }
     bail!("{}", wrong.join("\npeel: "))

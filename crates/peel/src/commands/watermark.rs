@@ -20,7 +20,7 @@ pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
             set(&which, Level::try_from(level)?, lower)
         }
         WatermarkCommand::Export { config } => {
-            println!("{}", Records::open(&Config::read(&config)?.store)?.export());
+            say!("{}", Records::open(&Config::read(&config)?.store)?.export());
             Ok(())
         }
         WatermarkCommand::Import { config, from } => import(&config, &from),
@@ -70,9 +70,9 @@ fn init(which: &Which, level: Level) -> anyhow::Result<()> {
         match records.add(key, chain, Some(level)) {
             Ok(()) => {
                 made = true;
-                println!("{key} on {chain}: nothing at or below level {level} will be signed");
+                say!("{key} on {chain}: nothing at or below level {level} will be signed");
             }
-            Err(error @ RecordsError::Exists { .. }) => println!("{error}"),
+            Err(error @ RecordsError::Exists { .. }) => say!("{error}"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -82,13 +82,13 @@ fn init(which: &Which, level: Level) -> anyhow::Result<()> {
 fn show(config: &Path, json: bool) -> anyhow::Result<()> {
     let records = Records::open(&Config::read(config)?.store)?;
     if json {
-        println!("{}", records.export());
+        say!("{}", records.export());
         return Ok(());
     }
     if records.entries().is_empty() {
-        println!("The store is empty; make marks with \"peel watermark init\".");
+        say!("The store is empty; make marks with \"peel watermark init\".");
     }
-    records.entries().iter().for_each(|entry| println!("{entry}"));
+    records.entries().iter().for_each(|entry| say!("{entry}"));
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
         records.raise(&resolved, level)?;
     }
     for (key, chain) in resolved {
-        println!("{key} on {chain}: nothing at or below level {level} will be signed");
+        say!("{key} on {chain}: nothing at or below level {level} will be signed");
     }
     Ok(())
 }
@@ -117,9 +117,9 @@ fn confirm_lowering(
     level: Level,
 ) -> anyhow::Result<()> {
     let entry = records.entries().iter().find(|entry| entry.key == key && entry.chain == chain);
-    println!("Now: {}", entry.context("there is no such mark")?);
-    println!("Lowering it to {level} lets what was signed above be signed again. Two different");
-    println!("signatures at one level are slashed. Type yes to do it all the same.");
+    say!("Now: {}", entry.context("there is no such mark")?);
+    say!("Lowering it to {level} lets what was signed above be signed again. Two different");
+    say!("signatures at one level are slashed. Type yes to do it all the same.");
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     if line.trim() == "yes" { Ok(()) } else { bail!("not lowered; nothing was changed") }
@@ -136,9 +136,9 @@ fn import(path: &Path, from: &Path) -> anyhow::Result<()> {
     let mut records = Records::open_or_create(&config.store)?;
     let count = entries.len();
     records.merge(entries)?;
-    println!("{count} marks read; now:");
-    records.entries().iter().for_each(|entry| println!("{entry}"));
-    println!("Whatever was signed after these were written is not known here. If anything was,");
-    println!("close it too: peel watermark set --config {} --level LEVEL", path.display());
+    say!("{count} marks read; now:");
+    records.entries().iter().for_each(|entry| say!("{entry}"));
+    say!("Whatever was signed after these were written is not known here. If anything was,");
+    say!("close it too: peel watermark set --config {} --level LEVEL", path.display());
     Ok(())
 }

@@ -41,15 +41,15 @@ pub(super) fn tell() -> anyhow::Result<()> {
 
 impl Story {
     async fn tell() -> anyhow::Result<()> {
-        println!("A Ledger (simulated, as slow as a Nano S Plus), a signer, and a baker that asks");
-        println!("for what octez-baker asks for; a level a second instead of every six.\n");
+        say!("A Ledger (simulated, as slow as a Nano S Plus), a signer, and a baker that asks");
+        say!("for what octez-baker asks for; a level a second instead of every six.\n");
         let mut home = Home::new(FIRST_LEVEL - 1)?;
         home.start().await?;
-        println!("key {}\n", home.public_key.hash());
+        say!("key {}\n", home.public_key.hash());
         let baker = Baker::new(home.url.clone(), home.public_key.clone());
         let mut story =
             Story { home, baker, slowest: Duration::ZERO, unanswered: 0, surprises: Vec::new() };
-        println!("   level   preattestation   attestation   block of the next level");
+        say!("   level   preattestation   attestation   block of the next level");
         let crash_level = FIRST_LEVEL + LEVELS_BEFORE;
         story.levels(FIRST_LEVEL, crash_level).await;
         story.double_signature(crash_level - 1).await;
@@ -70,7 +70,7 @@ impl Story {
             );
             sleep_until(start + A_LEVEL * at + BLOCK_AHEAD).await;
             let block = self.baker.ask(Kind::Block, level + 1, HONEST).await;
-            println!(
+            say!(
                 "{level:>8}   {:>14}   {:>11}   {:>11}",
                 self.cell(&preattestation),
                 self.cell(&attestation),
@@ -99,35 +99,33 @@ impl Story {
 
     /// The same again is answered from memory; something else at the same place is refused.
     async fn double_signature(&mut self, level: u32) {
-        println!("\nThe baker asks once more for its attestation of level {level}:");
+        say!("\nThe baker asks once more for its attestation of level {level}:");
         let before = self.home.device_signatures();
         let again = self.baker.ask(Kind::Attestation, level, HONEST).await;
         match again.signed() {
-            Some(took) => println!("  the stored signature, after {} µs", took.as_micros()),
+            Some(took) => say!("  the stored signature, after {} µs", took.as_micros()),
             None => self.surprise(format!("the stored signature did not come: {again:?}")),
         }
-        println!(
-            "Somebody asks for a different attestation of level {level}, the double signature:"
-        );
+        say!("Somebody asks for a different attestation of level {level}, the double signature:");
         self.ask_for_another(Kind::Attestation, level).await;
         if self.home.device_signatures() != before {
             self.surprise("the Ledger was asked to sign".to_owned());
         }
-        println!();
+        say!();
     }
 
     /// Something else at a place where something was signed.
     async fn ask_for_another(&mut self, kind: Kind, level: u32) {
         let asked = self.baker.ask(kind, level, OTHER).await;
         match asked.refusal() {
-            Some(why) => println!("  REFUSED: {why}"),
+            Some(why) => say!("  REFUSED: {why}"),
             None => self.surprise(format!("it was not refused: {asked:?}")),
         }
     }
 
     /// Kills the signer while it signs; gives the first level that can be signed afterwards.
     async fn crash(&mut self, level: u32) -> anyhow::Result<u32> {
-        println!("The signer is killed (SIGKILL) in the middle of the votes of level {level}:");
+        say!("The signer is killed (SIGKILL) in the middle of the votes of level {level}:");
         let baker = self.baker.clone();
         let asking = async {
             tokio::join!(
@@ -143,18 +141,18 @@ impl Story {
         killed?;
         for (kind, asked) in [("preattestation", preattestation), ("attestation", attestation)] {
             match asked {
-                Asked::Signed(took) => println!("  {kind}: signed after {} ms", took.as_millis()),
-                Asked::Lost(_) => println!("  {kind}: no answer. Was it signed? Nobody can know"),
+                Asked::Signed(took) => say!("  {kind}: signed after {} ms", took.as_millis()),
+                Asked::Lost(_) => say!("  {kind}: no answer. Was it signed? Nobody can know"),
                 Asked::Refused(why) | Asked::Broken(why) => self.surprise(format!("{kind}: {why}")),
             }
         }
         let started = Instant::now();
         self.home.start().await?;
-        println!(
+        say!(
             "It is started again, and has found its Ledger after {} ms.",
             started.elapsed().as_millis()
         );
-        println!("Somebody asks for different votes of level {level}:");
+        say!("Somebody asks for different votes of level {level}:");
         for kind in [Kind::Preattestation, Kind::Attestation] {
             self.ask_for_another(kind, level).await;
         }
@@ -167,9 +165,7 @@ impl Story {
             let next = level + given_up;
             let asked = self.baker.ask(Kind::Preattestation, next, HONEST).await;
             if asked.signed().is_some() {
-                println!(
-                    "Levels given up, as they may have been signed: {given_up} (at most two).\n"
-                );
+                say!("Levels given up, as they may have been signed: {given_up} (at most two).\n");
                 return next + 1;
             }
         }
@@ -178,17 +174,17 @@ impl Story {
     }
 
     fn surprise(&mut self, what: String) {
-        println!("  NOT AS PROMISED: {what}");
+        say!("  NOT AS PROMISED: {what}");
         self.surprises.push(what);
     }
 
     fn summary(self) -> anyhow::Result<()> {
-        println!("signatures the baker has        {}", self.baker.signatures());
-        println!("signatures the Ledger has made  {}", self.home.device_signatures());
-        println!("slowest answer                  {} ms", self.slowest.as_millis());
-        println!("requests without a signature    {}", self.unanswered);
+        say!("signatures the baker has        {}", self.baker.signatures());
+        say!("signatures the Ledger has made  {}", self.home.device_signatures());
+        say!("slowest answer                  {} ms", self.slowest.as_millis());
+        say!("requests without a signature    {}", self.unanswered);
         if self.surprises.is_empty() {
-            println!("Never two signatures at one mark. Everything was as promised.");
+            say!("Never two signatures at one mark. Everything was as promised.");
             Ok(())
         } else {
             bail!("not as promised: {}", self.surprises.join("; "))
