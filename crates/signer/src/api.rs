@@ -19,6 +19,7 @@ pub(crate) struct Api {
     /// Who may ask; none when everybody may.
     pub(crate) authorized: Option<Vec<PublicKey>>,
     pub(crate) allow_list_known_keys: bool,
+    pub(crate) allow_to_prove_possession: bool,
     pub(crate) monitor: Monitor,
     pub(crate) limits: Limits,
 }
@@ -45,9 +46,7 @@ impl Api {
             Ok(Call::KnownKeys) => self.known_keys(),
             Ok(Call::PublicKey(key)) => self.public_key(&key),
             Ok(Call::Status(key)) => self.status(&key),
-            Ok(Call::ProvePossession { .. }) => {
-                Answer::Failure("Request to prove possession is not allowed.".to_owned())
-            }
+            Ok(Call::ProvePossession { key, over }) => self.prove_possession(&key, over.as_ref()),
             Ok(Call::Sign { key, version, authentication }) => {
                 self.sign(request, key, version, authentication).await
             }
@@ -79,6 +78,23 @@ impl Api {
             (None, Err(state @ NotReady::Absent(_))) => Answer::AskAgain(state.to_string()),
             (None, Err(state)) => Answer::Failure(state.to_string()),
             (None, Ok(())) => Answer::UnknownKey,
+        }
+    }
+
+    /// Over the key itself only: over another one it would be a signature of the client's choice.
+    fn prove_possession(&self, key: &PublicKeyHash, over: Option<&PublicKey>) -> Answer {
+        if !self.allow_to_prove_possession {
+            return Answer::Failure("Request to prove possession is not allowed.".to_owned());
+        }
+        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        if over.is_some_and(|over| Some(over) != entry.key.public_key()) {
+            return Answer::Failure("possession is proved of the key itself only".to_owned());
+        }
+        match entry.desk.prove_possession() {
+            Some(proof) => Answer::Possession(proof),
+            None => Answer::Failure(format!(
+                "{key} cannot prove its possession: only tz4 keys in memory can"
+            )),
         }
     }
 

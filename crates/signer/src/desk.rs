@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tezos::Signature;
 use watermark::Store;
 
 use crate::error::Failed;
@@ -41,6 +42,16 @@ impl Desk {
                     Ok(Err(_)) => Err(Failed::Stopping.into()),
                     Err(_) => Err(Failed::NoAnswer.into()),
                 }
+            }
+        }
+    }
+
+    /// The proof of possession of a key in memory; none for any other.
+    pub(crate) fn prove_possession(&self) -> Option<Signature> {
+        match self {
+            Desk::Thread(_) => None,
+            Desk::InPlace(in_place) => {
+                in_place.worker.lock().unwrap_or_else(PoisonError::into_inner).prove_possession()
             }
         }
     }

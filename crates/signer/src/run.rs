@@ -75,6 +75,7 @@ impl Signer {
         let limits = Limits::default();
         let http_listener = Listener::bind(http.listen, limits).await?;
         let allow_list_known_keys = http.allow_list_known_keys;
+        let allow_to_prove_possession = http.allow_to_prove_possession;
         let monitor_listener = match config.monitor {
             Some(address) => Some(Listener::bind(address, limits).await?),
             None => None,
@@ -102,7 +103,14 @@ impl Signer {
             monitor: monitor_listener.as_ref().map(Listener::address).transpose()?,
         };
         let service = Arc::new(monitor.clone());
-        let api = Arc::new(Api { keyring, authorized, allow_list_known_keys, monitor, limits });
+        let api = Arc::new(Api {
+            keyring,
+            authorized,
+            allow_list_known_keys,
+            allow_to_prove_possession,
+            monitor,
+            limits,
+        });
         signer.listeners.spawn(http_listener.serve(api, signer.shutdown.clone()));
         if let Some(listener) = monitor_listener {
             signer.listeners.spawn(listener.serve(service, signer.shutdown.clone()));

@@ -74,6 +74,11 @@ impl Worker {
         Instant::now() + pause
     }
 
+    /// See [`Device::prove_possession`].
+    pub(crate) fn prove_possession(&self) -> Option<Signature> {
+        self.device.prove_possession()
+    }
+
     /// Serves a request, counts it and writes it into the log.
     pub(crate) fn work_on(&mut self, job: &Job) -> Outcome {
         let started = Instant::now();

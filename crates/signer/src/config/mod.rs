@@ -44,6 +44,7 @@ pub struct Http {
     /// Where.
     pub listen: SocketAddr,
     pub(crate) allow_list_known_keys: bool,
+    pub(crate) allow_to_prove_possession: bool,
 }
 
 /// A key.
@@ -161,7 +162,11 @@ impl Config {
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
         let http = typed.http.ok_or(Why::NoListener)?;
-        let http = Http { listen: http.listen, allow_list_known_keys: http.allow_list_known_keys };
+        let http = Http {
+            listen: http.listen,
+            allow_list_known_keys: http.allow_list_known_keys,
+            allow_to_prove_possession: http.allow_to_prove_possession,
+        };
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
         let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {

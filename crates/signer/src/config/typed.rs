@@ -30,6 +30,8 @@ pub(super) struct Http {
     pub(super) listen: SocketAddr,
     #[serde(default)]
     pub(super) allow_list_known_keys: bool,
+    #[serde(default)]
+    pub(super) allow_to_prove_possession: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -31,6 +31,11 @@ pub(crate) trait Device: Send {
         scheme: BlsScheme,
     ) -> Result<Signature, SignError>;
 
+    /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
+    fn prove_possession(&self) -> Option<Signature> {
+        None
+    }
+
     /// Looks after the device while nothing is to be signed; says when it wants to again.
     fn tend(&mut self, keys: &[Arc<Key>]) -> Duration;
 

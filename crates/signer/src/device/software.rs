@@ -29,6 +29,10 @@ impl Device for SoftwareKey {
         made.ok_or_else(|| Failed::Device("the key cannot sign".to_owned()).into())
     }
 
+    fn prove_possession(&self) -> Option<Signature> {
+        self.0.prove_possession()
+    }
+
     fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
         for key in keys {
             key.note(key.identify(self.0.public_key().clone()));

@@ -10,9 +10,7 @@ const OTHERWISE: [(&str, &str); 1] = [("sign-tz1-micheline", "only blocks and vo
 /// Body formats that come later.
 fn comes_later(case: &Value) -> bool {
     let text = case["request"]["headers"].to_string().to_lowercase();
-    text.contains("octet-stream")
-        || text.contains("bson")
-        || case["request"]["path"].as_str().unwrap().starts_with("/bls_prove_possession")
+    text.contains("octet-stream") || text.contains("bson")
 }
 
 fn home(case: &Value) -> Home {
@@ -20,6 +18,9 @@ fn home(case: &Value) -> Home {
     let mut home = Home::new();
     if server["allow_list_known_keys"] == true {
         home = home.with("allow_list_known_keys = true");
+    }
+    if server["allow_to_prove_possession"] == true {
+        home = home.with("allow_to_prove_possession = true");
     }
     if server["require_authentication"] == true {
         home = home
@@ -112,13 +113,10 @@ fn what_octez_baker_sends_is_understood_byte_for_byte() {
             continue;
         }
         let raw = case["request_raw"].as_str().unwrap();
-        if raw.starts_with("GET /bls_prove") {
-            continue;
-        }
         let secret = "BLsk1hKAHyGqY9qRbgoSVnjiSmDWpKGjFF3WNQ7BaiaMUA6RMA6Pfq";
         let hash = SecretKey::from_base58(secret).unwrap().hash().to_string();
         let daemon = Home::new()
-            .with("allow_list_known_keys = true")
+            .with("allow_list_known_keys = true\nallow_to_prove_possession = true")
             .with_key("bootstrap1", harness::TZ1_SECRET)
             .with_mark(harness::TZ1, None)
             .with_key("tz4", secret)
@@ -128,4 +126,26 @@ fn what_octez_baker_sends_is_understood_byte_for_byte() {
         let answer = exchange(daemon.http, request.as_bytes());
         assert_eq!(answer.status, 200, "{}: {}", case["id"], answer.text());
     }
+}
+
+/// Over another key it would be a signature over bytes of the client's choice.
+#[test]
+fn possession_is_proved_of_the_key_itself_only() {
+    let secret = "BLsk1hKAHyGqY9qRbgoSVnjiSmDWpKGjFF3WNQ7BaiaMUA6RMA6Pfq";
+    let key = SecretKey::from_base58(secret).unwrap();
+    let (hash, other) = (key.hash(), SecretKey::generate(tezos::Curve::Bls, &[5; 32]).unwrap());
+    let daemon = Home::new()
+        .with("allow_to_prove_possession = true")
+        .with_key("tz4", secret)
+        .with_mark(&hash.to_string(), None)
+        .with_key("tz1", harness::TZ1_SECRET)
+        .start();
+    let path = format!("/bls_prove_possession/{hash}");
+    let own = harness::get(daemon.http, &format!("{path}?bls_pk={}", key.public_key()));
+    assert_eq!(own.text(), harness::get(daemon.http, &path).text());
+    assert_eq!(own.status, 200);
+    let foreign = harness::get(daemon.http, &format!("{path}?bls_pk={}", other.public_key()));
+    assert_eq!(foreign.status, 500);
+    let tz1 = harness::get(daemon.http, &format!("/bls_prove_possession/{}", harness::TZ1));
+    assert_eq!(tz1.status, 500);
 }
