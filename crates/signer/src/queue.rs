@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tezos::{BlsScheme, Digest, Kind, Mark, Payload, Signature};
+use tezos::{BlsScheme, ChainId, Digest, Kind, Mark, Payload, Signature};
 use tokio::sync::oneshot;
 
 use crate::error::{Failed, SignError};
@@ -48,8 +48,8 @@ pub(crate) struct Queue {
 #[derive(Debug)]
 struct Inner {
     waiting: BTreeMap<Order, Waiting>,
-    /// The mark of the last preattestation that went to the device, by key.
-    preattested: BTreeMap<usize, Mark>,
+    /// The mark of the last preattestation that went to the device, by key and chain.
+    preattested: BTreeMap<(usize, ChainId), Mark>,
     running: Option<(Identity, Vec<Reply>)>,
     closed: bool,
     sequence: u64,
@@ -235,7 +235,8 @@ impl Inner {
     fn first_is_due(&self, hold: Duration) -> Option<Instant> {
         let first = self.waiting.first_key_value().map(|(_, first)| first)?;
         let (kind, mark) = (first.job.payload.kind(), first.job.payload.mark());
-        let preattested = self.preattested.get(&first.job.key) >= Some(&mark);
+        let place = (first.job.key, first.job.payload.chain());
+        let preattested = self.preattested.get(&place) >= Some(&mark);
         let held = kind == Kind::Attestation && first.job.votes_twice && !preattested;
         Some(if held { first.since + hold } else { first.since })
     }
@@ -243,7 +244,7 @@ impl Inner {
     fn start_first(&mut self) -> Option<Job> {
         let (Order(mark, kind, _), Waiting { job, replies, .. }) = self.waiting.pop_first()?;
         if kind == Kind::Preattestation {
-            let last = self.preattested.entry(job.key).or_insert(mark);
+            let last = self.preattested.entry((job.key, job.payload.chain())).or_insert(mark);
             *last = mark.max(*last);
         }
         self.running = Some((job.identity(), replies));
