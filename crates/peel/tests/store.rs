@@ -44,7 +44,7 @@ fn in_namespace(folder: &Path, script: &str) -> Option<String> {
             .unwrap();
         let said = [output.stdout.as_slice(), &output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
-        if !said.contains("unshare failed") {
+        if !said.starts_with("unshare: ") {
             return Some(said);
         }
     }

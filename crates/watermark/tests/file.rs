@@ -124,6 +124,35 @@ fn any_damaged_page_is_found_at_opening_or_changes_nothing() {
 }
 
 #[test]
+fn another_programs_database_with_our_version_number_is_foreign() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA application_id = 42;").unwrap();
+    drop(other);
+    assert!(matches!(open_error(&path), DiskError::Foreign { .. }));
+}
+
+/// SQLite checks the shape of its pages, not what is in them.
+#[test]
+fn a_value_that_rots_is_damage_and_not_another_mark() {
+    let rots = [
+        "UPDATE entry SET floor = 5",
+        "UPDATE entry SET floor = NULL",
+        "UPDATE entry SET key = 'tz1gjaF81ZRRvdzjobyfVNsAeSC6PScjfQwN'",
+        "INSERT INTO last VALUES ('tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx', 'NetXdQprcVkpaWU', 'block', 1, 0, NULL, NULL)",
+    ];
+    for rot in rots {
+        let folder = tempfile::tempdir().unwrap();
+        let path = new_store(folder.path());
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch(rot).unwrap();
+        drop(other);
+        assert!(matches!(open_error(&path), DiskError::Corrupt { .. }), "{rot}");
+    }
+}
+
+#[test]
 fn a_row_that_makes_no_sense_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
