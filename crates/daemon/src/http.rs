@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,8 +54,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections: 512,
-            headers: Duration::from_secs(10),
+            connections: 512.min(open_files() / 2),
+            headers: Duration::from_secs(3),
             header_bytes: 16 * 1024,
             body: Duration::from_secs(5),
             body_bytes: 64 * 1024,
@@ -94,9 +95,12 @@ pub enum BodyError {
     /// It is larger than allowed.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
-    /// It did not come in time, or broke off.
+    /// It did not come in time.
     #[error("the body did not come within {:.0} s", .0.as_secs_f64())]
     TooSlow(Duration),
+    /// It broke off, or its encoding is not HTTP's.
+    #[error("the body is broken")]
+    Broken,
 }
 
 impl Limits {
@@ -111,7 +115,8 @@ impl Limits {
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(BodyError::TooLarge(self.body_bytes))
             }
-            Ok(Err(_)) | Err(_) => Err(BodyError::TooSlow(self.body)),
+            Ok(Err(_)) => Err(BodyError::Broken),
+            Err(_) => Err(BodyError::TooSlow(self.body)),
         }
     }
 }
@@ -139,13 +144,22 @@ impl Listener {
     pub async fn serve(self, service: Arc<impl Service>, shutdown: Shutdown) {
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let mut connections = JoinSet::new();
-        while let Some(stream) = self.next(&places, &mut connections, &shutdown).await {
+        let begin = |stream, connections: &mut JoinSet<()>| {
             let (service, shutdown, limits) = (Arc::clone(&service), shutdown.clone(), self.limits);
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { return };
             connections.spawn(async move {
                 converse(stream, &*service, &shutdown, limits).await;
                 drop(place);
             });
+        };
+        while let Some(stream) = self.next(&places, &mut connections, &shutdown).await {
+            begin(stream, &mut connections);
+        }
+        // Who has connected already would be reset with the port, and a baker asks only once.
+        while let Ok(Ok((stream, _))) =
+            tokio::time::timeout(Duration::ZERO, self.listener.accept()).await
+        {
+            begin(stream, &mut connections);
         }
         drop(self.listener);
         let all = async { while connections.join_next().await.is_some() {} };
@@ -191,6 +205,17 @@ async fn pause(shutdown: &Shutdown) {
     }
 }
 
+/// From shutdown until a connection without a request is closed.
+const IDLE_GRACE: Duration = Duration::from_millis(300);
+
+/// How many files this process may have open.
+fn open_files() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    soft.unwrap_or(1024)
+}
+
 /// A client that does not read its answers loses its connection, and its place.
 fn patient(stream: TcpStream, limit: Duration) -> TimeoutStream<TcpStream> {
     let mut stream = TimeoutStream::new(stream);
@@ -202,19 +227,30 @@ async fn converse(stream: TcpStream, service: &impl Service, shutdown: &Shutdown
     if stream.set_nodelay(true).is_err() {
         return; // It is gone already.
     }
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(service.answer(request).await) });
+    let running = AtomicBool::new(false);
+    let answer = service_fn(|request| async {
+        running.store(true, Ordering::Relaxed);
+        let answer = service.answer(request).await;
+        running.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
+        .half_close(true)
         .max_buf_size(limits.header_bytes.max(8 * 1024))
         .serve_connection(TokioIo::new(Box::pin(patient(stream, limits.write))), answer);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = shutdown.requested() => {
+        () = shutdown.requested() => loop {
             connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                // What has not become a request by now is not waited for.
+                () = tokio::time::sleep(IDLE_GRACE) => if !running.load(Ordering::Relaxed) { return },
+            }
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended badly");

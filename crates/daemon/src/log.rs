@@ -1,8 +1,22 @@
 //! The log: human text or JSON lines on standard error.
+//!
+//! ```text
+//!  whoever logs ──try_send──▶ a bounded queue ──▶ one thread ──▶ standard error
+//!                    │ full: the line is lost, and counted
+//! ```
+//!
+//! Nothing may wait for the log, or fail with it: a reader that stalls, a pipe that closes and a disk
+//! that is full cost lines and never a signature.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,18 +28,178 @@ pub enum Format {
     Json,
 }
 
+/// The log while it is open. Dropping it writes what is left, if that goes quickly.
+#[derive(Debug)]
+pub struct Log {
+    lines: Lines,
+    written: Receiver<()>,
+}
+
+/// Takes lines, and never waits.
+#[derive(Debug, Clone)]
+struct Lines {
+    queue: SyncSender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    End,
+}
+
+/// One line in the making; the subscriber writes it in one piece.
+struct Line<'a>(&'a Lines);
+
+/// Lines that wait, some hundred kilobytes.
+const CAPACITY: usize = 2048;
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Starts the log. `RUST_LOG` filters it; without it, everything from "info" on is written. A second
-/// call changes nothing.
-pub fn start(format: Format) {
+/// call in a process changes nothing.
+#[must_use = "the log ends with it"]
+pub fn start(format: Format) -> Log {
+    let (log, lines) = open(io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(lines)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     let started = match format {
         Format::Text => builder.try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
     drop(started);
+    log
+}
+
+fn open(to: impl Write + Send + 'static) -> (Log, Lines) {
+    let (queue, messages) = sync_channel(CAPACITY);
+    let (done, written) = sync_channel(1);
+    let lost = Arc::new(AtomicU64::new(0));
+    let lines = Lines { queue, lost: Arc::clone(&lost) };
+    // Without a thread there is no log, and everything else goes on.
+    let _ = thread::Builder::new().name("log".to_owned()).spawn(move || {
+        write(&messages, to, &lost);
+        let _ = done.send(());
+    });
+    (Log { lines: lines.clone(), written }, lines)
+}
+
+/// Until the end. What cannot be written is lost.
+fn write(messages: &Receiver<Message>, mut to: impl Write, lost: &AtomicU64) {
+    while let Ok(Message::Line(line)) = messages.recv() {
+        let missing = lost.swap(0, Ordering::Relaxed);
+        if missing > 0 {
+            let _ = writeln!(to, "{missing} log lines are lost: nobody read them in time");
+        }
+        let _ = to.write_all(&line);
+    }
+    let _ = to.flush();
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.lines.queue.try_send(Message::End).is_ok() {
+            // A reader that stalls does not keep the program from ending.
+            let _ = self.written.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self)
+    }
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.queue.try_send(Message::Line(line.to_vec())).is_err() {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Sender;
+    use std::time::Instant;
+
+    use super::*;
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    /// Hands on what it gets, or waits for ever.
+    struct Reader(Sender<Vec<u8>>, Option<Receiver<()>>);
+
+    impl Write for Reader {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            if let Some(stall) = &self.1 {
+                let _ = stall.recv();
+            }
+            let _ = self.0.send(line.to_vec());
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log(lines: &Lines, text: &str) {
+        lines.make_writer().write_all(text.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn lines_come_out_in_order_and_to_the_last() {
+        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
+        let (sender, seen) = std::sync::mpsc::channel();
+        let (open, lines) = open(Reader(sender, None));
+        log(&lines, "one\n");
+        log(&lines, "two\n");
+        drop(open);
+        assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error_to_whoever_logs() {
+        let (open, lines) = open(Broken);
+        log(&lines, "into nothing\n");
+        drop(open);
+    }
+
+    #[test]
+    fn a_reader_that_stalls_costs_lines_and_no_time() {
+        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
+        let (sender, _seen) = std::sync::mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
+        let (_stall, stalled) = std::sync::mpsc::channel();
+        let (open, lines) = open(Reader(sender, Some(stalled)));
+        let started = Instant::now();
+        for _ in 0..CAPACITY + 100 {
+            log(&lines, "a line\n");
+        }
+        assert!(lines.lost.load(Ordering::Relaxed) >= 99);
+        drop(open);
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
 }

@@ -15,7 +15,7 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    daemon::log::start(args.log_format.into());
+    let log = daemon::log::start(args.log_format.into());
     let done = match args.command {
         Command::Demo => demo::run(),
         Command::Signer(command) => commands::signer::run(command),
@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("peel: {error:#}");
+            // After the log: it may have said why.
+            drop(log);
+            tell!("peel: {error:#}");
             ExitCode::from(if error.is::<signer::ConfigError>() { MISUSED } else { FAILED })
         }
     }

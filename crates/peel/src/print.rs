@@ -9,12 +9,21 @@ pub(crate) fn line(text: Arguments<'_>) {
     if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
     {
-        eprintln!("peel: standard output cannot be written: {error}");
+        note(format_args!("peel: standard output cannot be written: {error}"));
     }
+}
+
+/// Writes a line on standard error. When that is gone too, nobody can be told.
+pub(crate) fn note(text: Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// `println!`, without its panic.
 macro_rules! say {
-    () => { $crate::print::line(format_args!("")) };
     ($($text:tt)*) => { $crate::print::line(format_args!($($text)*)) };
+}
+
+/// `eprintln!`, without its panic.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::print::note(format_args!($($text)*)) };
 }

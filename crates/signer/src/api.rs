@@ -1,13 +1,16 @@
 //! The HTTP side: octez's calls, and two of ours on the same port.
 
+use std::sync::Arc;
+
 use daemon::http::{Answer as HttpAnswer, BodyError, Limits, Service};
 use daemon::monitor::Monitor;
 use hyper::Request;
 use hyper::body::Incoming;
 use signer_api::{
-    Answer, Call, SignatureVersion, accepts_json, check_content_type, parse_signing_body,
+    Answer, Call, CallError, SignatureVersion, accepts_json, check_content_type, parse_signing_body,
 };
 use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
+use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
 use crate::keyring::{Entry, Keyring};
@@ -16,6 +19,7 @@ use crate::keyring::{Entry, Keyring};
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) keyring: Keyring,
+    pub(crate) store: Arc<Store>,
     /// Who may ask; none when everybody may.
     pub(crate) authorized: Option<Vec<PublicKey>>,
     pub(crate) allow_list_known_keys: bool,
@@ -100,7 +104,8 @@ impl Api {
 
     fn status(&self, key: &PublicKeyHash) -> Answer {
         let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
-        let ready = entry.key.readiness().map_err(|state| state.to_string());
+        let store = self.store.failure().map_or(Ok(()), |failure| Err(failure.to_string()));
+        let ready = store.and_then(|()| entry.key.readiness().map_err(|state| state.to_string()));
         Answer::Status(ready.map(|()| format!("{} ({}) can sign", entry.key.name, key)))
     }
 
@@ -118,6 +123,9 @@ impl Api {
             Ok(body) => body,
             Err(BodyError::TooLarge(_)) => return Answer::TooLarge,
             Err(BodyError::TooSlow(_)) => return Answer::TooSlow,
+            Err(error @ BodyError::Broken) => {
+                return Answer::Misuse(CallError::Body(error.to_string()));
+            }
         };
         let data = match parse_signing_body(&body) {
             Ok(data) => data,

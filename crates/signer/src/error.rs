@@ -121,7 +121,7 @@ impl Failed {
     pub fn may_be_asked_again(&self) -> bool {
         match self {
             Failed::Store(StoreFailure::Slow | StoreFailure::Closed)
-            | Failed::NotReady(NotReady::Absent(_))
+            | Failed::NotReady(NotReady::Absent(_) | NotReady::Other(_))
             | Failed::Late(_)
             | Failed::Busy
             | Failed::Stopping => true,
@@ -130,8 +130,7 @@ impl Failed {
                 NotReady::Locked
                 | NotReady::OtherApp(_)
                 | NotReady::NotAuthorized { .. }
-                | NotReady::OtherSeed { .. }
-                | NotReady::Other(_),
+                | NotReady::OtherSeed { .. },
             )
             | Failed::Device(_)
             | Failed::WrongSignature

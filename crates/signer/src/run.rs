@@ -105,6 +105,7 @@ impl Signer {
         let service = Arc::new(monitor.clone());
         let api = Arc::new(Api {
             keyring,
+            store: Arc::clone(&signer.store),
             authorized,
             allow_list_known_keys,
             allow_to_prove_possession,

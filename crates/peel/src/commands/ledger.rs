@@ -130,7 +130,7 @@ fn key(address: Address, path: &KeyPath, confirm: bool, as_json: bool) -> anyhow
     let mut app = connect(address)?;
     let key = app.public_key(path)?;
     if confirm {
-        eprintln!("Compare on the device, and confirm there: {}", key.hash());
+        tell!("Compare on the device, and confirm there: {}", key.hash());
         let shown = app.show_public_key(path)?;
         if shown != key {
             bail!("the device showed {}, and had said {} before", shown.hash(), key.hash());
@@ -155,7 +155,7 @@ fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
 
 fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyhow::Result<()> {
     let mut app = connect(address)?;
-    eprintln!("Confirm on the device: {path} on {chain}, both marks at level {level}");
+    tell!("Confirm on the device: {path} on {chain}, both marks at level {level}");
     let key = app.setup(path, chain, level, level)?;
     say!("{} may bake; the device signs nothing below level {level}", key.hash());
     Ok(())
@@ -164,7 +164,7 @@ fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyh
 fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<()> {
     let mut app = connect(address)?;
     if let Some(level) = set {
-        eprintln!("Confirm on the device: high watermark {level}");
+        tell!("Confirm on the device: high watermark {level}");
         app.reset_marks(level)?;
     }
     let marks = app.marks()?;

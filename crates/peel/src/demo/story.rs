@@ -111,7 +111,7 @@ impl Story {
         if self.home.device_signatures() != before {
             self.surprise("the Ledger was asked to sign".to_owned());
         }
-        say!();
+        say!("");
     }
 
     /// Something else at a place where something was signed.

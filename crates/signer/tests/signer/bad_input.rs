@@ -260,3 +260,54 @@ fn a_client_that_never_reads_loses_its_connection() {
     assert!(cut_off.contains(&ended), "it is still connected: {ended}");
     nothing_was_lost(&daemon);
 }
+
+#[test]
+fn a_body_that_breaks_off_is_a_bad_request() {
+    let daemon = home().start();
+    let head = format!("POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let broken = format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n");
+    assert_eq!(exchange(daemon.http, broken.as_bytes()).status, 400);
+    nothing_was_lost(&daemon);
+}
+
+/// Who has said all there is to say may close his half; the answer comes all the same.
+#[test]
+fn a_half_closed_client_gets_its_answer() {
+    let daemon = home().start();
+    let body = format!("\"{}\"", hex::encode(attestation(100, 1)));
+    let request = format!(
+        "POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(daemon.http).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("edsig"), "{answer}");
+}
+
+#[test]
+fn a_broken_store_is_not_ready() {
+    let home = home();
+    let daemon = home.start();
+    nothing_was_lost(&daemon);
+    fs::remove_file(home.path("watermark.db")).unwrap();
+    let refused = daemon.sign(TZ1, &attestation(500, 1));
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    let status = get(daemon.http, &format!("/statusz/{TZ1}"));
+    assert_eq!(status.status, 503);
+    assert!(status.text().contains("moved or replaced"), "{}", status.text());
+}
+
+/// A connection that has not become a request is not waited for.
+#[test]
+fn half_a_header_does_not_hold_up_a_stop() {
+    let daemon = home().start();
+    let mut half = TcpStream::connect(daemon.http).unwrap();
+    half.write_all(b"POST /keys/").unwrap();
+    nothing_was_lost(&daemon);
+    let started = Instant::now();
+    daemon.stop().unwrap();
+    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+}
