@@ -311,3 +311,19 @@ fn half_a_header_does_not_hold_up_a_stop() {
     daemon.stop().unwrap();
     assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
 }
+
+/// Clients that connect and say nothing, again and again, do not keep a baker waiting.
+#[test]
+fn a_crowd_of_silent_clients_makes_room_for_a_baker() {
+    let daemon = home().start();
+    let half = || {
+        let mut stream = TcpStream::connect(daemon.http).ok()?;
+        stream.write_all(b"POST /keys/").ok()?;
+        Some(stream)
+    };
+    let crowd: Vec<_> = (0..700).filter_map(|_| half()).collect();
+    let started = Instant::now();
+    nothing_was_lost(&daemon);
+    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    drop(crowd);
+}

@@ -1,7 +1,7 @@
 //! An HTTP listener with limits.
 //!
 //! ```text
-//!  accept ── a place free? ── no ──▶ wait for one (the kernel's queue is the bound)
+//!  accept ── a place free? ── no ──▶ whoever has been without a request for longest has to go
 //!     │ yes
 //!     ▼
 //!  connection task: headers within a limit ─▶ service ─▶ answer ─▶ idle, or the next request
@@ -10,26 +10,24 @@
 //! At shutdown no connection is accepted any more; each finishes the request it is in, and is closed
 //! when the grace period ends.
 
-use std::convert::Infallible;
+mod connection;
+mod hall;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutStream;
 
 use crate::Shutdown;
+use crate::http::connection::converse;
+use crate::http::hall::{Hall, Place};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +55,7 @@ impl Default for Limits {
             connections: 512.min(open_files() / 2),
             headers: Duration::from_secs(3),
             header_bytes: 16 * 1024,
-            body: Duration::from_secs(5),
+            body: Duration::from_secs(2),
             body_bytes: 64 * 1024,
             grace: Duration::from_secs(18),
             write: Duration::from_secs(5),
@@ -142,51 +140,28 @@ impl Listener {
 
     /// Answers requests until shutdown, then lets the running ones end.
     pub async fn serve(self, service: Arc<impl Service>, shutdown: Shutdown) {
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        let mut connections = JoinSet::new();
-        let begin = |stream, connections: &mut JoinSet<()>| {
-            let (service, shutdown, limits) = (Arc::clone(&service), shutdown.clone(), self.limits);
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else { return };
-            connections.spawn(async move {
-                converse(stream, &*service, &shutdown, limits).await;
-                drop(place);
+        let mut hall = Hall::new(self.limits.connections);
+        while let Some((stream, place)) = self.next(&mut hall, &shutdown).await {
+            hall.seat(place, |guest| {
+                converse(stream, Arc::clone(&service), guest, shutdown.clone(), self.limits)
             });
-        };
-        while let Some(stream) = self.next(&places, &mut connections, &shutdown).await {
-            begin(stream, &mut connections);
         }
-        // Who has connected already would be reset with the port, and a baker asks only once.
-        while let Ok(Ok((stream, _))) =
-            tokio::time::timeout(Duration::ZERO, self.listener.accept()).await
-        {
-            begin(stream, &mut connections);
-        }
+        self.last_guests(&mut hall, &service, &shutdown).await;
         drop(self.listener);
-        let all = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.grace, all).await.is_err() {
+        if tokio::time::timeout(self.limits.grace, hall.empty()).await.is_err() {
             tracing::warn!("the grace period is over: closing connections in mid-request");
-            connections.shutdown().await;
+            hall.close().await;
         }
     }
 
-    /// The next connection, when there is a place for it; none at shutdown.
-    async fn next(
-        &self,
-        places: &Semaphore,
-        connections: &mut JoinSet<()>,
-        shutdown: &Shutdown,
-    ) -> Option<TcpStream> {
+    /// The next connection and its place; none at shutdown.
+    async fn next(&self, hall: &mut Hall, shutdown: &Shutdown) -> Option<(TcpStream, Place)> {
         loop {
-            let accept = async {
-                // The place is taken by the caller, who is the only one to take any.
-                drop(places.acquire().await);
-                self.listener.accept().await
-            };
             tokio::select! {
                 () = shutdown.requested() => return None,
-                Some(_) = connections.join_next() => {}
-                accepted = accept => match accepted {
-                    Ok((stream, _)) => return Some(stream),
+                () = hall.someone_leaves() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => return Some((stream, hall.place(shutdown).await?)),
                     Err(error) => {
                         // Out of file descriptors, most likely: let some connections end first.
                         tracing::warn!(%error, "a connection cannot be accepted");
@@ -194,6 +169,17 @@ impl Listener {
                     }
                 },
             }
+        }
+    }
+
+    /// Who has connected already would be reset with the port, and a baker asks only once.
+    async fn last_guests(&self, hall: &mut Hall, service: &Arc<impl Service>, shutdown: &Shutdown) {
+        let next = || tokio::time::timeout(Duration::ZERO, self.listener.accept());
+        while let Ok(Ok((stream, _))) = next().await {
+            let Some(place) = hall.free_place() else { return };
+            hall.seat(place, |guest| {
+                converse(stream, Arc::clone(service), guest, shutdown.clone(), self.limits)
+            });
         }
     }
 }
@@ -205,54 +191,10 @@ async fn pause(shutdown: &Shutdown) {
     }
 }
 
-/// From shutdown until a connection without a request is closed.
-const IDLE_GRACE: Duration = Duration::from_millis(300);
-
 /// How many files this process may have open.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     soft.unwrap_or(1024)
-}
-
-/// A client that does not read its answers loses its connection, and its place.
-fn patient(stream: TcpStream, limit: Duration) -> TimeoutStream<TcpStream> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limit));
-    stream
-}
-
-async fn converse(stream: TcpStream, service: &impl Service, shutdown: &Shutdown, limits: Limits) {
-    if stream.set_nodelay(true).is_err() {
-        return; // It is gone already.
-    }
-    let running = AtomicBool::new(false);
-    let answer = service_fn(|request| async {
-        running.store(true, Ordering::Relaxed);
-        let answer = service.answer(request).await;
-        running.store(false, Ordering::Relaxed);
-        Ok::<_, Infallible>(answer)
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.headers)
-        .half_close(true)
-        .max_buf_size(limits.header_bytes.max(8 * 1024))
-        .serve_connection(TokioIo::new(Box::pin(patient(stream, limits.write))), answer);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.requested() => loop {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => break ended,
-                // What has not become a request by now is not waited for.
-                () = tokio::time::sleep(IDLE_GRACE) => if !running.load(Ordering::Relaxed) { return },
-            }
-        },
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
-    }
 }
