@@ -299,31 +299,3 @@ fn a_broken_store_is_not_ready() {
     assert_eq!(status.status, 503);
     assert!(status.text().contains("moved or replaced"), "{}", status.text());
 }
-
-/// A connection that has not become a request is not waited for.
-#[test]
-fn half_a_header_does_not_hold_up_a_stop() {
-    let daemon = home().start();
-    let mut half = TcpStream::connect(daemon.http).unwrap();
-    half.write_all(b"POST /keys/").unwrap();
-    nothing_was_lost(&daemon);
-    let started = Instant::now();
-    daemon.stop().unwrap();
-    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
-}
-
-/// Clients that connect and say nothing, again and again, do not keep a baker waiting.
-#[test]
-fn a_crowd_of_silent_clients_makes_room_for_a_baker() {
-    let daemon = home().start();
-    let half = || {
-        let mut stream = TcpStream::connect(daemon.http).ok()?;
-        stream.write_all(b"POST /keys/").ok()?;
-        Some(stream)
-    };
-    let crowd: Vec<_> = (0..700).filter_map(|_| half()).collect();
-    let started = Instant::now();
-    nothing_was_lost(&daemon);
-    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
-    drop(crowd);
-}

@@ -1,0 +1,104 @@
+//! The limits of a listener, with few places and long limits: what holds is not the clock's doing.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use daemon::Shutdown;
+use daemon::http::{Answer, Limits, Listener, Service};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+struct Hello;
+
+impl Service for Hello {
+    async fn answer(&self, _: Request<Incoming>) -> Answer {
+        Response::new(Full::new(Bytes::from_static(b"hello")))
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    runtime: Runtime,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Four places, and a minute for everything.
+    fn start() -> Server {
+        let minute = Duration::from_secs(60);
+        let limits = Limits {
+            connections: 4,
+            headers: minute,
+            body: minute,
+            write: minute,
+            grace: minute,
+            ..Limits::default()
+        };
+        let (runtime, shutdown) = (Runtime::new().unwrap(), Shutdown::new());
+        let listener =
+            runtime.block_on(Listener::bind("127.0.0.1:0".parse().unwrap(), limits)).unwrap();
+        let address = listener.address().unwrap();
+        let serving = runtime.spawn(listener.serve(Arc::new(Hello), shutdown.clone()));
+        Server { address, runtime, shutdown, serving }
+    }
+
+    fn say(&self, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    }
+
+    fn is_greeted(&self) -> bool {
+        let mut stream = self.say("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).is_ok_and(|_| answer.ends_with("hello"))
+    }
+
+    fn stop(self) {
+        self.shutdown.request();
+        self.runtime.block_on(self.serving).unwrap();
+    }
+}
+
+#[test]
+fn a_crowd_of_silent_clients_makes_room() {
+    let server = Server::start();
+    let crowd: Vec<TcpStream> = (0..12).map(|_| server.say("GET / HT")).collect();
+    assert!(server.is_greeted());
+    drop(crowd);
+    server.stop();
+}
+
+#[test]
+fn idle_connections_make_room_too() {
+    let server = Server::start();
+    let kept_alive: Vec<TcpStream> =
+        (0..12).map(|_| server.say("GET / HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
+    assert!(server.is_greeted());
+    drop(kept_alive);
+    server.stop();
+}
+
+/// Their header limit is a minute, and so is the grace period.
+#[test]
+fn a_stop_does_not_wait_for_what_is_no_request_yet() {
+    let server = Server::start();
+    let half = server.say("GET / HT");
+    assert!(server.is_greeted());
+    let (done, stopped) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        server.stop();
+        let _ = done.send(());
+    });
+    assert!(stopped.recv_timeout(Duration::from_secs(20)).is_ok(), "it waits");
+    drop(half);
+}
