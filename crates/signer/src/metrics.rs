@@ -7,7 +7,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tezos::Payload;
 
@@ -41,6 +40,11 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
 /// From a software key (0.1 ms) to the slowest device (0.8 s) and its time limit.
 const BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
 
@@ -66,11 +70,10 @@ impl Metrics {
             "The level of the last signature",
             metrics.level.clone(),
         );
-        registry.register(
-            "peel_signer_build",
-            "The version that runs",
-            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
-        );
+        // A gauge and not OpenMetrics' own type for this, which older readers do not know.
+        let build = Family::<BuildLabels, Gauge>::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("peel_signer_build_info", "The version that runs", build);
         metrics
     }
 
