@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
-use tezos::ChainId;
+use tezos::{ChainId, Level};
 
 /// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
 #[derive(Debug, Parser)]
@@ -104,16 +104,16 @@ pub(crate) enum LedgerCommand {
         #[arg(long, default_value = "mainnet")]
         chain: ChainId,
         /// The device will sign nothing below this level. Name the chain's present level.
-        #[arg(long)]
-        level: i64,
+        #[arg(long, value_parser = parse_level)]
+        level: Level,
     },
     /// Read or set the device's high watermark.
     Mark {
         #[command(flatten)]
         transport: Transport,
         /// The new level, for all chains. Confirm on the device.
-        #[arg(long, value_name = "LEVEL")]
-        set: Option<i64>,
+        #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+        set: Option<Level>,
         /// Write JSON.
         #[arg(long)]
         json: bool,
@@ -210,8 +210,8 @@ pub(crate) enum WatermarkCommand {
         #[command(flatten)]
         which: Which,
         /// The chain's present level.
-        #[arg(long)]
-        level: i64,
+        #[arg(long, value_parser = parse_level)]
+        level: Level,
     },
     /// Show the marks.
     Show {
@@ -227,8 +227,8 @@ pub(crate) enum WatermarkCommand {
         #[command(flatten)]
         which: Which,
         /// The new level.
-        #[arg(long)]
-        level: i64,
+        #[arg(long, value_parser = parse_level)]
+        level: Level,
         /// Lower the mark. What was signed above LEVEL can then be signed again, and that is slashed.
         #[arg(long)]
         lower: bool,
@@ -262,4 +262,9 @@ pub(crate) struct Which {
     /// The chain. Without it, every chain of the configuration.
     #[arg(long)]
     pub(crate) chain: Option<ChainId>,
+}
+
+fn parse_level(text: &str) -> Result<Level, String> {
+    let number: i64 = text.parse().map_err(|error| format!("{error}"))?;
+    Level::try_from(number).map_err(|error| error.to_string())
 }

@@ -68,7 +68,9 @@ fn a_bad_configuration_is_exit_2() {
     for words in [["signer", "run"], ["signer", "check"], ["watermark", "show"]] {
         assert_eq!(peel(folder.path(), &words).status.code(), Some(2), "{words:?}");
     }
-    assert_eq!(peel(folder.path(), &["signer", "fly"]).status.code(), Some(2));
+    for words in [&["signer", "fly"][..], &["watermark", "init", "--level", "2147483648"]] {
+        assert_eq!(peel(folder.path(), words).status.code(), Some(2), "{words:?}");
+    }
 }
 
 #[test]

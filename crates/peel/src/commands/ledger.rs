@@ -18,11 +18,9 @@ pub(crate) fn run(command: LedgerCommand) -> anyhow::Result<()> {
             key(transport.address, &path, confirm, json)
         }
         LedgerCommand::Setup { path, transport, chain, level } => {
-            setup(transport.address, &path, chain, Level::try_from(level)?)
+            setup(transport.address, &path, chain, level)
         }
-        LedgerCommand::Mark { transport, set, json } => {
-            mark(transport.address, set.map(Level::try_from).transpose()?, json)
-        }
+        LedgerCommand::Mark { transport, set, json } => mark(transport.address, set, json),
         LedgerCommand::Simulate { listen, seed, latency, approve } => {
             let latency = match latency {
                 Latency::Real => ledger_sim::Latency::Real,

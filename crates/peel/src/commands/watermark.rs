@@ -14,11 +14,9 @@ use crate::commands::ledger::connect;
 
 pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
     match command {
-        WatermarkCommand::Init { which, level } => init(&which, Level::try_from(level)?),
+        WatermarkCommand::Init { which, level } => init(&which, level),
         WatermarkCommand::Show { config, json } => show(&config, json),
-        WatermarkCommand::Set { which, level, lower } => {
-            set(&which, Level::try_from(level)?, lower)
-        }
+        WatermarkCommand::Set { which, level, lower } => set(&which, level, lower),
         WatermarkCommand::Export { config } => {
             say!("{}", Records::open(&Config::read(&config)?.store)?.export());
             Ok(())
