@@ -1,5 +1,7 @@
 //! A simulated Ledger behind the signer, and everything that can go wrong with it.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use ledger_sim::{Config, Curve, Device, Fault, Instruction, Latency, Path, Setup};
@@ -237,4 +239,31 @@ fn the_wallet_app_is_another_app_and_not_a_broken_one() {
     let (_home, daemon) = ready(&device);
     device.inject(Fault::OtherApp("Tezos Wallet".to_owned()));
     daemon.await_status(TZ2, |answer| answer.text().contains("Tezos Wallet"));
+}
+
+/// Somebody else's prompt is up, and nobody answers it: everything is dropped, until somebody does.
+#[test]
+fn a_stuck_prompt_is_named_and_survived() {
+    let setup = Setup {
+        curve: Curve::Secp256k1,
+        path: Path::FIRST,
+        chain_id: [0x7a, 6, 0xa7, 0x70],
+        level: 10,
+    };
+    let config =
+        Config { approval: ledger_sim::Approval::Ask, setup: Some(setup), ..Config::default() };
+    let device = Device::start("127.0.0.1:0".parse().unwrap(), &config).unwrap();
+    let (_home, daemon) = ready(&device);
+    let mut other = TcpStream::connect(device.address()).unwrap();
+    let show = hex::decode("000000168003000111048000002c800006c18000000080000000").unwrap();
+    other.write_all(&show).unwrap();
+    assert!(device.wait_for_prompt(Duration::from_secs(10)));
+    daemon.await_status(TZ2, |answer| answer.status == 503);
+    let refused = daemon.sign(TZ2, &attestation(11, 1));
+    assert_eq!(refused.status, 502, "no mark was used up: {}", refused.text());
+    assert!(refused.text().contains("look at its screen"), "{}", refused.text());
+    device.decide(false);
+    drop(other);
+    daemon.await_ready(TZ2);
+    signs(&daemon, 11);
 }
