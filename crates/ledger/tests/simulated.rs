@@ -7,7 +7,7 @@ use ledger::{
     Address, BakingApp, KeyPath, LedgerError, Meaning, StatusWord, TransportError, find, open,
 };
 use ledger_sim::{Approval, Config, Curve, Device, Fault, Instruction, Path, Setup};
-use tezos::{BlsScheme, ChainId, Level};
+use tezos::{BlsScheme, ChainId, Kind, Level, sample_payload};
 
 fn device(approval: Approval) -> Device {
     let setup = Setup {
@@ -29,12 +29,8 @@ fn path() -> KeyPath {
     "secp256k1/0h/0h".parse().unwrap()
 }
 
-fn attestation(level: u8) -> Vec<u8> {
-    let mut bytes = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
-    bytes.extend([0; 32]);
-    bytes.extend([0x15, 0, 0, 0, 0, 0, level, 0, 0, 0, 0]);
-    bytes.extend([7; 32]);
-    bytes
+fn attestation(level: u32) -> Vec<u8> {
+    sample_payload(Kind::Attestation, level, 0, 7)
 }
 
 #[test]

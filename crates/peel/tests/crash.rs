@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{Level, SecretKey, Signature};
+use tezos::{Kind, Level, SecretKey, Signature, sample_payload};
 use watermark::Records;
 
 const KILLS: usize = 60;
@@ -75,31 +75,21 @@ impl Dice {
     }
 }
 
-fn vote(magic: u8, level: u32, round: u32, variant: u8) -> Vec<u8> {
-    let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
-    bytes.extend([0; 32]);
-    bytes.extend([magic + 2, 0, 0]);
-    bytes.extend(level.to_be_bytes());
-    bytes.extend(round.to_be_bytes());
-    bytes.extend([variant; 32]);
-    bytes
-}
-
-/// Every answer that was ever received, by magic byte, level and round.
+/// Every answer that was ever received, by kind, level and round.
 #[derive(Default)]
-struct Answers(HashMap<(u8, u32, u32), Signature>);
+struct Answers(HashMap<(Kind, u32, u32), Signature>);
 
 impl Answers {
     /// Asks for votes around `level`, higher and higher, with any bytes, until the signer is gone.
     async fn ask_until_gone(&mut self, url: &SignerUrl, dice: &mut Dice, level: &mut u32) {
         loop {
-            let magic = 0x12 + u8::from(dice.throw(2) == 1);
+            let kind = if dice.throw(2) == 0 { Kind::Preattestation } else { Kind::Attestation };
             let back = u32::try_from(dice.throw(4)).unwrap();
             let at = level.saturating_sub(back).max(1);
             let round = u32::try_from(dice.throw(2)).unwrap();
             let variant = u8::from(dice.throw(2) == 1);
-            match url.sign(&vote(magic, at, round, variant), LIMIT).await {
-                Ok(signature) => self.note((magic, at, round), signature),
+            match url.sign(&sample_payload(kind, at, round, variant), LIMIT).await {
+                Ok(signature) => self.note((kind, at, round), signature),
                 Err(ClientError::Answer { .. }) => {}
                 Err(_) => return,
             }
@@ -107,7 +97,7 @@ impl Answers {
         }
     }
 
-    fn note(&mut self, mark: (u8, u32, u32), signature: Signature) {
+    fn note(&mut self, mark: (Kind, u32, u32), signature: Signature) {
         let before = self.0.insert(mark, signature.clone());
         assert!(before.is_none_or(|before| before == signature), "two signatures at {mark:?}");
     }

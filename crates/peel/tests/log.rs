@@ -8,7 +8,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{SecretKey, Signature};
+use tezos::{Kind, SecretKey, Signature, sample_payload};
 
 const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,11 +57,7 @@ fn start() -> (Signer, BufReader<ChildStderr>) {
 
 impl Signer {
     fn sign(&self, level: u32) -> Result<Signature, ClientError> {
-        let mut vote = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
-        vote.extend([0; 32]);
-        vote.extend([0x15, 0, 0]);
-        vote.extend(level.to_be_bytes());
-        vote.extend([0; 36]);
+        let vote = sample_payload(Kind::Attestation, level, 0, 1);
         self.runtime.block_on(self.url.sign(&vote, LIMIT))
     }
 

@@ -260,26 +260,20 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use tezos::KeyForm;
+    use tezos::{KeyForm, sample_payload};
 
     use super::*;
 
-    fn vote(magic: u8, level: u32, variant: u8) -> Payload {
-        let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
-        bytes.extend([0; 32]);
-        bytes.extend([magic + 2, 0, 0]);
-        bytes.extend(level.to_be_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend([variant; 32]);
-        Payload::parse(&bytes, KeyForm::Slot).unwrap()
+    fn vote(kind: Kind, level: u32, variant: u8) -> Payload {
+        Payload::parse(&sample_payload(kind, level, 0, variant), KeyForm::Slot).unwrap()
     }
 
     fn preattestation(level: u32) -> Payload {
-        vote(0x12, level, 0)
+        vote(Kind::Preattestation, level, 0)
     }
 
     fn attestation(level: u32) -> Payload {
-        vote(0x13, level, 0)
+        vote(Kind::Attestation, level, 0)
     }
 
     fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
@@ -340,7 +334,7 @@ mod tests {
         let mut waiting = ask(&queue, attestation(1)).unwrap();
         let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };
         let mut joined = ask(&queue, attestation(1)).unwrap();
-        let mut other = ask(&queue, vote(0x13, 1, 9)).unwrap();
+        let mut other = ask(&queue, vote(Kind::Attestation, 1, 9)).unwrap();
         queue.finish(&Err(Failed::WrongSignature.into()));
         let outcome = Ok(Err(Failed::WrongSignature.into()));
         assert_eq!(waiting.try_recv(), outcome);

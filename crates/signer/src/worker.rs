@@ -178,7 +178,7 @@ mod tests {
     use std::sync::Mutex;
 
     use prometheus_client::registry::Registry;
-    use tezos::{BlsScheme, ChainId, KeyForm, Kind, Level, Payload, SecretKey};
+    use tezos::{BlsScheme, ChainId, KeyForm, Kind, Level, Payload, SecretKey, sample_payload};
     use watermark::{Entry, Permit, Records};
 
     use super::*;
@@ -268,11 +268,7 @@ mod tests {
     }
 
     fn attestation(level: u32) -> Payload {
-        let mut bytes = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
-        bytes.extend([0; 32]);
-        bytes.extend([0x15, 0, 0]);
-        bytes.extend(level.to_be_bytes());
-        bytes.extend([0; 36]);
+        let bytes = sample_payload(Kind::Attestation, level, 0, 1);
         Payload::parse(&bytes, KeyForm::Slot).unwrap()
     }
 

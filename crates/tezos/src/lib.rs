@@ -19,6 +19,7 @@ mod key_hash;
 mod mark;
 mod payload;
 mod public_key;
+mod sample;
 mod secret_key;
 mod signature;
 
@@ -34,5 +35,6 @@ pub use payload::{
     Block, BlockHeader, Consensus, DalAttestation, Fitness, KeyForm, Payload, PayloadError, Vote,
 };
 pub use public_key::{PublicKey, PublicKeyError};
+pub use sample::sample_payload;
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
 pub use signature::{BlsScheme, Signature, SignatureError};

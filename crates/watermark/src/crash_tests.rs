@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tezos::{ChainId, KeyForm, Level, Payload, PublicKeyHash, Signature};
+use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sample_payload};
 
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Refusal};
@@ -106,17 +106,11 @@ fn key() -> PublicKeyHash {
 
 /// An attestation; `variant` makes its bytes differ at the same mark.
 fn attestation(level: u32, round: u32, variant: u8) -> Payload {
-    vote(0x13, 0x15, level, round, variant)
+    vote(Kind::Attestation, level, round, variant)
 }
 
-fn vote(magic: u8, tag: u8, level: u32, round: u32, variant: u8) -> Payload {
-    let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
-    bytes.extend([0; 32]);
-    bytes.extend([tag, 0, 0]);
-    bytes.extend(level.to_be_bytes());
-    bytes.extend(round.to_be_bytes());
-    bytes.extend([variant; 32]);
-    Payload::parse(&bytes, KeyForm::Slot).unwrap()
+fn vote(kind: Kind, level: u32, round: u32, variant: u8) -> Payload {
+    Payload::parse(&sample_payload(kind, level, round, variant), KeyForm::Slot).unwrap()
 }
 
 fn signature(payload: &Payload) -> Signature {
@@ -264,7 +258,7 @@ fn row_7_what_was_signed_a_level_ago_still_answers_after_a_crash() {
     let asked = attestation(100, 0, 1);
     sign(&store, &asked);
     disk.await_reserved(101);
-    sign(&store, &vote(0x12, 0x14, 101, 0, 1)); // its reservation takes the signature of 100 along
+    sign(&store, &vote(Kind::Preattestation, 101, 0, 1)); // its reservation takes the signature of 100 along
     disk.await_reserved(102);
     disk.power_cut(store);
 
@@ -323,7 +317,10 @@ fn in_steady_state_no_request_waits_for_the_disk() {
         disk.await_reserved(level);
         disk.set(Power::Stuck); // whoever waited for it now would get StoreFailure::Slow
         for round in 0..3 {
-            assert_eq!(ask(&store, &vote(0x12, 0x14, level, round, 1), at_once()), Fate::Signed);
+            assert_eq!(
+                ask(&store, &vote(Kind::Preattestation, level, round, 1), at_once()),
+                Fate::Signed
+            );
             assert_eq!(ask(&store, &attestation(level, round, 1), at_once()), Fate::Signed);
         }
         disk.set(Power::On);
@@ -333,17 +330,17 @@ fn in_steady_state_no_request_waits_for_the_disk() {
 /// One event of a random history.
 #[derive(Debug, Clone)]
 enum Event {
-    Ask { magic: (u8, u8), level: u32, round: u32, variant: u8, device_answers: bool },
+    Ask { kind: Kind, level: u32, round: u32, variant: u8, device_answers: bool },
     PowerCut,
     CleanStop,
     DiskFull(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let magic = prop_oneof![Just((0x12, 0x14)), Just((0x13, 0x15))];
-    let ask = (magic, 98_u32..108, 0_u32..3, 0_u8..2, prop::bool::weighted(0.8)).prop_map(
-        |(magic, level, round, variant, device_answers)| Event::Ask {
-            magic,
+    let kind = prop_oneof![Just(Kind::Preattestation), Just(Kind::Attestation)];
+    let ask = (kind, 98_u32..108, 0_u32..3, 0_u8..2, prop::bool::weighted(0.8)).prop_map(
+        |(kind, level, round, variant, device_answers)| Event::Ask {
+            kind,
             level,
             round,
             variant,
@@ -360,7 +357,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// All bytes for which leave to sign was ever given, by mark.
 #[derive(Default)]
-struct Given(std::collections::HashMap<(tezos::Kind, tezos::Mark), tezos::Digest>);
+struct Given(std::collections::HashMap<(Kind, tezos::Mark), tezos::Digest>);
 
 impl Given {
     fn note(&mut self, payload: &Payload) {
@@ -368,7 +365,7 @@ impl Given {
         assert_eq!(before, None, "leave was given twice at {} {}", payload.kind(), payload.mark());
     }
 
-    fn highest(&self, kind: tezos::Kind) -> Option<tezos::Mark> {
+    fn highest(&self, kind: Kind) -> Option<tezos::Mark> {
         self.0.keys().filter(|(of, _)| *of == kind).map(|(_, mark)| *mark).max()
     }
 }
@@ -396,8 +393,8 @@ proptest! {
         let mut given = Given::default();
         for event in events {
             match event {
-                Event::Ask { magic, level, round, variant, device_answers } => {
-                    let payload = vote(magic.0, magic.1, level, round, variant);
+                Event::Ask { kind, level, round, variant, device_answers } => {
+                    let payload = vote(kind, level, round, variant);
                     ask_and_note(&store, &payload, device_answers, &mut given);
                 }
                 Event::PowerCut => {

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tezos::{ChainId, Curve, KeyForm, Level, Payload, PublicKeyHash, Signature};
+use tezos::{
+    ChainId, Curve, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sample_payload,
+};
 use watermark::{AdvanceError, DiskError, Leave, Records, RecordsError, Store, StoreFailure};
 
 fn key() -> PublicKeyHash {
@@ -17,12 +19,7 @@ fn level(number: i64) -> Level {
 }
 
 fn attestation(level: u32, variant: u8) -> Payload {
-    let mut bytes = vec![0x13, 0x7a, 0x06, 0xa7, 0x70];
-    bytes.extend([0; 32]);
-    bytes.extend([0x15, 0, 0]);
-    bytes.extend(level.to_be_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend([variant; 32]);
+    let bytes = sample_payload(Kind::Attestation, level, 0, variant);
     Payload::parse(&bytes, KeyForm::Slot).unwrap()
 }
 
@@ -234,7 +231,7 @@ fn an_import_opens_nothing() {
     let one_kind =
         nothing.replace("[]}]", r#"[{"kind": "attestation", "level": 7, "round": 0}]}]"#);
     records.merge(Records::parse_export(&one_kind).unwrap()).unwrap();
-    let block = records.entries()[0].last(tezos::Kind::Block).unwrap().mark;
+    let block = records.entries()[0].last(Kind::Block).unwrap().mark;
     assert_eq!(block, tezos::Mark::end_of(level(7)), "what it says nothing of is closed");
 }
 

@@ -145,15 +145,3 @@ fn slow_fsync(folder: &Path) -> anyhow::Result<PathBuf> {
         bail!("slow_fsync.c does not compile")
     }
 }
-
-/// A vote for `level` with made-up content.
-pub(super) fn vote(magic: u8, level: u32) -> Vec<u8> {
-    let mut bytes = vec![magic];
-    bytes.extend(ChainId::MAINNET.to_bytes());
-    bytes.extend([0; 32]);
-    bytes.extend([magic + 2, 0, 0]);
-    bytes.extend(level.to_be_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend([7; 32]);
-    bytes
-}

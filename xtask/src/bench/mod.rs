@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use tezos::{Kind, sample_payload};
 
 use crate::bench::home::{Home, Key};
 use crate::bench::report::{Figures, Row};
@@ -83,7 +84,13 @@ fn ledger() -> anyhow::Result<Row> {
 fn identical() -> anyhow::Result<Row> {
     let home = Home::start(Key::Ledger, 0)?;
     let before = home.device_signatures();
-    let ask = || http::sign(home.http, &home.key, &home::vote(0x13, home::FIRST_LEVEL));
+    let ask = || {
+        http::sign(
+            home.http,
+            &home.key,
+            &sample_payload(Kind::Attestation, home::FIRST_LEVEL, 0, 1),
+        )
+    };
     let answers: Vec<_> = thread::scope(|scope| {
         let asking: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
         asking.into_iter().filter_map(|one| one.join().ok()).collect()
@@ -107,13 +114,14 @@ fn levels(home: &Home, count: u32) -> anyhow::Result<Vec<[f64; 2]>> {
     let mut times = Vec::new();
     for at in 0..count {
         thread::sleep((start + A_LEVEL * at).saturating_duration_since(Instant::now()));
-        let ask = |magic| {
-            let payload = home::vote(magic, home::FIRST_LEVEL + at);
+        let ask = |kind| {
+            let payload = sample_payload(kind, home::FIRST_LEVEL + at, 0, 1);
             let (_, took) = http::sign(home.http, &home.key, &payload)?;
             anyhow::Ok(took.as_secs_f64() * 1000.0)
         };
         let answered = thread::scope(|scope| {
-            let votes = [0x12, 0x13].map(|magic| scope.spawn(move || ask(magic)));
+            let votes = [Kind::Preattestation, Kind::Attestation]
+                .map(|kind| scope.spawn(move || ask(kind)));
             votes.map(thread::ScopedJoinHandle::join)
         });
         let [Ok(one), Ok(other)] = answered else { bail!("an asking thread panicked") };

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{BlsScheme, Kind, PublicKey, Signature};
+use tezos::{BlsScheme, Kind, PublicKey, Signature, sample_payload};
 
-use crate::demo::payload::{Variant, payload};
+/// Which block is meant: another variant is another block at the same place.
+pub(super) type Variant = u8;
 
 /// A baker. Clones share their memory.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ impl Baker {
     /// Asks for one signature: who may ask, then the signature, each on a new connection.
     pub(super) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
         let started = Instant::now();
-        let bytes = payload(kind, level, variant);
+        let bytes = sample_payload(kind, level, 0, variant);
         let answer = async {
             self.url.wants_authentication(LIMIT).await?;
             for pause in PAUSES_MS {
@@ -87,7 +88,7 @@ impl Baker {
         signature: Signature,
         took: Duration,
     ) -> Asked {
-        let bytes = payload(kind, level, variant);
+        let bytes = sample_payload(kind, level, 0, variant);
         if !self.public_key.verifies(&bytes, &signature, BlsScheme::default()) {
             return Asked::Broken(format!("the signature of {kind} {level} does not verify"));
         }

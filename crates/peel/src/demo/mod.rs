@@ -9,7 +9,6 @@
 
 mod baker;
 mod home;
-mod payload;
 mod story;
 
 /// Tells the story; fails when anything was not as promised.

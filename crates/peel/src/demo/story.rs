@@ -6,9 +6,8 @@ use anyhow::bail;
 use tezos::Kind;
 use tokio::time::{sleep, sleep_until};
 
-use crate::demo::baker::{Asked, Baker};
+use crate::demo::baker::{Asked, Baker, Variant};
 use crate::demo::home::Home;
-use crate::demo::payload::Variant;
 
 const FIRST_LEVEL: u32 = 1_000;
 const LEVELS_BEFORE: u32 = 12;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use daemon::Shutdown;
 use signer::{Config, ConfigError, RunError, Signer};
 use tempfile::TempDir;
-use tezos::{ChainId, Level, PublicKeyHash};
+use tezos::{ChainId, Kind, Level, PublicKeyHash, sample_payload};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use watermark::Records;
@@ -192,21 +192,11 @@ fn parse(bytes: &[u8]) -> Answer {
 
 /// An attestation at mainnet; `variant` makes another one at the same mark.
 pub(crate) fn attestation(level: u32, variant: u8) -> Vec<u8> {
-    vote(0x13, level, variant)
+    sample_payload(Kind::Attestation, level, 0, variant)
 }
 
 pub(crate) fn preattestation(level: u32, variant: u8) -> Vec<u8> {
-    vote(0x12, level, variant)
-}
-
-fn vote(magic: u8, level: u32, variant: u8) -> Vec<u8> {
-    let mut bytes = vec![magic, 0x7a, 0x06, 0xa7, 0x70];
-    bytes.extend([0; 32]);
-    bytes.extend([magic + 2, 0, 0]);
-    bytes.extend(level.to_be_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend([variant; 32]);
-    bytes
+    sample_payload(Kind::Preattestation, level, 0, variant)
 }
 
 /// octez's bootstrap1.

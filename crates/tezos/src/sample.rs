@@ -1,32 +1,31 @@
-//! What a baker has signed: bytes in the layouts of octez, with made-up content.
+//! Made-up payloads in the layouts of octez, for the demo, the figures and the tests.
 
-use tezos::{ChainId, Kind};
+use crate::{ChainId, Kind};
 
-/// Which block is meant: another variant is another block at the same place.
-pub(super) type Variant = u8;
-
-/// The bytes to sign for `kind` at `level` and round 0.
-pub(super) fn payload(kind: Kind, level: u32, variant: Variant) -> Vec<u8> {
+/// The bytes that a tz1, tz2 or tz3 baker of mainnet has signed for `kind` at `level` and `round`.
+/// Another `variant` is another block at the same mark.
+#[must_use]
+pub fn sample_payload(kind: Kind, level: u32, round: u32, variant: u8) -> Vec<u8> {
     let mut bytes = vec![kind.magic_byte()];
     bytes.extend(ChainId::MAINNET.to_bytes());
     match kind {
-        Kind::Block => block(&mut bytes, level, variant),
-        Kind::Preattestation => vote(&mut bytes, 20, level, variant),
-        Kind::Attestation => vote(&mut bytes, 21, level, variant),
+        Kind::Block => block(&mut bytes, level, round, variant),
+        Kind::Preattestation => vote(&mut bytes, 20, level, round, variant),
+        Kind::Attestation => vote(&mut bytes, 21, level, round, variant),
     }
     bytes
 }
 
-fn vote(bytes: &mut Vec<u8>, tag: u8, level: u32, variant: Variant) {
+fn vote(bytes: &mut Vec<u8>, tag: u8, level: u32, round: u32, variant: u8) {
     bytes.extend([0x42; 32]); // branch
     bytes.push(tag);
     bytes.extend([0, 7]); // slot
     bytes.extend(level.to_be_bytes());
-    bytes.extend([0; 4]); // round
+    bytes.extend(round.to_be_bytes());
     bytes.extend([variant; 32]); // payload hash
 }
 
-fn block(bytes: &mut Vec<u8>, level: u32, variant: Variant) {
+fn block(bytes: &mut Vec<u8>, level: u32, round: u32, variant: u8) {
     bytes.extend(level.to_be_bytes());
     bytes.push(24); // protocol number
     bytes.extend([0x42; 32]); // predecessor
@@ -42,7 +41,7 @@ fn block(bytes: &mut Vec<u8>, level: u32, variant: Variant) {
     element(bytes, &level.to_be_bytes());
     element(bytes, &[]); // no locked round
     element(bytes, &[0xff; 4]); // predecessor's round 0
-    element(bytes, &[0; 4]); // round 0
+    element(bytes, &round.to_be_bytes());
     bytes.extend([0x33; 32]); // context
     bytes.extend([variant; 32]); // payload hash
     bytes.extend([0; 4]); // payload round
@@ -52,16 +51,17 @@ fn block(bytes: &mut Vec<u8>, level: u32, variant: Variant) {
 
 #[cfg(test)]
 mod tests {
-    use tezos::{KeyForm, Payload};
-
     use super::*;
+    use crate::{KeyForm, Payload};
 
     #[test]
-    fn a_signer_reads_what_the_demo_asks_for() {
+    fn a_sample_is_what_a_baker_sends() {
         for kind in Kind::ALL {
-            let parsed = Payload::parse(&payload(kind, 1234, 5), KeyForm::Slot).unwrap();
-            assert_eq!((parsed.kind(), u32::from(parsed.mark().level)), (kind, 1234));
-            assert_ne!(payload(kind, 1234, 5), payload(kind, 1234, 6));
+            let bytes = sample_payload(kind, 1234, 2, 5);
+            let parsed = Payload::parse(&bytes, KeyForm::Slot).unwrap();
+            let (level, round) = (u32::from(parsed.mark().level), u32::from(parsed.mark().round));
+            assert_eq!((parsed.kind(), level, round), (kind, 1234, 2));
+            assert_ne!(bytes, sample_payload(kind, 1234, 2, 6));
         }
     }
 }
