@@ -31,7 +31,6 @@ use crate::worker::{Running, Worker};
 pub struct Signer {
     store: Arc<Store>,
     keyring: Keyring,
-    health: Health,
     liveness: Health,
     workers: Vec<Running>,
     listeners: JoinSet<()>,
@@ -89,12 +88,11 @@ impl Signer {
         readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
         let health = health(&keyring, &store);
         let liveness = liveness(&keyring);
-        let monitor = Monitor::new(Arc::new(registry), health.clone(), liveness.clone());
+        let monitor = Monitor::new(Arc::new(registry), health, liveness.clone());
 
         let mut signer = Signer {
             store,
             keyring: keyring.clone(),
-            health,
             liveness,
             workers,
             listeners: JoinSet::new(),
@@ -130,12 +128,6 @@ impl Signer {
     #[must_use]
     pub fn monitor(&self) -> Option<SocketAddr> {
         self.monitor
-    }
-
-    /// The facts of this signer.
-    #[must_use]
-    pub fn health(&self) -> &Health {
-        &self.health
     }
 
     /// Whether a restart would mend nothing.
