@@ -1,0 +1,25 @@
+//! The ssh reverse tunnel: the signer's end at home dials, the gateway's end in the cloud listens.
+//!
+//! ```text
+//!  home: a Link per gateway, uplink and door         endpoint: a Session per connection
+//!  ┌───────────────────────────────────────┐         ┌────────────────────────────────────┐
+//!  │ signing, eth0  ─── ssh connection ────────────▶ │ public key? its two ports, no more │
+//!  │ signing, wwan0 ─── ssh connection ────────────▶ │ Session::open ─▶ a Stream home     │
+//!  │ shell,   eth0  ─── ssh connection ────────────▶ │ Session::ping ─▶ is the line there?│
+//!  └──────── Stream ◀── forwarded channel ◀──────────┘ ───────────────────────────────────┘
+//! ```
+//!
+//! It knows no Tezos: whoever uses it is handed streams. The life of a link is a pure function
+//! ([`link`]); what waits and what connects is in [`home`].
+
+mod door;
+pub mod endpoint;
+pub mod home;
+mod keys;
+pub mod link;
+mod stream;
+mod wire;
+
+pub use door::Door;
+pub use keys::{Identity, KeyError, PublicKey};
+pub use stream::Stream;

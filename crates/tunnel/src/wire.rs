@@ -1,0 +1,130 @@
+//! The TCP connection under an ssh connection. It knows when the other side was last heard, and can
+//! be cut at any moment: whoever runs ssh on it then ends, also in the middle of a write that is stuck.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// The connection, for whoever runs ssh on it.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    watch: Watch,
+    /// One for reading and one for writing: each wakes its own task.
+    cut: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
+}
+
+/// The connection, for whoever decides when it is dead. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    opened: Instant,
+    /// Microseconds after `opened`.
+    heard: Arc<AtomicU64>,
+    cut: CancellationToken,
+}
+
+/// Cuts the wire when it is dropped.
+#[derive(Debug)]
+pub(crate) struct CutOnDrop(pub(crate) Watch);
+
+const READING: usize = 0;
+const WRITING: usize = 1;
+
+impl Wire {
+    pub(crate) fn new(stream: TcpStream) -> (Wire, Watch) {
+        let watch =
+            Watch { opened: Instant::now(), heard: Arc::default(), cut: CancellationToken::new() };
+        let cut = || Box::pin(watch.cut.clone().cancelled_owned());
+        (Wire { stream, cut: [cut(), cut()], watch: watch.clone() }, watch)
+    }
+
+    fn is_cut(&mut self, side: usize, context: &mut Context<'_>) -> bool {
+        self.cut.get_mut(side).is_some_and(|cut| cut.as_mut().poll(context).is_ready())
+    }
+}
+
+impl Watch {
+    /// When a byte last came from the other side; when the wire was laid, if none ever did.
+    pub(crate) fn heard_at(&self) -> Instant {
+        self.opened + Duration::from_micros(self.heard.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    pub(crate) async fn is_cut(&self) {
+        self.cut.cancelled().await;
+    }
+
+    /// Returns when nothing has been heard for `limit`.
+    pub(crate) async fn silence(&self, limit: Duration) {
+        loop {
+            let dead_at = self.heard_at() + limit;
+            if Instant::now() >= dead_at {
+                return;
+            }
+            tokio::time::sleep_until(dead_at.into()).await;
+        }
+    }
+
+    fn note(&self) {
+        let micros = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.heard.store(micros, Ordering::Relaxed);
+    }
+}
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+fn was_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was given up")
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_cut(READING, context) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.watch.note();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_cut(WRITING, context) {
+            return Poll::Ready(Err(was_cut()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
