@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::ssh_key::{self, Algorithm, HashAlg, LineEnding, PrivateKey};
+use russh::keys::ssh_key::{self, HashAlg, LineEnding, PrivateKey};
 use thiserror::Error;
 
 /// A private key that proves who one is: a signer's identity, or a gateway's host key. `Debug` shows
@@ -56,10 +56,11 @@ impl Identity {
         if key.is_encrypted() {
             return Err(KeyError::Encrypted);
         }
-        match key.key_data() {
-            KeypairData::Ed25519(_) | KeypairData::Ecdsa(_) => Ok(Identity(Arc::new(key))),
-            _ => Err(KeyError::PrivateKind(key.algorithm().to_string())),
+        let is_used = matches!(key.key_data(), KeypairData::Ed25519(_) | KeypairData::Ecdsa(_));
+        if !is_used {
+            return Err(KeyError::PrivateKind(key.algorithm().to_string()));
         }
+        Ok(Identity(Arc::new(key)))
     }
 
     /// A new ed25519 key.
@@ -87,7 +88,7 @@ impl Identity {
     /// Its public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.public_key().clone())
+        PublicKey::of(self.0.public_key())
     }
 
     pub(crate) fn private(&self) -> Arc<PrivateKey> {
@@ -105,10 +106,6 @@ impl PublicKey {
     pub(crate) fn of(key: &ssh_key::PublicKey) -> PublicKey {
         PublicKey(ssh_key::PublicKey::from(key.key_data().clone()))
     }
-
-    pub(crate) fn algorithm(&self) -> Algorithm {
-        self.0.algorithm()
-    }
 }
 
 impl FromStr for PublicKey {
@@ -118,11 +115,12 @@ impl FromStr for PublicKey {
         let text = text.trim();
         let key = ssh_key::PublicKey::from_openssh(text)
             .map_err(|_| KeyError::NotPublic(text.chars().take(80).collect()))?;
-        let refused = || Err(KeyError::PublicKind(key.algorithm().to_string()));
-        match key.key_data() {
-            ssh_key::public::KeyData::Ed25519(_) | ssh_key::public::KeyData::Ecdsa(_) => {}
-            ssh_key::public::KeyData::Rsa(rsa) if rsa.key_size() >= RSA_BITS => {}
-            _ => return refused(),
+        let data = key.key_data();
+        let is_used = data.is_ed25519()
+            || data.is_ecdsa()
+            || data.rsa().is_some_and(|rsa| rsa.key_size() >= RSA_BITS);
+        if !is_used {
+            return Err(KeyError::PublicKind(key.algorithm().to_string()));
         }
         Ok(PublicKey::of(&key))
     }

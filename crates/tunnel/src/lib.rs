@@ -23,3 +23,6 @@ mod wire;
 pub use door::Door;
 pub use keys::{Identity, KeyError, PublicKey};
 pub use stream::Stream;
+
+/// How a client whose bytes cost money ends its version line (a comment, RFC 4253 §4.2).
+const METERED: &str = " metered";

@@ -1,1 +1,423 @@
-//! The life of a link.
+//! The life of a link: a connection to one gateway over one uplink for one door.
+//!
+//! ```text
+//!            ┌───────────── lost, refused, silent ◀──────────────┐
+//!            ▼                                                   │
+//!  Waiting ──▶ Dialing ──▶ Authenticating ──▶ Forwarding ──▶ Up ─┤
+//!     ▲  a line changed: at once                 │    ▲         │
+//!     │                                   denied ▼    │ again   │
+//!     └─────────────────────────────────────── Standby ─────────┘
+//! ```
+//!
+//! No clock, no socket, no task: [`Link::handle`] is told what happened and when, and says what to do.
+
+use std::time::{Duration, Instant};
+
+/// How long a link waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// A question to the other side after so much silence.
+    pub keepalive: Duration,
+    /// Silence after which the other side is dead.
+    pub silent: Duration,
+}
+
+impl Timing {
+    /// For requests, over a line that costs nothing.
+    pub const PROMPT: Timing =
+        Timing { keepalive: Duration::from_secs(1), silent: Duration::from_secs(3) };
+    /// For a metered line; and for the shell, whose large copies make a line slow.
+    pub const THRIFTY: Timing =
+        Timing { keepalive: Duration::from_secs(5), silent: Duration::from_secs(15) };
+}
+
+/// What happened to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Time has passed; the other side was last heard then.
+    Tick(Instant),
+    /// Some line of this computer changed: an interface, an address, a route.
+    LineChanged,
+    /// The gateway's port took the connection.
+    Connected,
+    /// Both sides have proved who they are.
+    Authenticated,
+    /// The gateway gave us the port.
+    Granted,
+    /// The gateway did not give us the port.
+    Denied,
+    /// The connection is gone, or was never made.
+    Lost,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Wait: until [`Link::wake_at`] or the next event.
+    Nothing,
+    /// Drop what there is, and connect.
+    Dial,
+    /// Prove who we are, and see who they are.
+    Authenticate,
+    /// Ask for the port.
+    AskForPort,
+    /// Drop the connection: it took too long, or nothing is heard.
+    HangUp,
+}
+
+/// Where a link is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not before then.
+    Waiting(Instant),
+    /// Since the attempt began.
+    Dialing,
+    /// Since then.
+    Authenticating(Instant),
+    /// Since then.
+    Forwarding(Instant),
+    /// Connected without the port; asks again then.
+    Standby(Instant),
+    /// Requests can come.
+    Up,
+}
+
+/// A link.
+#[derive(Debug, Clone)]
+pub struct Link {
+    timing: Timing,
+    phase: Phase,
+    /// When the last attempt began.
+    attempt: Instant,
+    /// Since when the link is not up.
+    down_since: Instant,
+    /// When the other side was last heard, as far as was told.
+    heard: Instant,
+    random: u64,
+}
+
+/// From one attempt to the next, while a link has not been down for long.
+const EAGER: Duration = Duration::from_millis(500);
+/// For how long it is eager.
+const EAGER_FOR: Duration = Duration::from_secs(30);
+/// From one attempt to the next after that: at most this, at least half of it.
+const PATIENT: Duration = Duration::from_secs(5);
+/// From one attempt to the next when lines keep changing.
+const HASTY: Duration = Duration::from_millis(100);
+/// A connect on a line that was dead is not worth waiting for once a line changed.
+const STALE_DIAL: Duration = Duration::from_millis(300);
+/// For a port to take the connection: the system's third try would come after it.
+const DIAL_LIMIT: Duration = Duration::from_secs(3);
+/// For each of the steps after that, in units of what counts as silence.
+const STEP_LIMIT: u32 = 2;
+
+impl Link {
+    /// A link that dials at its first tick. `seed` makes its pauses differ from those of others.
+    #[must_use]
+    pub fn new(timing: Timing, seed: u64, now: Instant) -> Link {
+        let (phase, random) = (Phase::Waiting(now), seed | 1);
+        let attempt = now.checked_sub(PATIENT).unwrap_or(now);
+        Link { timing, phase, attempt, down_since: now, heard: now, random }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// When it wants a tick, if nothing happens before.
+    #[must_use]
+    pub fn wake_at(&self) -> Instant {
+        match self.phase {
+            Phase::Waiting(until) => until,
+            Phase::Dialing => self.attempt + DIAL_LIMIT,
+            Phase::Authenticating(since) | Phase::Forwarding(since) => self.step_end(since),
+            Phase::Standby(ask_at) => ask_at.min(self.silent_at()),
+            Phase::Up => self.silent_at(),
+        }
+    }
+
+    /// What to do about an event.
+    pub fn handle(&mut self, event: Event, now: Instant) -> Action {
+        match event {
+            Event::Tick(heard) => self.tick(heard, now),
+            Event::LineChanged => self.line_changed(now),
+            Event::Connected => self.go_on(Phase::Authenticating(now), now, Action::Authenticate),
+            Event::Authenticated => self.go_on(Phase::Forwarding(now), now, Action::AskForPort),
+            Event::Granted => self.go_on(Phase::Up, now, Action::Nothing),
+            Event::Denied => {
+                let again = now + self.timing.keepalive / 2;
+                self.go_on(Phase::Standby(again), now, Action::Nothing)
+            }
+            Event::Lost => self.lose(now, Action::Nothing),
+        }
+    }
+
+    fn tick(&mut self, heard: Instant, now: Instant) -> Action {
+        self.heard = self.heard.max(heard);
+        match self.phase {
+            Phase::Waiting(until) if now >= until => self.dial(now),
+            Phase::Dialing if now >= self.attempt + DIAL_LIMIT => self.lose(now, Action::HangUp),
+            Phase::Authenticating(since) | Phase::Forwarding(since)
+                if now >= self.step_end(since) =>
+            {
+                self.lose(now, Action::HangUp)
+            }
+            Phase::Standby(_) | Phase::Up if now >= self.silent_at() => {
+                self.lose(now, Action::HangUp)
+            }
+            Phase::Standby(ask_at) if now >= ask_at => {
+                self.phase = Phase::Forwarding(now);
+                Action::AskForPort
+            }
+            Phase::Waiting(_)
+            | Phase::Dialing
+            | Phase::Authenticating(_)
+            | Phase::Forwarding(_)
+            | Phase::Standby(_)
+            | Phase::Up => Action::Nothing,
+        }
+    }
+
+    fn line_changed(&mut self, now: Instant) -> Action {
+        match self.phase {
+            Phase::Waiting(until) => {
+                self.phase = Phase::Waiting(until.min(now.max(self.attempt + HASTY)));
+                self.tick(self.heard, now)
+            }
+            Phase::Dialing if now >= self.attempt + STALE_DIAL => self.dial(now),
+            Phase::Dialing
+            | Phase::Authenticating(_)
+            | Phase::Forwarding(_)
+            | Phase::Standby(_)
+            | Phase::Up => Action::Nothing,
+        }
+    }
+
+    fn dial(&mut self, now: Instant) -> Action {
+        self.phase = Phase::Dialing;
+        self.attempt = now;
+        Action::Dial
+    }
+
+    /// Something good happened, unless it comes from an attempt that was given up.
+    fn go_on(&mut self, next: Phase, now: Instant, action: Action) -> Action {
+        let expected = match next {
+            Phase::Authenticating(_) => matches!(self.phase, Phase::Dialing),
+            Phase::Forwarding(_) => matches!(self.phase, Phase::Authenticating(_)),
+            Phase::Up | Phase::Standby(_) => matches!(self.phase, Phase::Forwarding(_)),
+            Phase::Waiting(_) | Phase::Dialing => false,
+        };
+        if !expected {
+            return Action::Nothing;
+        }
+        self.heard = now;
+        self.phase = next;
+        action
+    }
+
+    /// The attempt or the connection is over: at once again, if the last attempt was long ago.
+    fn lose(&mut self, now: Instant, action: Action) -> Action {
+        match self.phase {
+            Phase::Waiting(_) => return Action::Nothing,
+            Phase::Up => self.down_since = now,
+            Phase::Dialing
+            | Phase::Authenticating(_)
+            | Phase::Forwarding(_)
+            | Phase::Standby(_) => {}
+        }
+        let pause = if now < self.down_since + EAGER_FOR { EAGER } else { self.patience() };
+        self.phase = Phase::Waiting(now.max(self.attempt + pause));
+        action
+    }
+
+    /// Between half of [`PATIENT`] and all of it: those who lost the same gateway do not come back all
+    /// at once.
+    fn patience(&mut self) -> Duration {
+        // xorshift64: pauses need no better randomness.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let share = u32::try_from(self.random % 1_000).unwrap_or_default();
+        PATIENT / 2 + PATIENT / 2 * share / 1_000
+    }
+
+    fn silent_at(&self) -> Instant {
+        self.heard + self.timing.silent
+    }
+
+    fn step_end(&self, since: Instant) -> Instant {
+        since + self.timing.silent * STEP_LIMIT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn link() -> (Link, Instant) {
+        let now = Instant::now();
+        (Link::new(Timing::PROMPT, 7, now), now)
+    }
+
+    /// A link that is up, and when it came up.
+    fn up() -> (Link, Instant) {
+        let (mut link, now) = link();
+        for event in [Event::Tick(now), Event::Connected, Event::Authenticated, Event::Granted] {
+            link.handle(event, now);
+        }
+        assert_eq!(link.phase(), Phase::Up);
+        (link, now)
+    }
+
+    #[test]
+    fn a_link_goes_the_whole_way() {
+        let (mut link, now) = link();
+        assert_eq!(link.handle(Event::Tick(now), now), Action::Dial);
+        assert_eq!(link.handle(Event::Connected, now), Action::Authenticate);
+        assert_eq!(link.handle(Event::Authenticated, now), Action::AskForPort);
+        assert_eq!(link.handle(Event::Granted, now), Action::Nothing);
+        assert_eq!(link.phase(), Phase::Up);
+    }
+
+    #[test]
+    fn a_link_that_was_up_is_dialled_again_at_once() {
+        let (mut link, now) = up();
+        let later = now + 10_000 * MS;
+        link.handle(Event::Lost, later);
+        assert_eq!(link.handle(Event::Tick(later), later), Action::Dial);
+    }
+
+    #[test]
+    fn silence_of_three_seconds_is_death() {
+        let (mut link, now) = up();
+        let heard = now + 5_000 * MS;
+        assert_eq!(link.handle(Event::Tick(heard), heard + 2_999 * MS), Action::Nothing);
+        assert_eq!(link.wake_at(), heard + 3_000 * MS);
+        assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::HangUp);
+        assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::Dial);
+    }
+
+    #[test]
+    fn half_a_second_apart_for_half_a_minute_then_five_at_most() {
+        let (mut link, start) = up();
+        link.handle(Event::Lost, start + 10_000 * MS);
+        let (mut now, down) = (start + 10_000 * MS, start + 10_000 * MS);
+        let mut pauses = Vec::new();
+        while now < down + Duration::from_secs(120) {
+            assert_eq!(link.handle(Event::Tick(start), now), Action::Dial);
+            link.handle(Event::Lost, now + MS);
+            pauses.push((now - down, link.wake_at() - now));
+            now = link.wake_at();
+        }
+        for (after, pause) in pauses {
+            if after < EAGER_FOR - MS {
+                assert_eq!(pause, EAGER);
+            } else {
+                assert!(PATIENT / 2 <= pause && pause <= PATIENT, "{pause:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn links_do_not_come_back_all_at_once() {
+        let now = Instant::now();
+        let mut pauses: Vec<Duration> = (1..100)
+            .map(|seed| Link::new(Timing::PROMPT, seed * 0x9E37_79B9, now).patience())
+            .collect();
+        pauses.sort();
+        pauses.dedup();
+        assert!(pauses.len() > 50, "{pauses:?}");
+    }
+
+    #[test]
+    fn a_line_that_comes_up_is_dialled_at_once() {
+        let (mut link, now) = link();
+        link.down_since = now - Duration::from_secs(600);
+        link.handle(Event::Tick(now), now);
+        link.handle(Event::Lost, now);
+        assert!(link.wake_at() > now + 2_000 * MS);
+        assert_eq!(link.handle(Event::LineChanged, now + 50 * MS), Action::Nothing);
+        assert_eq!(link.wake_at(), now + HASTY);
+        assert_eq!(link.handle(Event::LineChanged, now + 150 * MS), Action::Dial);
+    }
+
+    #[test]
+    fn a_dial_into_a_dead_line_is_not_waited_for_when_a_line_changed() {
+        let (mut link, now) = link();
+        link.handle(Event::Tick(now), now);
+        assert_eq!(link.handle(Event::LineChanged, now + 100 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
+    }
+
+    #[test]
+    fn a_denied_port_is_asked_for_again() {
+        let (mut link, now) = link();
+        for event in [Event::Tick(now), Event::Connected, Event::Authenticated, Event::Denied] {
+            link.handle(event, now);
+        }
+        assert_eq!(link.wake_at(), now + 500 * MS);
+        assert_eq!(link.handle(Event::Tick(now), now + 500 * MS), Action::AskForPort);
+        assert_eq!(link.handle(Event::Granted, now + 501 * MS), Action::Nothing);
+        assert_eq!(link.phase(), Phase::Up);
+    }
+
+    #[test]
+    fn what_comes_from_an_attempt_that_was_given_up_means_nothing() {
+        let (mut link, now) = link();
+        for event in [Event::Connected, Event::Authenticated, Event::Granted, Event::Denied] {
+            assert_eq!(link.handle(event, now), Action::Nothing);
+            assert_eq!(link.phase(), Phase::Waiting(now));
+        }
+    }
+
+    /// Every sequence of five events, at every pace: it never stops dialling, and never hammers.
+    #[test]
+    fn every_short_life_ends_in_a_dial_that_comes_neither_late_nor_twice() {
+        let events = |heard| {
+            [
+                Event::Tick(heard),
+                Event::LineChanged,
+                Event::Connected,
+                Event::Authenticated,
+                Event::Granted,
+                Event::Denied,
+                Event::Lost,
+            ]
+        };
+        let paces = [0, 90, 600, 4_000, 40_000];
+        for code in 0..7_u32.pow(5) * 5 {
+            let (mut link, start) = link();
+            let mut now = start;
+            let mut dials: Vec<Instant> = Vec::new();
+            for at in 0..5 {
+                let pace = paces[(code as usize + at as usize) % paces.len()];
+                now += MS * pace;
+                let event = events(now)[(code / 7_u32.pow(at) % 7) as usize];
+                if link.handle(event, now) == Action::Dial {
+                    dials.push(now);
+                }
+            }
+            // From now on only time passes, and nothing is heard.
+            for _ in 0..8 {
+                let wake = link.wake_at().max(now);
+                assert!(
+                    wake - now <= Duration::from_secs(9),
+                    "{code}: sleeps for {:?}",
+                    wake - now
+                );
+                now = wake;
+                if link.handle(Event::Tick(start), now) == Action::Dial {
+                    dials.push(now);
+                }
+            }
+            assert!(!dials.is_empty(), "{code}: never dials");
+            for pair in dials.windows(2) {
+                assert!(pair[1] - pair[0] >= HASTY, "{code}: dials twice within {HASTY:?}");
+            }
+        }
+    }
+}

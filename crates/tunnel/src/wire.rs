@@ -27,19 +27,24 @@ pub(crate) struct Watch {
     /// Microseconds after `opened`.
     heard: Arc<AtomicU64>,
     cut: CancellationToken,
+    gone: CancellationToken,
 }
 
 /// Cuts the wire when it is dropped.
 #[derive(Debug)]
-pub(crate) struct CutOnDrop(pub(crate) Watch);
+pub(crate) struct CutOnDrop(CancellationToken);
 
 const READING: usize = 0;
 const WRITING: usize = 1;
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> (Wire, Watch) {
-        let watch =
-            Watch { opened: Instant::now(), heard: Arc::default(), cut: CancellationToken::new() };
+        let watch = Watch {
+            opened: Instant::now(),
+            heard: Arc::default(),
+            cut: CancellationToken::new(),
+            gone: CancellationToken::new(),
+        };
         let cut = || Box::pin(watch.cut.clone().cancelled_owned());
         (Wire { stream, cut: [cut(), cut()], watch: watch.clone() }, watch)
     }
@@ -59,8 +64,19 @@ impl Watch {
         self.cut.cancel();
     }
 
-    pub(crate) async fn is_cut(&self) {
-        self.cut.cancelled().await;
+    /// Cuts the wire when what this gives is dropped.
+    pub(crate) fn cut_on_drop(&self) -> CutOnDrop {
+        CutOnDrop(self.cut.clone())
+    }
+
+    /// Whether whoever ran ssh on the wire has let it go.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.is_cancelled()
+    }
+
+    /// Returns when whoever ran ssh on the wire has let it go.
+    pub(crate) async fn gone(&self) {
+        self.gone.cancelled().await;
     }
 
     /// Returns when nothing has been heard for `limit`.
@@ -82,7 +98,13 @@ impl Watch {
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {
-        self.0.cut();
+        self.0.cancel();
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.watch.gone.cancel();
     }
 }
 

@@ -1,1 +1,218 @@
-//! The gateway's end.
+//! The gateway's end: an ssh endpoint that opens to each key its own two ports, and nothing else.
+//!
+//! ```text
+//!  accept ─▶ lobby: a bounded number of places for who has not proved a key, for a bounded time
+//!     │
+//!     ▼
+//!  visit (one task per connection): russh asks its callbacks
+//!     ├─ key unknown, password, shell, …  ─▶ refused, logged, counted
+//!     └─ forward of one's own port        ─▶ Session ─▶ Attendant::attend, until the connection ends
+//! ```
+//!
+//! No port is bound here: whoever attends a session asks it for streams.
+
+mod house;
+mod joined;
+mod lobby;
+mod porter;
+mod refusal;
+mod session;
+mod visit;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::server::Config as RusshConfig;
+use russh::{MethodKind, MethodSet, Preferred, SshId, compression};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::house::House;
+use crate::endpoint::lobby::Lobby;
+use crate::endpoint::visit::Visit;
+use crate::{Identity, PublicKey};
+
+pub use refusal::{Refusal, Refusals};
+pub use session::{OpenError, Session};
+
+/// What the endpoint needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// What the endpoint proves itself with.
+    pub host_key: Identity,
+    /// Who may come in. No two have a port in common.
+    pub guests: Vec<Guest>,
+    /// Other ports that this process listens on: no session is told that it has one of them.
+    pub taken: Vec<u16>,
+    /// What is allowed.
+    pub limits: Limits,
+}
+
+/// A signer.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// Its name, for the log.
+    pub name: String,
+    /// Its ssh public key.
+    pub key: PublicKey,
+    /// Its port; its shell's is 1000 above.
+    pub port: u16,
+}
+
+/// What the endpoint allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections that have not proved a key, at once. When all places are taken, the oldest of the
+    /// address with the most of them has to go.
+    pub strangers: usize,
+    /// For proving a key.
+    pub login: Duration,
+    /// Connections of one key at once; the oldest has to go.
+    pub connections: usize,
+    /// Silence after which a connection is dead.
+    pub silent: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            strangers: 128,
+            // A metered line that wakes up takes some seconds; OpenSSH gives two minutes.
+            login: Duration::from_secs(20),
+            // Two doors over a few lines, twice for those that are not proven dead yet.
+            connections: 16,
+            silent: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Attends sessions.
+pub trait Attendant: Send + Sync + 'static {
+    /// Runs from when a session can be asked for streams until its connection ends; it is dropped then.
+    fn attend(&self, session: Session) -> impl Future<Output = ()> + Send;
+}
+
+/// A port that cannot be listened on. *Misused* or *failed*.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address} for ssh: {cause}; is another program on that port?")]
+pub struct ListenError {
+    address: SocketAddr,
+    cause: io::Error,
+}
+
+/// The ssh endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    listener: TcpListener,
+    house: Arc<House>,
+    russh: Arc<RusshConfig>,
+}
+
+/// A question to a client from which nothing has been heard for so long. Peel's own ask more often.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// OpenSSH gives six; a signer has one key.
+const AUTHENTICATION_TRIES: usize = 3;
+/// A wrong key costs its owner a second.
+const REJECTION: Duration = Duration::from_secs(1);
+/// For connections to end after they were told to.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Endpoint {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the port is taken or the address is not ours.
+    pub async fn bind(config: Config) -> Result<Endpoint, ListenError> {
+        let address = config.listen;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|cause| ListenError { address, cause })?;
+        let russh = Arc::new(russh_config(&config.host_key));
+        Ok(Endpoint { listener, house: Arc::new(House::new(config)), russh })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What was refused so far, and will be.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.house.refusals.clone()
+    }
+
+    /// Lets signers in until `stop`, then tells them to go, and waits for them a little.
+    pub async fn serve(self, attendant: Arc<impl Attendant>, stop: CancellationToken) {
+        let lobby = Lobby::new(self.house.limits.strangers);
+        let mut visits = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(_) = visits.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        prepare(&stream, self.house.limits.silent);
+                        let place = lobby.enter(peer.ip());
+                        let house = Arc::clone(&self.house);
+                        let (russh, attendant) = (Arc::clone(&self.russh), Arc::clone(&attendant));
+                        let visit = Visit::new(house, attendant, russh, place, (stream, peer));
+                        visits.spawn(visit.run(stop.clone()));
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, most likely: let some connections end first.
+                        tracing::warn!(%error, "an ssh connection cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        let all = async { while visits.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            visits.shutdown().await;
+        }
+    }
+}
+
+fn russh_config(host_key: &Identity) -> RusshConfig {
+    let version = concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"));
+    RusshConfig {
+        server_id: SshId::Standard(version.into()),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        auth_rejection_time: REJECTION,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        keys: vec![host_key.private().as_ref().clone()],
+        max_auth_attempts: AUTHENTICATION_TRIES,
+        // Silence is watched on the wire, where a write that is stuck cannot hide it.
+        inactivity_timeout: None,
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: 0,
+        nodelay: true,
+        preferred: preferred(),
+        ..RusshConfig::default()
+    }
+}
+
+/// Without compression: what travels is small, and compressing it has been attacked.
+pub(crate) fn preferred() -> Preferred {
+    Preferred { compression: vec![compression::NONE].into(), ..Preferred::DEFAULT }
+}
+
+/// A socket that is gone already shows it at the first read.
+fn prepare(stream: &TcpStream, silent: Duration) {
+    let socket = socket2::SockRef::from(stream);
+    let prepared =
+        stream.set_nodelay(true).and_then(|()| socket.set_tcp_user_timeout(Some(silent)));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+}

@@ -1,13 +1,32 @@
 //! The signer's end: it dials, over every uplink at once, and always again.
+//!
+//! One [`Link`](crate::link::Link) for each gateway, uplink and door, each driven by a task of its own,
+//! all up at once. A copy through the shell's connection never stands in a signature's way.
 
+mod board;
+mod connection;
+mod dial;
+mod driver;
+mod lines;
+mod names;
+mod trouble;
+
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::home::connection::{Target, Terms};
+use crate::home::driver::Driver;
+use crate::home::names::Name;
+use crate::link::{Link, Timing};
 use crate::{Door, Identity, PublicKey, Stream};
+
+pub use board::{Board, LinkReport, LinkState, Trouble};
 
 /// What the signer's end needs to know.
 #[derive(Debug, Clone)]
@@ -44,74 +63,107 @@ pub struct Uplink {
     pub metered: bool,
 }
 
-/// The links, for whoever watches them. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Board(Arc<Vec<()>>);
-
-/// A link as it is now.
-#[derive(Debug, Clone)]
-pub struct LinkReport {
-    /// Which gateway, counted from 0 as in [`Config::gateways`].
-    pub gateway: usize,
-    /// The interface; none for the system's route.
-    pub uplink: Option<String>,
-    /// Which port it serves.
-    pub door: Door,
-    /// Where it is in its life.
-    pub state: LinkState,
-    /// Since when.
-    pub since: Instant,
-    /// Why it is not up, as a person reads it; the last trouble, if there was one since it was up.
-    pub trouble: Option<Trouble>,
-    /// How often it was up.
-    pub ups: u64,
-}
-
-/// Where a link is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// It dials, or waits for the next time.
-    Down,
-    /// Connected; another connection has the port, and it asks again.
-    Standby,
-    /// Requests can come.
-    Up,
-}
-
-/// Why a link is not up. Each is a bounded word for a metric, and a line for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// One of `unreachable`, `wrong_host_key`, `key_refused`, `port_refused`, `silent`, `closed`.
-    pub word: &'static str,
-    /// What happened, and what to do.
-    pub line: String,
-}
-
 /// The signer's end, ready to run.
 #[derive(Debug)]
 pub struct Home {
     config: Config,
+    board: Board,
 }
 
 impl Home {
     /// All links, not dialled yet, and the board they are shown on.
     #[must_use]
     pub fn new(config: Config) -> (Home, Board) {
-        (Home { config }, Board(Arc::default()))
+        let reports = config.links().map(|(gateway, uplink, door)| LinkReport {
+            gateway,
+            uplink: uplink.map(|uplink| uplink.interface.clone()),
+            metered: uplink.is_some_and(|uplink| uplink.metered),
+            door,
+            state: LinkState::Down,
+            since: Instant::now(),
+            trouble: None,
+            ups: 0,
+        });
+        let board = Board::new(reports.collect());
+        (Home { config, board: board.clone() }, board)
     }
 
     /// Keeps every link up until `stop`. The streams of the signing port are handed to `signing`; the
     /// shell's go to the sshd. When the queue is full, a stream is refused.
     pub async fn run(self, signing: mpsc::Sender<Stream>, stop: CancellationToken) {
-        let _ = (self.config, signing);
-        stop.cancelled().await;
+        let (changes, changed) = watch::channel(());
+        let mut tasks = JoinSet::new();
+        for driver in self.drivers(&signing) {
+            tasks.spawn(driver.run(changed.clone(), stop.clone()));
+        }
+        drop((signing, changed));
+        tokio::select! {
+            () = async { while tasks.join_next().await.is_some() {} } => return,
+            error = lines::watch_lines(&changes) => {
+                tracing::warn!(%error, "the system does not tell when a line changes");
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn drivers(&self, signing: &mpsc::Sender<Stream>) -> Vec<Driver> {
+        let name = |gateway: &Gateway| Arc::new(Mutex::new(Name::new(gateway.address.clone())));
+        let names: Vec<_> = self.config.gateways.iter().map(name).collect();
+        let links = self.config.links().enumerate();
+        let drivers = links.filter_map(|(at, (gateway, uplink, door))| {
+            let metered = uplink.is_some_and(|uplink| uplink.metered);
+            let timing = timing(door, metered);
+            let target = match door {
+                Door::Signing => Target::Signing(signing.clone()),
+                Door::Shell => Target::Shell(self.config.shell?),
+            };
+            let terms = Terms {
+                identity: self.config.identity.clone(),
+                gateway: self.config.gateways.get(gateway)?.clone(),
+                metered,
+                keepalive: timing.keepalive,
+                target,
+            };
+            Some(Driver {
+                link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),
+                terms,
+                timing,
+                interface: uplink.map(|uplink| uplink.interface.clone()),
+                door,
+                port: door.port(self.config.port)?,
+                name: Arc::clone(names.get(gateway)?),
+                entry: self.board.entry(at),
+                step: None,
+                connection: None,
+            })
+        });
+        drivers.collect()
     }
 }
 
-impl Board {
-    /// All links as they are now.
-    #[must_use]
-    pub fn links(&self) -> Vec<LinkReport> {
-        Vec::new()
+impl Config {
+    /// Every link there is: gateway, uplink, door.
+    fn links(&self) -> impl Iterator<Item = (usize, Option<&Uplink>, Door)> {
+        let lines: Vec<Option<&Uplink>> = if self.uplinks.is_empty() {
+            vec![None]
+        } else {
+            self.uplinks.iter().map(Some).collect()
+        };
+        let doors =
+            Door::BOTH.into_iter().filter(|door| *door == Door::Signing || self.shell.is_some());
+        let doors: Vec<Door> = doors.collect();
+        (0..self.gateways.len()).flat_map(move |gateway| {
+            let (lines, doors) = (lines.clone(), doors.clone());
+            lines.into_iter().flat_map(move |line| {
+                doors.clone().into_iter().map(move |door| (gateway, line, door))
+            })
+        })
+    }
+}
+
+fn timing(door: Door, metered: bool) -> Timing {
+    match door {
+        Door::Signing if !metered => Timing::PROMPT,
+        Door::Signing | Door::Shell => Timing::THRIFTY,
     }
 }

@@ -1,0 +1,82 @@
+//! The monitor of autossh, which works and opens no port.
+//!
+//! autossh adds `-R M:127.0.0.1:M+1` and `-L M:127.0.0.1:M`, sends a line into the second, and expects it
+//! to come out of the first. Here the two are joined inside the session: the forward is granted and
+//! never bound, and a connection to it that comes from the same session is sent back through it.
+
+use std::time::Duration;
+
+use russh::server::{ChannelOpenHandle, Handle, Msg};
+use russh::{Channel, ChannelOpenFailure};
+use tokio::io::copy_bidirectional;
+
+/// The forwards of a session that are granted and not bound.
+#[derive(Debug, Default)]
+pub(super) struct Joined(Vec<(String, u32)>);
+
+/// autossh needs one.
+const CAPACITY: usize = 2;
+/// Below it a port may have a meaning on the gateway.
+const LOWEST_PORT: u32 = 1024;
+/// For the other side to take a connection that it asked for itself.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+impl Joined {
+    /// Remembers a forward; whether there is room for it.
+    pub(super) fn add(&mut self, address: &str, port: u32) -> bool {
+        if self.0.len() >= CAPACITY || port < LOWEST_PORT || port > u32::from(u16::MAX) {
+            return false;
+        }
+        self.0.push((address.to_owned(), port));
+        true
+    }
+
+    /// Forgets a forward; whether there was one.
+    pub(super) fn remove(&mut self, address: &str, port: u32) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(own, own_port)| (own.as_str(), *own_port) != (address, port));
+        self.0.len() < before
+    }
+
+    /// The forward of that port, as it was asked for.
+    pub(super) fn find(&self, port: u32) -> Option<(String, u32)> {
+        self.0.iter().find(|(_, own)| *own == port).cloned()
+    }
+}
+
+/// Sends what comes through `channel` back through the session's own forward.
+pub(super) async fn join(
+    channel: Channel<Msg>,
+    reply: ChannelOpenHandle,
+    (address, port): (String, u32),
+    handle: Handle,
+) {
+    let opening = handle.channel_open_forwarded_tcpip(address, port, "127.0.0.1", port);
+    let Ok(Ok(back)) = tokio::time::timeout(OPEN_LIMIT, opening).await else {
+        reply.reject(ChannelOpenFailure::ConnectFailed).await;
+        return;
+    };
+    reply.accept().await;
+    let (mut there, mut back) = (channel.into_stream(), back.into_stream());
+    if let Err(error) = copy_bidirectional(&mut there, &mut back).await {
+        tracing::debug!(%error, "a joined connection ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_few_high_ports_are_joined() {
+        let mut joined = Joined::default();
+        assert!(!joined.add("localhost", 22));
+        assert!(!joined.add("localhost", 70_000));
+        assert!(joined.add("localhost", 20_000));
+        assert!(joined.add("localhost", 20_001));
+        assert!(!joined.add("localhost", 20_002));
+        assert_eq!(joined.find(20_001), Some(("localhost".to_owned(), 20_001)));
+        assert!(joined.remove("localhost", 20_000));
+        assert_eq!(joined.find(20_000), None);
+    }
+}

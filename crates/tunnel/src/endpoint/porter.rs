@@ -1,0 +1,259 @@
+//! Answers what a client asks of the endpoint. Called by russh from inside the connection's own loop:
+//! nothing here may wait.
+
+use std::sync::Arc;
+
+use russh::Channel;
+use russh::keys::HashAlg;
+use russh::server::VerifiedPublicKey;
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::house::{House, Meaning, is_loopback, is_own_address};
+use crate::endpoint::joined::{Joined, join};
+use crate::endpoint::session::{Parts, Session};
+use crate::endpoint::visit::Scope;
+use crate::endpoint::{Attendant, Refusal};
+use crate::{Door, METERED, PublicKey};
+
+/// The one who opens, or does not.
+pub(super) struct Porter<A> {
+    house: Arc<House>,
+    attendant: Arc<A>,
+    scope: Scope,
+    /// The key that was offered last, for the log.
+    fingerprint: Option<String>,
+    guest: Option<usize>,
+    metered: bool,
+    /// The doors that are served over this connection, each until its token is cancelled.
+    served: Vec<(Door, (String, u32), CancellationToken)>,
+    joined: Joined,
+    joining: Arc<Semaphore>,
+    told: Vec<(Refusal, Option<String>)>,
+}
+
+/// Connections at once to forwards that are joined; autossh makes one at a time.
+const JOINING: usize = 4;
+
+impl<A: Attendant> Porter<A> {
+    pub(super) fn new(house: Arc<House>, attendant: Arc<A>, scope: Scope) -> Porter<A> {
+        Porter {
+            house,
+            attendant,
+            scope,
+            fingerprint: None,
+            guest: None,
+            metered: false,
+            served: Vec::new(),
+            joined: Joined::default(),
+            joining: Arc::new(Semaphore::new(JOINING)),
+            told: Vec::new(),
+        }
+    }
+
+    /// Counts every refusal, and logs each kind once for each key.
+    fn refuse(&mut self, refusal: Refusal, what: &str) {
+        self.house.refusals.note(refusal);
+        let entry = (refusal, self.fingerprint.clone());
+        if self.told.contains(&entry) {
+            return;
+        }
+        self.told.push(entry);
+        let key = self.fingerprint.as_deref().unwrap_or("none");
+        let signer = self.guest.map_or("unknown", |guest| self.house.name(guest));
+        tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}");
+    }
+
+    fn guest_with(&mut self, key: &russh::keys::PublicKey) -> Option<usize> {
+        self.fingerprint = Some(key.fingerprint(HashAlg::Sha256).to_string());
+        let guest = self.house.guest_with(&PublicKey::of(key));
+        if guest.is_none() {
+            self.refuse(Refusal::UnknownKey, "a key");
+        }
+        guest
+    }
+
+    fn serve(&mut self, guest: usize, door: Door, asked: (String, u32), ssh: &Ssh) {
+        self.end_door(door);
+        let leave = self.scope.leave.child_token();
+        self.served.push((door, asked.clone(), leave.clone()));
+        let session = Session::new(Parts {
+            id: self.house.next_id(),
+            guest,
+            door,
+            metered: self.metered,
+            peer: self.scope.peer,
+            asked,
+            handle: ssh.handle(),
+            watch: self.scope.watch.clone(),
+        });
+        let (house, attendant) = (Arc::clone(&self.house), Arc::clone(&self.attendant));
+        let peer = self.scope.peer;
+        self.scope.tasks.spawn(async move {
+            let signer = house.name(guest);
+            tracing::info!(signer, %door, %peer, "a session is open");
+            tokio::select! {
+                () = attendant.attend(session) => {}
+                () = leave.cancelled() => {}
+            }
+            tracing::info!(signer, %door, %peer, "a session has ended");
+        });
+    }
+
+    fn end_door(&mut self, door: Door) {
+        self.served.retain(|(own, _, leave)| {
+            let ends = *own == door;
+            if ends {
+                leave.cancel();
+            }
+            !ends
+        });
+    }
+
+    /// What becomes of `-R address:port`.
+    fn forward(&mut self, address: &str, port: u32, ssh: &Ssh) -> bool {
+        let Some(guest) = self.guest else { return false };
+        let what = format!("the forward of {address}:{port}");
+        if !is_own_address(address) {
+            self.refuse(Refusal::Address, &what);
+            return false;
+        }
+        match self.house.meaning(guest, port) {
+            Meaning::Own(door) => {
+                self.serve(guest, door, (address.to_owned(), port), ssh);
+                true
+            }
+            Meaning::Free if self.joined.add(address, port) => true,
+            Meaning::Free | Meaning::Taken => {
+                self.refuse(Refusal::Port, &what);
+                false
+            }
+        }
+    }
+
+    fn cancel(&mut self, address: &str, port: u32) -> bool {
+        let asked = (address.to_owned(), port);
+        match self.served.iter().find(|(_, own, _)| *own == asked).map(|(door, ..)| *door) {
+            Some(door) => {
+                self.end_door(door);
+                true
+            }
+            None => self.joined.remove(address, port),
+        }
+    }
+
+    fn direct(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        reply: ChannelOpenHandle,
+        ssh: &Ssh,
+    ) {
+        let target = if is_loopback(host) { self.joined.find(port) } else { None };
+        let place = Arc::clone(&self.joining).try_acquire_owned().ok();
+        let (Some(target), Some(place)) = (target, place) else {
+            return self.refuse(Refusal::Direct, &format!("a connection to {host}:{port}"));
+        };
+        let (leave, handle) = (self.scope.leave.clone(), ssh.handle());
+        self.scope.tasks.spawn(async move {
+            tokio::select! {
+                () = join(channel, reply, target, handle) => {}
+                () = leave.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+impl<A: Attendant> Handler for Porter<A> {
+    type Error = russh::Error;
+
+    async fn auth_password(&mut self, _: &str, _: &str) -> Result<Auth, russh::Error> {
+        self.refuse(Refusal::Method, "a password");
+        Ok(Auth::reject())
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _: &str,
+        _: &str,
+        _: Option<Response<'a>>,
+    ) -> Result<Auth, russh::Error> {
+        self.refuse(Refusal::Method, "a dialogue");
+        Ok(Auth::reject())
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        _: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, russh::Error> {
+        let known = self.guest_with(offer.public_key).is_some();
+        Ok(if known { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        _: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, russh::Error> {
+        self.guest = self.guest_with(key.public_key);
+        Ok(if self.guest.is_some() { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_succeeded(&mut self, ssh: &mut Ssh) -> Result<(), russh::Error> {
+        let Some(guest) = self.guest else { return Err(russh::Error::NotAuthenticated) };
+        self.metered = ssh.remote_sshid().ends_with(METERED.as_bytes());
+        self.scope.admitted.cancel();
+        if self.house.come_in(guest, &self.scope.watch) {
+            self.refuse(Refusal::Crowd, "to keep the oldest connection");
+        }
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        self.refuse(Refusal::Session, "a session");
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        ssh: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        self.direct(channel, host, port, reply, ssh);
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        address: &str,
+        port: &mut u32,
+        ssh: &mut Ssh,
+    ) -> Result<bool, russh::Error> {
+        Ok(self.forward(address, *port, ssh))
+    }
+
+    async fn cancel_tcpip_forward(
+        &mut self,
+        address: &str,
+        port: u32,
+        _: &mut Ssh,
+    ) -> Result<bool, russh::Error> {
+        Ok(self.cancel(address, port))
+    }
+}

@@ -1,0 +1,180 @@
+//! A signer's connection that serves one of its doors.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use russh::server::Handle;
+use thiserror::Error;
+
+use crate::wire::Watch;
+use crate::{Door, Stream};
+
+/// A connection over which streams to one door of a signer can be opened. Clones share it.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    guest: usize,
+    door: Door,
+    metered: bool,
+    peer: SocketAddr,
+    opened_at: Instant,
+    /// Address and port as the client asked for them: it knows its forward by these.
+    asked: (String, u32),
+    handle: Handle,
+    watch: Watch,
+    /// Microseconds; 0 when nothing was measured yet.
+    round_trip: AtomicU64,
+}
+
+/// Why a session gives no stream. Always *failed*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// The connection is over.
+    #[error("the connection to the signer is gone")]
+    Gone,
+    /// The signer's side did not take it: nothing listens there.
+    #[error("the signer's side took no connection; does the signer listen where its ssh sends it?")]
+    Refused,
+}
+
+/// What a session is made of.
+pub(super) struct Parts {
+    pub(super) id: u64,
+    pub(super) guest: usize,
+    pub(super) door: Door,
+    pub(super) metered: bool,
+    pub(super) peer: SocketAddr,
+    pub(super) asked: (String, u32),
+    pub(super) handle: Handle,
+    pub(super) watch: Watch,
+}
+
+impl Session {
+    pub(super) fn new(parts: Parts) -> Session {
+        let Parts { id, guest, door, metered, peer, asked, handle, watch } = parts;
+        let (opened_at, round_trip) = (Instant::now(), AtomicU64::default());
+        Session(Arc::new(Inner {
+            id,
+            guest,
+            door,
+            metered,
+            peer,
+            opened_at,
+            asked,
+            handle,
+            watch,
+            round_trip,
+        }))
+    }
+
+    /// Higher than every older session's.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whose it is: a place in [`Config::guests`](super::Config::guests).
+    #[must_use]
+    pub fn guest(&self) -> usize {
+        self.0.guest
+    }
+
+    /// Which of the guest's ports it serves.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.0.door
+    }
+
+    /// Whether the client says that its bytes cost money.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.0.metered
+    }
+
+    /// Where it comes from, as far as can be seen from here.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    /// Since when it can be asked.
+    #[must_use]
+    pub fn opened_at(&self) -> Instant {
+        self.0.opened_at
+    }
+
+    /// When the last byte came from the other side.
+    #[must_use]
+    pub fn heard_at(&self) -> Instant {
+        self.0.watch.heard_at()
+    }
+
+    /// The last round trip that was measured.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        let micros = self.0.round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// Whether the connection is over.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.watch.is_gone()
+    }
+
+    /// Asks the other side's ssh whether it is there, and returns when it answers. It answers at once
+    /// also when the signer behind it is slow.
+    ///
+    /// # Errors
+    /// When the connection is over. A silent line gives no error and no answer: set a limit.
+    pub async fn ping(&self) -> Result<Duration, OpenError> {
+        let asked = Instant::now();
+        // A request that no client grants, and that each must answer (RFC 4254 §4). "No" is a pong.
+        let answer = self.0.handle.cancel_forward_tcpip(String::new(), 0);
+        tokio::select! {
+            _ = answer => {}
+            () = self.0.watch.gone() => {}
+        }
+        if self.is_gone() {
+            return Err(OpenError::Gone);
+        }
+        let took = asked.elapsed();
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.0.round_trip.store(micros.max(1), Ordering::Relaxed);
+        Ok(took)
+    }
+
+    /// A stream to the door. `originator` is who asked for it, for the other side's log.
+    ///
+    /// # Errors
+    /// When the connection is over, or the other side refuses. A silent line gives neither: set a limit.
+    pub async fn open(&self, originator: SocketAddr) -> Result<Stream, OpenError> {
+        let (address, port) = self.0.asked.clone();
+        let (ip, from) = (originator.ip().to_string(), u32::from(originator.port()));
+        let channel = tokio::select! {
+            channel = self.0.handle.channel_open_forwarded_tcpip(address, port, ip, from) => channel,
+            () = self.0.watch.gone() => return Err(OpenError::Gone),
+        };
+        match channel {
+            Ok(channel) => Ok(Stream::new(channel.into_stream())),
+            Err(russh::Error::ChannelOpenFailure(_)) => Err(OpenError::Refused),
+            Err(_) => Err(OpenError::Gone),
+        }
+    }
+
+    /// Returns when the connection is over.
+    pub async fn gone(&self) {
+        self.0.watch.gone().await;
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {} of guest {} ({})", self.0.id, self.0.guest, self.0.door)
+    }
+}

@@ -1,0 +1,221 @@
+//! An ssh connection to a gateway: who they are, who we are, and what comes through.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{self, ChannelOpenHandle, Handler, Msg, Session as Ssh};
+use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelOpenFailure, Disconnect, SshId};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::home::Gateway;
+use crate::home::board::Trouble;
+use crate::wire::{CutOnDrop, Watch, Wire};
+use crate::{Identity, METERED, PublicKey, Stream};
+
+/// Where the streams of a link go.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// To whoever serves HTTP.
+    Signing(mpsc::Sender<Stream>),
+    /// To the sshd.
+    Shell(SocketAddr),
+}
+
+/// An ssh connection on which both sides have proved who they are. Dropping it cuts it.
+pub(super) struct Connection {
+    ssh: Arc<client::Handle<Doorkeeper>>,
+    pub(super) watch: Watch,
+    tasks: TaskTracker,
+    _leave: DropGuard,
+    _cut: CutOnDrop,
+}
+
+/// What is needed to make one.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) identity: Identity,
+    pub(super) gateway: Gateway,
+    pub(super) metered: bool,
+    pub(super) keepalive: Duration,
+    pub(super) target: Target,
+}
+
+/// Looks at the host key, and takes streams in. Called from inside the connection's own loop: nothing
+/// here may wait.
+struct Doorkeeper {
+    host_key: PublicKey,
+    /// What was shown instead of it.
+    shown: Arc<Mutex<Option<String>>>,
+    target: Target,
+    tasks: TaskTracker,
+    leave: CancellationToken,
+}
+
+/// For the sshd to take a connection.
+const SHELL_LIMIT: Duration = Duration::from_secs(3);
+/// For a gateway to hear that we go.
+const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
+
+impl Terms {
+    /// Proves to each side who the other is, over a connection that was just made.
+    ///
+    /// # Errors
+    /// When one of them is not who it should be, or ssh ends.
+    pub(super) async fn meet(self, stream: TcpStream) -> Result<Connection, Trouble> {
+        let (wire, watch) = Wire::new(stream);
+        let (cut, tasks, leave) =
+            (watch.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
+        let shown = Arc::default();
+        let doorkeeper = Doorkeeper {
+            host_key: self.gateway.host_key.clone(),
+            shown: Arc::clone(&shown),
+            target: self.target,
+            tasks: tasks.clone(),
+            leave: leave.clone(),
+        };
+        let config = Arc::new(russh_config(self.keepalive, self.metered));
+        let ssh = client::connect_stream(config, wire, doorkeeper).await;
+        let mut ssh = ssh.map_err(|error| match take(&shown) {
+            Some(shown) => Trouble::wrong_host_key(&self.gateway, &shown),
+            None => Trouble::no_ssh(&self.gateway, &error),
+        })?;
+        let key = PrivateKeyWithHashAlg::new(self.identity.private(), None);
+        let proved = ssh.authenticate_publickey(self.gateway.user.clone(), key).await;
+        let proved = proved.map_err(|error| Trouble::no_ssh(&self.gateway, &error))?;
+        if !proved.success() {
+            return Err(Trouble::key_refused(&self.gateway, &self.identity));
+        }
+        Ok(Connection { ssh: Arc::new(ssh), watch, tasks, _leave: leave.drop_guard(), _cut: cut })
+    }
+}
+
+impl Connection {
+    /// Asks for a port. Whether it is ours now.
+    pub(super) fn ask_for(&self, port: u16) -> impl Future<Output = bool> + Send + use<> {
+        let ssh = Arc::clone(&self.ssh);
+        // Where a stock sshd listens is its configuration's to say; without a word there, on loopback.
+        async move { ssh.tcpip_forward("localhost", u32::from(port)).await.is_ok() }
+    }
+
+    /// Says goodbye, and lets go.
+    pub(super) async fn close(self) {
+        let goodbye = self.ssh.disconnect(Disconnect::ByApplication, "the signer stops", "en");
+        if timeout(GOODBYE_LIMIT, async { goodbye.await.is_ok() && self.flushed().await })
+            .await
+            .is_err()
+        {
+            tracing::debug!("a gateway did not hear that the signer stops");
+        }
+        let Connection { tasks, watch, .. } = self;
+        watch.cut();
+        tasks.close();
+        if timeout(GOODBYE_LIMIT, tasks.wait()).await.is_err() {
+            tracing::debug!("a shell's connection does not end");
+        }
+    }
+
+    async fn flushed(&self) -> bool {
+        self.watch.gone().await;
+        true
+    }
+}
+
+impl Doorkeeper {
+    /// A stream for HTTP, if it has room.
+    async fn take_in(queue: mpsc::Sender<Stream>, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+        match queue.try_reserve() {
+            Ok(place) => {
+                reply.accept().await;
+                place.send(Stream::new(channel.into_stream()));
+            }
+            Err(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+        }
+    }
+}
+
+/// A stream for the sshd.
+async fn show_shell(at: SocketAddr, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+    let mut shell = match timeout(SHELL_LIMIT, TcpStream::connect(at)).await {
+        Ok(Ok(shell)) => shell,
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!("the sshd at {at} takes no connection; is it running?");
+            reply.reject(ChannelOpenFailure::ConnectFailed).await;
+            return;
+        }
+    };
+    reply.accept().await;
+    let mut stream = channel.into_stream();
+    if let Err(error) = copy_bidirectional(&mut stream, &mut shell).await {
+        tracing::debug!(%error, "a shell's connection ended badly");
+    }
+}
+
+impl Handler for Doorkeeper {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        let key = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => PublicKey::of(key),
+            PublicKeyOrCertificate::Certificate(_) => return Ok(false),
+        };
+        let is_pinned = key == self.host_key;
+        if !is_pinned {
+            *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.fingerprint());
+        }
+        Ok(is_pinned)
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        match &self.target {
+            Target::Signing(queue) => Self::take_in(queue.clone(), channel, reply).await,
+            Target::Shell(at) => {
+                let (at, leave) = (*at, self.leave.clone());
+                self.tasks.spawn(async move {
+                    tokio::select! {
+                        () = show_shell(at, channel, reply) => {}
+                        () = leave.cancelled() => {}
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn take(shown: &Mutex<Option<String>>) -> Option<String> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn russh_config(keepalive: Duration, metered: bool) -> client::Config {
+    let comment = if metered { METERED } else { "" };
+    let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);
+    client::Config {
+        client_id: SshId::Standard(version.into()),
+        // Silence is watched on the wire, where a write that is stuck cannot hide it.
+        inactivity_timeout: None,
+        keepalive_interval: Some(keepalive),
+        keepalive_max: 0,
+        nodelay: true,
+        preferred: crate::endpoint::preferred(),
+        ..client::Config::default()
+    }
+}

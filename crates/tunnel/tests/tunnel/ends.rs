@@ -1,0 +1,162 @@
+//! An endpoint and a signer's end, each in this process, as tests want them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tunnel::endpoint::{self, Attendant, Endpoint, Guest, Limits, Refusals, Session};
+use tunnel::home::{self, Board, Home};
+use tunnel::{Identity, PublicKey, Stream};
+
+/// More than anything here takes.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const PORT: u16 = 8443;
+
+pub(crate) fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// Hands every session out, and keeps it until its connection ends.
+pub(crate) struct Doorman {
+    sessions: mpsc::Sender<Session>,
+}
+
+impl Attendant for Doorman {
+    async fn attend(&self, session: Session) {
+        self.sessions.send(session).await.unwrap();
+        std::future::pending().await
+    }
+}
+
+/// An endpoint that runs until it is dropped.
+pub(crate) struct Cloud {
+    pub(crate) address: SocketAddr,
+    pub(crate) host_key: Identity,
+    pub(crate) sessions: mpsc::Receiver<Session>,
+    pub(crate) refusals: Refusals,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Cloud {
+    pub(crate) async fn with(keys: &[PublicKey]) -> Cloud {
+        Cloud::at(loopback(), Identity::generate("host").unwrap(), keys, Limits::default()).await
+    }
+
+    pub(crate) async fn at(
+        listen: SocketAddr,
+        host_key: Identity,
+        keys: &[PublicKey],
+        limits: Limits,
+    ) -> Cloud {
+        let ports = PORT..;
+        let guests = keys.iter().zip(ports).map(|(key, port)| {
+            let (name, key) = (format!("signer{port}"), key.clone());
+            Guest { name, key, port }
+        });
+        let config = endpoint::Config {
+            listen,
+            host_key: host_key.clone(),
+            guests: guests.collect(),
+            taken: vec![6732],
+            limits,
+        };
+        let endpoint = Endpoint::bind(config).await.unwrap();
+        let (address, refusals) = (endpoint.address().unwrap(), endpoint.refusals());
+        let (send, sessions) = mpsc::channel(1_000);
+        let stop = CancellationToken::new();
+        let doorman = Arc::new(Doorman { sessions: send });
+        let task = tokio::spawn(endpoint.serve(doorman, stop.clone()));
+        Cloud { address, host_key, sessions, refusals, stop, task }
+    }
+
+    pub(crate) async fn session(&mut self) -> Session {
+        timeout(LIMIT, self.sessions.recv()).await.expect("no session came").unwrap()
+    }
+
+    /// Stops, and says where it was, and with which host key.
+    pub(crate) async fn stop(self) -> (SocketAddr, Identity) {
+        self.stop.cancel();
+        timeout(LIMIT, self.task).await.expect("it does not stop").unwrap();
+        (self.address, self.host_key)
+    }
+}
+
+/// A signer's end that echoes, until it is dropped.
+pub(crate) struct Signer {
+    pub(crate) board: Board,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Signer {
+    pub(crate) fn dial(identity: &Identity, address: SocketAddr, host_key: PublicKey) -> Signer {
+        let gateway =
+            home::Gateway { address: address.to_string(), user: "signer".to_owned(), host_key };
+        let config = home::Config {
+            identity: identity.clone(),
+            port: PORT,
+            shell: None,
+            gateways: vec![gateway],
+            uplinks: Vec::new(),
+        };
+        Signer::with(config)
+    }
+
+    pub(crate) fn with(config: home::Config) -> Signer {
+        let (home, board) = Home::new(config);
+        let (send, mut streams) = mpsc::channel(16);
+        let stop = CancellationToken::new();
+        let until = stop.clone();
+        let task = tokio::spawn(async move {
+            let echoing = async {
+                while let Some(stream) = streams.recv().await {
+                    tokio::spawn(echo(stream));
+                }
+            };
+            tokio::join!(home.run(send, until), echoing);
+        });
+        Signer { board, stop, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        timeout(LIMIT, self.task).await.expect("it does not stop").unwrap();
+    }
+}
+
+async fn echo(mut stream: Stream) {
+    let mut bytes = [0; 1024];
+    while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+        if stream.write_all(bytes.get(..count).unwrap()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a word there, and waits until it is back.
+pub(crate) async fn echoes(session: &Session) -> bool {
+    let there_and_back = async {
+        let mut stream = session.open(loopback()).await.ok()?;
+        stream.write_all(b"hello").await.ok()?;
+        let mut back = [0; 5];
+        stream.read_exact(&mut back).await.ok()?;
+        Some(back == *b"hello")
+    };
+    timeout(LIMIT, there_and_back).await.ok().flatten().unwrap_or(false)
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+}

@@ -1,0 +1,5 @@
+//! Both ends of the tunnel, with each other and with whoever else speaks ssh.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+
+mod ends;
+mod pair;

@@ -1,0 +1,168 @@
+//! Our two ends with each other.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tunnel::endpoint::{Limits, Refusal};
+use tunnel::home::{self, LinkState};
+use tunnel::{Door, Identity};
+
+use crate::ends::{Cloud, LIMIT, PORT, Signer, echoes, loopback, until};
+
+#[tokio::test]
+async fn a_signer_is_reached_through_the_tunnel() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    let session = cloud.session().await;
+    assert_eq!((session.guest(), session.door()), (0, Door::Signing));
+    assert!(echoes(&session).await);
+    assert!(session.ping().await.unwrap() < LIMIT);
+    assert!(session.round_trip().is_some());
+    until("the board says up", || signer.board.links()[0].state == LinkState::Up).await;
+    signer.stop().await;
+    session.gone().await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_made_again_is_found() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    cloud.session().await;
+    for _ in 0..3 {
+        let (address, host_key) = cloud.stop().await;
+        cloud = Cloud::at(address, host_key, &[identity.public()], Limits::default()).await;
+        assert!(echoes(&cloud.session().await).await);
+    }
+    assert_eq!(signer.board.links()[0].ups, 4);
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_host_key_is_named_and_nothing_is_asked_of_it() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let other = Identity::generate("other").unwrap();
+    let signer = Signer::dial(&identity, cloud.address, other.public());
+    let trouble = || signer.board.links()[0].trouble.clone();
+    until("the wrong key is named", || trouble().is_some_and(|it| it.word == "wrong_host_key"))
+        .await;
+    assert!(trouble().unwrap().line.contains(&cloud.host_key.public().fingerprint()));
+    assert!(cloud.sessions.try_recv().is_err());
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_signer_is_refused_and_told_what_to_paste() {
+    let known = Identity::generate("known").unwrap();
+    let stranger = Identity::generate("stranger").unwrap();
+    let cloud = Cloud::with(&[known.public()]).await;
+    let signer = Signer::dial(&stranger, cloud.address, cloud.host_key.public());
+    let trouble = || signer.board.links()[0].trouble.clone();
+    until("it is told", || trouble().is_some_and(|it| it.word == "key_refused")).await;
+    assert!(trouble().unwrap().line.contains(&stranger.public().to_string()));
+    assert!(cloud.refusals.count(Refusal::UnknownKey) > 0);
+    signer.stop().await;
+}
+
+#[tokio::test]
+async fn a_newer_session_is_handed_out_while_the_older_one_stays() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let one = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    let older = cloud.session().await;
+    let other = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    let newer = cloud.session().await;
+    assert!(newer.id() > older.id());
+    assert!(echoes(&older).await && echoes(&newer).await);
+    one.stop().await;
+    older.gone().await;
+    assert!(echoes(&newer).await);
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_has_a_bounded_number_of_connections_and_the_newest_stay() {
+    let identity = Identity::generate("home").unwrap();
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let host_key = Identity::generate("host").unwrap();
+    let mut cloud = Cloud::at(loopback(), host_key, &[identity.public()], limits).await;
+    let mut signers = Vec::new();
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        signers.push(Signer::dial(&identity, cloud.address, cloud.host_key.public()));
+        sessions.push(cloud.session().await);
+    }
+    sessions[0].gone().await;
+    assert!(cloud.refusals.count(Refusal::Crowd) > 0);
+    assert!(echoes(&sessions[2]).await);
+}
+
+/// The signing link of a signer whose shell is copying what nobody reads.
+#[tokio::test]
+async fn a_stalled_shell_does_not_stall_the_signing_port() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let sshd = TcpListener::bind(loopback()).await.unwrap();
+    let gateway = home::Gateway {
+        address: cloud.address.to_string(),
+        user: "signer".to_owned(),
+        host_key: cloud.host_key.public(),
+    };
+    let signer = Signer::with(home::Config {
+        identity,
+        port: PORT,
+        shell: Some(sshd.local_addr().unwrap()),
+        gateways: vec![gateway],
+        uplinks: Vec::new(),
+    });
+    let sessions = [cloud.session().await, cloud.session().await];
+    let of = |door| sessions.iter().find(|session| session.door() == door).unwrap().clone();
+    let flood = tokio::spawn(async move {
+        let (mut copying, _) = sshd.accept().await.unwrap();
+        let block = vec![0; 64 * 1024];
+        while copying.write_all(&block).await.is_ok() {}
+    });
+    let mut stalled = of(Door::Shell).open(loopback()).await.unwrap();
+    let mut first = [0; 1];
+    stalled.read_exact(&mut first).await.unwrap();
+    for _ in 0..20 {
+        assert!(echoes(&of(Door::Signing)).await);
+    }
+    drop(stalled);
+    signer.stop().await;
+    flood.abort();
+}
+
+/// A gateway that takes the connection and says nothing, then a good one at the same address.
+#[tokio::test]
+async fn an_endpoint_that_hangs_is_given_up() {
+    let identity = Identity::generate("home").unwrap();
+    let silent = TcpListener::bind(loopback()).await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let host_key = Identity::generate("host").unwrap();
+    let signer = Signer::dial(&identity, address, host_key.public());
+    let (hanging, _) = silent.accept().await.unwrap();
+    drop(silent);
+    let mut cloud = Cloud::at(address, host_key, &[identity.public()], Limits::default()).await;
+    assert!(echoes(&cloud.session().await).await);
+    drop(hanging);
+    signer.stop().await;
+}
+
+/// Peel's client asks every second: for this endpoint it is dead before that.
+#[tokio::test]
+async fn a_silent_client_is_dead_after_the_limit() {
+    let identity = Identity::generate("home").unwrap();
+    let limits = Limits { silent: Duration::from_millis(300), ..Limits::default() };
+    let host_key = Identity::generate("host").unwrap();
+    let mut cloud = Cloud::at(loopback(), host_key, &[identity.public()], limits).await;
+    let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    let first = cloud.session().await;
+    first.gone().await;
+    assert!(echoes(&cloud.session().await).await);
+    signer.stop().await;
+}
