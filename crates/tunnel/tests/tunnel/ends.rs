@@ -158,5 +158,5 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+    assert!(timeout(LIMIT, waiting).await.is_ok(), "never: {what}");
 }
