@@ -43,7 +43,11 @@ pub(super) async fn converse(
         ended = connection.as_mut() => ended,
         () = guest.has_to_go() => return,
         () = shutdown.requested() => loop {
-            connection.as_mut().graceful_shutdown();
+            // It closes a connection at once that nothing was read of: of one that has just come, the
+            // request may be on its way, and a baker asks only once.
+            if !guest.is_new() {
+                connection.as_mut().graceful_shutdown();
+            }
             tokio::select! {
                 ended = connection.as_mut() => break ended,
                 // What has not become a request by now is not waited for.

@@ -4,7 +4,7 @@
 //! connect and say nothing do not keep a baker out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -26,6 +26,8 @@ pub(super) type Place = OwnedSemaphorePermit;
 #[derive(Debug, Default)]
 pub(super) struct Guest {
     serving: AtomicUsize,
+    /// A request of theirs was answered, or is being answered.
+    known: AtomicBool,
     leave: Notify,
 }
 
@@ -102,7 +104,13 @@ impl Guest {
     /// Marks a request that is being answered.
     pub(super) fn is_served(&self) -> Serving<'_> {
         self.serving.fetch_add(1, Ordering::Relaxed);
+        self.known.store(true, Ordering::Relaxed);
         Serving(self)
+    }
+
+    /// Whether no request has come yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.known.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_idle(&self) -> bool {
