@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_io_timeout::TimeoutStream;
 
 use crate::Shutdown;
+use crate::http::arrival::Arrival;
 use crate::http::hall::Guest;
 use crate::http::{Limits, Service};
 
@@ -19,15 +20,27 @@ const IDLE_GRACE: Duration = Duration::from_millis(300);
 /// Answers what comes, until the client has enough, a limit is passed, the place is wanted by somebody
 /// else, or shutdown.
 pub(super) async fn converse(
-    stream: TcpStream,
+    arrival: impl Arrival,
     service: Arc<impl Service>,
     guest: Arc<Guest>,
     shutdown: Shutdown,
     limits: Limits,
 ) {
-    if stream.set_nodelay(true).is_err() {
-        return; // It is gone already.
+    let Some((stream, beside)) = arrival.open(&limits) else { return };
+    tokio::select! {
+        biased;
+        () = beside => {}
+        () = answer(stream, service, guest, shutdown, limits) => {}
     }
+}
+
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    service: Arc<impl Service>,
+    guest: Arc<Guest>,
+    shutdown: Shutdown,
+    limits: Limits,
+) {
     let answer = service_fn(|request| async {
         let _serving = guest.is_served();
         Ok::<_, Infallible>(service.answer(request).await)
@@ -61,7 +74,7 @@ pub(super) async fn converse(
 }
 
 /// A client that does not read its answers loses its connection, and its place.
-fn patient(stream: TcpStream, limit: Duration) -> TimeoutStream<TcpStream> {
+fn patient<S: AsyncRead + AsyncWrite>(stream: S, limit: Duration) -> TimeoutStream<S> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limit));
     stream

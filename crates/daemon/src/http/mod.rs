@@ -1,7 +1,8 @@
-//! An HTTP listener with limits.
+//! HTTP with limits, on a port ([`Listener`]) or on streams that somebody hands over
+//! ([`serve_streams`]).
 //!
 //! ```text
-//!  accept ── a place free? ── no ──▶ whoever has been without a request for longest has to go
+//!  arrival ── a place free? ── no ──▶ whoever has been without a request for longest has to go
 //!     │ yes
 //!     ▼
 //!  connection task: headers within a limit ─▶ service ─▶ answer ─▶ idle, or the next request
@@ -10,8 +11,10 @@
 //! At shutdown no connection is accepted any more; each finishes the request it is in, and is closed
 //! when the grace period ends.
 
+mod arrival;
 mod connection;
 mod hall;
+mod serving;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,11 +26,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::Shutdown;
-use crate::http::connection::converse;
-use crate::http::hall::{Hall, Place};
+use crate::http::arrival::Streams;
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
 #[derive(Debug, Clone, Copy)]
@@ -140,55 +144,24 @@ impl Listener {
 
     /// Answers requests until shutdown, then lets the running ones end.
     pub async fn serve(self, service: Arc<impl Service>, shutdown: Shutdown) {
-        let mut hall = Hall::new(self.limits.connections);
-        while let Some((stream, place)) = self.next(&mut hall, &shutdown).await {
-            hall.seat(place, |guest| {
-                converse(stream, Arc::clone(&service), guest, shutdown.clone(), self.limits)
-            });
-        }
-        self.last_guests(&mut hall, &service, &shutdown).await;
-        drop(self.listener);
-        if tokio::time::timeout(self.limits.grace, hall.empty()).await.is_err() {
-            tracing::warn!("the grace period is over: closing connections in mid-request");
-            hall.close().await;
-        }
-    }
-
-    /// The next connection and its place; none at shutdown.
-    async fn next(&self, hall: &mut Hall, shutdown: &Shutdown) -> Option<(TcpStream, Place)> {
-        loop {
-            tokio::select! {
-                () = shutdown.requested() => return None,
-                () = hall.someone_leaves() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => return Some((stream, hall.place(shutdown).await?)),
-                    Err(error) => {
-                        // Out of file descriptors, most likely: let some connections end first.
-                        tracing::warn!(%error, "a connection cannot be accepted");
-                        pause(shutdown).await;
-                    }
-                },
-            }
-        }
-    }
-
-    /// Who has connected already would be reset with the port, and a baker asks only once.
-    async fn last_guests(&self, hall: &mut Hall, service: &Arc<impl Service>, shutdown: &Shutdown) {
-        let next = || tokio::time::timeout(Duration::ZERO, self.listener.accept());
-        while let Ok(Ok((stream, _))) = next().await {
-            let Some(place) = hall.free_place() else { return };
-            hall.seat(place, |guest| {
-                converse(stream, Arc::clone(service), guest, shutdown.clone(), self.limits)
-            });
-        }
+        serving::serve(self.listener, service, shutdown, self.limits).await;
     }
 }
 
-async fn pause(shutdown: &Shutdown) {
-    tokio::select! {
-        () = shutdown.requested() => {}
-        () = tokio::time::sleep(Duration::from_millis(100)) => {}
-    }
+/// Answers requests on the streams that come, as on the connections of a port, until shutdown; then
+/// lets the running ones end. After shutdown nothing more can be handed over.
+///
+/// A stream is read all the time, also while its client reads no answers: it may share a line with
+/// others. A client that goes on sending is then cut off.
+pub async fn serve_streams<S>(
+    streams: mpsc::Receiver<S>,
+    limits: Limits,
+    service: Arc<impl Service>,
+    shutdown: Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    serving::serve(Streams(streams), service, shutdown, limits).await;
 }
 
 /// How many files this process may have open.
