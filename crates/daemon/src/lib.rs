@@ -4,6 +4,7 @@
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`http`]: a listener with limits on connections, headers, bodies and time.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
+//! - [`secret_file`]: secrets are read only from files that nobody else can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`systemd`]: readiness and watchdog notifications.
 
@@ -11,6 +12,7 @@ pub mod health;
 pub mod http;
 pub mod log;
 pub mod monitor;
+pub mod secret_file;
 mod shutdown;
 pub mod systemd;
 

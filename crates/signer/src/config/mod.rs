@@ -3,7 +3,6 @@
 //! What was typed ([`typed`]) becomes what it means ([`Config`]): names resolved, paths absolute,
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
-mod secret;
 mod typed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -12,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use daemon::secret_file::{self, SecretFileError};
 use ledger::{Address, Derivation, KeyPath};
 use signer_api::client::SignerUrl;
 use tezos::{ChainId, EncryptedKey, Kind, PublicKey, PublicKeyHash, SecretKey};
@@ -122,7 +122,7 @@ enum KeyWhy {
     #[error("one signer has one Ledger: all keys must name the same root")]
     TwoLedgers,
     #[error("{0}")]
-    Secret(#[from] secret::SecretError),
+    Secret(#[from] SecretFileError),
     #[error("secret_key_file: {0}")]
     SecretKey(#[from] tezos::SecretKeyError),
     #[error("secret_key_file: {0}")]
@@ -303,7 +303,7 @@ fn ledger_key(text: &str) -> Result<LedgerKey, KeyWhy> {
 }
 
 fn software_key(file: &Path, typed: &typed::Key, base: &Path) -> Result<SecretKey, KeyWhy> {
-    let text = secret::read(file)?;
+    let text = secret_file::read(file)?;
     let text = text.trim();
     if let Some(plain) = text.strip_prefix("unencrypted:") {
         return match typed.password_file {
@@ -316,8 +316,8 @@ fn software_key(file: &Path, typed: &typed::Key, base: &Path) -> Result<SecretKe
     let sealed = forms.iter().find_map(|form| text.strip_prefix(form));
     let sealed: EncryptedKey = sealed.ok_or(KeyWhy::NoWalletForm)?.parse()?;
     let password = typed.password_file.as_ref().ok_or(KeyWhy::NoPassword)?;
-    let password = secret::read(&base.join(password))?;
-    Ok(sealed.open(secret::without_newline(&password).as_bytes())?)
+    let password = secret_file::read(&base.join(password))?;
+    Ok(sealed.open(secret_file::without_newline(&password).as_bytes())?)
 }
 
 impl fmt::Debug for Source {
