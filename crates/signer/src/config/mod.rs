@@ -3,6 +3,7 @@
 //! What was typed ([`typed`]) becomes what it means ([`Config`]): names resolved, paths absolute,
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
+mod tunnel;
 mod typed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -11,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ::tunnel::home;
 use daemon::secret_file::{self, SecretFileError};
 use ledger::{Address, Derivation, KeyPath};
 use signer_api::client::SignerUrl;
@@ -25,8 +27,10 @@ use crate::policy::Policy;
 pub struct Config {
     /// Where the watermark store is.
     pub store: PathBuf,
-    /// Where bakers ask, if anywhere.
+    /// Where bakers ask on this machine, if anywhere.
     pub http: Option<Http>,
+    /// The way to bakers elsewhere. It or `http` is there, or both are.
+    pub tunnel: Option<home::Config>,
     /// Where monitoring asks, if anywhere.
     pub monitor: Option<SocketAddr>,
     /// Where the Ledger is.
@@ -89,8 +93,12 @@ enum Why {
     SameName(String),
     #[error("keys {0:?} and {1:?} are the same key; keep one")]
     SameKey(String, String),
-    #[error("neither [http] nor another way to ask is configured: nobody could reach the signer")]
+    #[error(
+        "there is neither [http] nor [tunnel]: nobody could reach the signer; write one of them"
+    )]
     NoListener,
+    #[error("[tunnel] {0}")]
+    Tunnel(#[from] tunnel::TunnelWhy),
     #[error("[ledger] transport: {0}")]
     Transport(#[from] ledger::AddressError),
     #[error("[authentication] authorized_keys: {0}")]
@@ -161,17 +169,21 @@ impl Config {
         });
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
-        let http = typed.http.ok_or(Why::NoListener)?;
-        let http = Http {
+        let http = typed.http.map(|http| Http {
             listen: http.listen,
             allow_list_known_keys: http.allow_list_known_keys,
             allow_to_prove_possession: http.allow_to_prove_possession,
-        };
+        });
+        let tunnel = typed.tunnel.map(|typed| tunnel::understand(typed, base)).transpose()?;
+        if http.is_none() && tunnel.is_none() {
+            return Err(Why::NoListener);
+        }
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
         let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {
             store: state.unwrap_or_else(default_state).join(STORE),
-            http: Some(http),
+            http,
+            tunnel,
             monitor: typed.monitor.map(|monitor| monitor.listen),
             ledger: transport.parse()?,
             authorized: typed.authentication.map(authorized).transpose()?,

@@ -15,6 +15,7 @@ pub(super) struct Config {
     pub(super) ledger: Option<Ledger>,
     #[serde(default)]
     pub(super) key: Vec<Key>,
+    pub(super) tunnel: Option<Tunnel>,
     pub(super) monitor: Option<Monitor>,
 }
 
@@ -62,4 +63,38 @@ pub(super) struct Key {
     pub(super) upstream: Option<String>,
     pub(super) public_key_hash: Option<String>,
     pub(super) allow: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tunnel {
+    pub(super) identity: PathBuf,
+    pub(super) port: u16,
+    pub(super) ssh: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) gateway: Vec<Gateway>,
+    #[serde(default)]
+    pub(super) uplink: Vec<Uplink>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gateway {
+    pub(super) address: String,
+    #[serde(default = "default_user")]
+    pub(super) user: String,
+    pub(super) host_key: String,
+}
+
+/// By custom; a gateway of ours goes by the key alone.
+fn default_user() -> String {
+    "signer".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Uplink {
+    pub(super) interface: String,
+    #[serde(default)]
+    pub(super) metered: bool,
 }

@@ -5,4 +5,5 @@ mod bad_input;
 mod device_faults;
 mod harness;
 mod octez;
+mod tunnel;
 mod upstream;

@@ -1,0 +1,118 @@
+//! `[tunnel]`: what is understood, and what is said about the rest.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use signer::Config;
+use tunnel::Identity;
+
+use crate::harness::{Home, TZ1_SECRET};
+
+/// A home without a local port, and what stands under `[tunnel]`.
+fn home(tunnel: &str) -> Home {
+    let home = Home::new();
+    let text = home.text.replace("[http]\nlisten = \"127.0.0.1:0\"\n", "");
+    let home = Home { text, ..home }.with_key("baker", TZ1_SECRET);
+    home.write_secret("identity", &Identity::generate("home").unwrap().to_openssh().unwrap());
+    home.with(tunnel)
+}
+
+const TUNNEL: &str = "[tunnel]\nidentity = \"identity\"\nport = 8443\nssh = \"127.0.0.1:22\"";
+
+fn gateway(address: &str) -> String {
+    let host_key = Identity::generate("gateway").unwrap().public();
+    format!("[[tunnel.gateway]]\naddress = \"{address}\"\nhost_key = \"{host_key} at gateway\"")
+}
+
+fn full() -> String {
+    format!("{TUNNEL}\n{}", gateway("gateway.example.com:58255"))
+}
+
+fn config(tunnel: &str) -> Config {
+    home(tunnel).config().unwrap()
+}
+
+fn complaint(tunnel: &str) -> String {
+    home(tunnel).config().unwrap_err().to_string()
+}
+
+#[test]
+fn a_tunnel_is_way_enough() {
+    let tunnel = config(&full()).tunnel.unwrap();
+    assert_eq!((tunnel.port, tunnel.shell), (8443, Some("127.0.0.1:22".parse().unwrap())));
+    assert_eq!(tunnel.gateways[0].address, "gateway.example.com:58255");
+    assert_eq!(tunnel.gateways[0].user, "signer");
+    assert!(tunnel.uplinks.is_empty());
+}
+
+#[test]
+fn every_field_of_a_tunnel_is_understood() {
+    let text = format!(
+        "{TUNNEL}\n{}\nuser = \"root\"\n{}\n[[tunnel.uplink]]\ninterface = \"eth0\"\n\
+         [[tunnel.uplink]]\ninterface = \"wwan0\"\nmetered = true",
+        gateway("[2001:db8::1]:22"),
+        gateway("192.0.2.1:58255")
+    );
+    let tunnel = config(&text).tunnel.unwrap();
+    assert_eq!(tunnel.gateways.len(), 2);
+    assert_eq!(tunnel.gateways[0].user, "root");
+    let uplinks: Vec<_> =
+        tunnel.uplinks.iter().map(|uplink| (uplink.interface.as_str(), uplink.metered)).collect();
+    assert_eq!(uplinks, [("eth0", false), ("wwan0", true)]);
+}
+
+#[test]
+fn a_tunnel_says_what_is_wrong_with_it() {
+    let says = |tunnel: &str, words: &str| {
+        let complaint = complaint(tunnel);
+        assert!(complaint.contains(words), "{words:?} is not in {complaint:?}");
+    };
+    says("", "neither [http] nor [tunnel]");
+    says(TUNNEL, "there is no [[tunnel.gateway]]");
+    says(&full().replace("8443", "0"), "no port");
+    says(&full().replace("8443", "64536"), "up to 64535");
+    says(&full().replace("ssh =", "shell ="), "unknown field `shell`");
+    for address in ["gateway", "gateway:", ":58255", "gateway:0", "gateway:70000"] {
+        says(&format!("{TUNNEL}\n{}", gateway(address)), "HOST:PORT");
+    }
+    for address in ["2001:db8::1:22", "[gateway]:22", "ssh://gateway:22", "signer@gateway:22"] {
+        says(&format!("{TUNNEL}\n{}", gateway(address)), "HOST:PORT");
+    }
+    says(&format!("{}\n{}", full(), gateway("Gateway.example.com:58255")), "there twice");
+    says(&full().replace("ssh-ed25519 ", "ssh-ed25519"), "\"peel gateway init\" prints it");
+    let uplinks = |names: [&str; 2]| {
+        let [first, second] =
+            names.map(|name| format!("[[tunnel.uplink]]\ninterface = \"{name}\""));
+        format!("{}\n{first}\n{second}", full())
+    };
+    says(&uplinks(["eth0", "eth0"]), "there twice");
+    for name in ["", "..", "../eth0", "eth 0", "a-name-too-long-"] {
+        says(&uplinks(["eth0", name]), "ip link");
+    }
+}
+
+#[test]
+fn a_port_of_the_sshd_is_wanted_only_for_an_sshd() {
+    let no_ssh = full().replace("ssh = \"127.0.0.1:22\"\n", "");
+    assert_eq!(config(&no_ssh.replace("8443", "65535")).tunnel.unwrap().shell, None);
+}
+
+#[test]
+fn an_identity_that_cannot_be_used_is_named_with_its_cure() {
+    let home = home(&full());
+    let says = |words: &str| {
+        let complaint = home.config().unwrap_err().to_string();
+        assert!(complaint.contains(words), "{words:?} is not in {complaint:?}");
+        assert!(!complaint.contains("PRIVATE"), "a secret in a message");
+    };
+    home.write_secret("identity", include_str!("identities/encrypted"));
+    says("has a passphrase");
+    home.write_secret("identity", include_str!("identities/rsa"));
+    says("ed25519 or ecdsa is");
+    home.write_secret("identity", "hello");
+    says("ssh-keygen");
+    fs::set_permissions(home.path("identity"), Permissions::from_mode(0o644)).unwrap();
+    says("chmod 600");
+    fs::remove_file(home.path("identity")).unwrap();
+    says("\"peel signer init\" makes one");
+}
