@@ -1,0 +1,229 @@
+//! `gateway.toml`, read and understood. Nothing after this can find a mistake of the configuration.
+
+mod typed;
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use daemon::secret_file::{self, SecretFileError};
+use tezos::PublicKeyHash;
+use thiserror::Error;
+use tunnel::{Door, Identity, KeyError, PublicKey};
+
+/// A gateway's configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where signers dial.
+    pub ssh: SocketAddr,
+    /// What the gateway proves itself with.
+    pub host_key: Identity,
+    /// Where bakers ask for any signer's key, if anywhere.
+    pub http: Option<SocketAddr>,
+    /// Where monitoring asks, if anywhere.
+    pub monitor: Option<SocketAddr>,
+    /// The signers, in the order in which they are named.
+    pub signers: Vec<SignerConfig>,
+    /// Whether anybody may ask which keys there are.
+    pub allow_list_known_keys: bool,
+    /// From a request to its answer.
+    pub answer_limit: Duration,
+}
+
+/// A signer.
+#[derive(Debug, Clone)]
+pub struct SignerConfig {
+    /// Its name.
+    pub name: String,
+    /// Its ssh public key.
+    pub ssh_key: PublicKey,
+    /// Its port here; its shell's is 1000 above.
+    pub port: u16,
+    /// Its keys; none: it is asked.
+    pub keys: Option<Vec<PublicKeyHash>>,
+}
+
+/// A configuration that cannot be used. *Misused*: exit code 2.
+#[derive(Debug, Error)]
+#[error("{}: {why}", path.display())]
+pub struct ConfigError {
+    path: PathBuf,
+    why: Why,
+}
+
+#[derive(Debug, Error)]
+enum Why {
+    #[error("cannot be read: {0}")]
+    Read(std::io::Error),
+    #[error("{0}")]
+    Toml(String),
+    #[error("[ssh] host_key: {0}; \"peel gateway init\" makes one")]
+    HostKeyFile(#[from] SecretFileError),
+    #[error("[ssh] host_key: {0}")]
+    HostKey(KeyError),
+    #[error("[http] answer_limit_seconds is {0}; it is at least 1 and at most 60")]
+    AnswerLimit(u64),
+    #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
+    NoSigner,
+    #[error("two signers have the name {0:?}; give each its own")]
+    SameName(String),
+    #[error("signers {0:?} and {1:?} have the same ssh_public_key; each signer has its own")]
+    SameSshKey(String, String),
+    #[error("port {port} of signer {signer:?} is taken by {by}; choose another")]
+    SamePort { port: u16, signer: String, by: String },
+    #[error("signer {name:?}: {why}")]
+    Signer { name: String, why: SignerWhy },
+}
+
+#[derive(Debug, Error)]
+enum SignerWhy {
+    #[error("ssh_public_key: {0}")]
+    SshKey(#[from] KeyError),
+    #[error("port {0} is of no use: it and the shell's, 1000 above, must be between 1 and 65535")]
+    Port(u16),
+    #[error("keys: {0}")]
+    Key(#[from] tezos::KeyHashError),
+    #[error("keys is empty: nothing would be asked of it; leave keys out to ask the signer")]
+    NoKeys,
+    #[error("a name has letters, digits, - and _, and at most 40 of them")]
+    Name,
+}
+
+/// More than a signer takes to give up, and not much more than a vote is worth.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+const LONGEST_ANSWER_LIMIT: u64 = 60;
+const LONGEST_NAME: usize = 40;
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// When anything in it cannot be used.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let failed = |why| ConfigError { path: path.to_owned(), why };
+        let text = std::fs::read_to_string(path).map_err(|cause| failed(Why::Read(cause)))?;
+        let typed = toml::from_str(&text).map_err(|error| failed(Why::Toml(error.to_string())))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        Config::understand(typed, base).map_err(failed)
+    }
+
+    /// Where a signer's port is listened on: the address of `[http]`, else loopback.
+    #[must_use]
+    pub fn http_address(&self) -> IpAddr {
+        self.http.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |http| http.ip())
+    }
+
+    /// Signers that do not name their keys although there are several of them.
+    #[must_use]
+    pub fn without_keys(&self) -> Vec<&str> {
+        if self.signers.len() < 2 {
+            return Vec::new();
+        }
+        let silent = self.signers.iter().filter(|signer| signer.keys.is_none());
+        silent.map(|signer| signer.name.as_str()).collect()
+    }
+
+    /// Ports that no signer's session can be told it has.
+    pub(crate) fn taken_ports(&self) -> Vec<u16> {
+        self.own_ports().map(|(port, _)| port).collect()
+    }
+
+    fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
+        let host_key = secret_file::read(&base.join(&typed.ssh.host_key))?;
+        let signers = typed.signer.iter().map(SignerConfig::understand);
+        let (http, allow_list_known_keys, seconds) = match typed.http {
+            Some(http) => {
+                (Some(http.listen), http.allow_list_known_keys, http.answer_limit_seconds)
+            }
+            None => (None, false, None),
+        };
+        let config = Config {
+            ssh: typed.ssh.listen,
+            host_key: Identity::parse(&host_key).map_err(Why::HostKey)?,
+            http,
+            monitor: typed.monitor.map(|monitor| monitor.listen),
+            signers: signers.collect::<Result<_, _>>()?,
+            allow_list_known_keys,
+            answer_limit: answer_limit(seconds)?,
+        };
+        if config.signers.is_empty() {
+            return Err(Why::NoSigner);
+        }
+        config.check_signers()?;
+        config.check_ports()?;
+        Ok(config)
+    }
+
+    fn check_signers(&self) -> Result<(), Why> {
+        let mut names = HashSet::new();
+        for (at, signer) in self.signers.iter().enumerate() {
+            let name = signer.name.clone();
+            if !names.insert(&signer.name) {
+                return Err(Why::SameName(name));
+            }
+            let mut before = self.signers.iter().take(at);
+            if let Some(other) = before.find(|other| other.ssh_key == signer.ssh_key) {
+                return Err(Why::SameSshKey(other.name.clone(), name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self) -> Result<(), Why> {
+        let mut taken: Vec<(u16, String)> = self.own_ports().collect();
+        for signer in &self.signers {
+            for port in Door::BOTH.into_iter().filter_map(|door| door.port(signer.port)) {
+                if let Some((_, by)) = taken.iter().find(|(other, _)| *other == port) {
+                    let (signer, by) = (signer.name.clone(), by.clone());
+                    return Err(Why::SamePort { port, signer, by });
+                }
+                taken.push((port, format!("signer {:?}", signer.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gateway's own. One that the system is to choose cannot be taken.
+    fn own_ports(&self) -> impl Iterator<Item = (u16, String)> {
+        let sections =
+            [(Some(self.ssh), "[ssh]"), (self.http, "[http]"), (self.monitor, "[monitor]")];
+        sections.into_iter().filter_map(|(address, section)| {
+            let port = address?.port();
+            (port != 0).then(|| (port, section.to_owned()))
+        })
+    }
+}
+
+fn answer_limit(seconds: Option<u64>) -> Result<Duration, Why> {
+    match seconds {
+        None => Ok(ANSWER_LIMIT),
+        Some(seconds @ 1..=LONGEST_ANSWER_LIMIT) => Ok(Duration::from_secs(seconds)),
+        Some(seconds) => Err(Why::AnswerLimit(seconds)),
+    }
+}
+
+impl SignerConfig {
+    fn understand(typed: &typed::Signer) -> Result<SignerConfig, Why> {
+        let name = typed.name.clone();
+        SignerConfig::parse(typed).map_err(|why| Why::Signer { name, why })
+    }
+
+    fn parse(typed: &typed::Signer) -> Result<SignerConfig, SignerWhy> {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+        let name = &typed.name;
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
+            return Err(SignerWhy::Name);
+        }
+        if typed.port == 0 || Door::Shell.port(typed.port).is_none() {
+            return Err(SignerWhy::Port(typed.port));
+        }
+        let keys = typed.keys.as_ref().map(|keys| keys.iter().map(|key| key.parse()).collect());
+        let keys: Option<Vec<PublicKeyHash>> = keys.transpose()?;
+        if keys.as_ref().is_some_and(Vec::is_empty) {
+            return Err(SignerWhy::NoKeys);
+        }
+        let ssh_key = typed.ssh_public_key.parse()?;
+        Ok(SignerConfig { name: name.clone(), ssh_key, port: typed.port, keys })
+    }
+}

@@ -1,0 +1,47 @@
+//! `gateway.toml` as it is typed. An unknown field is an error.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    pub(super) ssh: Ssh,
+    pub(super) http: Option<Http>,
+    pub(super) monitor: Option<Monitor>,
+    #[serde(default)]
+    pub(super) signer: Vec<Signer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ssh {
+    pub(super) listen: SocketAddr,
+    pub(super) host_key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) listen: SocketAddr,
+    #[serde(default)]
+    pub(super) allow_list_known_keys: bool,
+    pub(super) answer_limit_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Monitor {
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signer {
+    pub(super) name: String,
+    pub(super) ssh_public_key: String,
+    pub(super) port: u16,
+    pub(super) keys: Option<Vec<String>>,
+}

@@ -1,0 +1,54 @@
+//! What a signer said about itself.
+//!
+//! It is believed for as long as the connection stands over which it was said: a signer whose
+//! configuration changes is started again, and its connections end with it, also behind a stock ssh.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use tezos::PublicKeyHash;
+
+use crate::talk::Relayed;
+
+/// What a signer said about itself.
+#[derive(Debug)]
+pub(crate) struct Knowledge {
+    /// Its answer to `GET /authorized_keys`.
+    pub(crate) authorized: Relayed,
+    /// Its keys; none when it does not say.
+    pub(crate) known: Option<BTreeSet<PublicKeyHash>>,
+    public_keys: Mutex<HashMap<PublicKeyHash, Relayed>>,
+}
+
+/// More keys than a signer has.
+const CAPACITY: usize = 256;
+
+impl Knowledge {
+    pub(crate) fn new(authorized: Relayed, known: Option<BTreeSet<PublicKeyHash>>) -> Knowledge {
+        Knowledge { authorized, known, public_keys: Mutex::default() }
+    }
+
+    /// Its answer to `GET /keys/<key>`, if it was asked before.
+    pub(crate) fn public_key(&self, key: &PublicKeyHash) -> Option<Relayed> {
+        self.public_keys.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub(crate) fn note_public_key(&self, key: PublicKeyHash, answer: Relayed) {
+        let mut keys = self.public_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() < CAPACITY {
+            keys.insert(key, answer);
+        }
+    }
+}
+
+/// The hashes in an answer like `{"known_keys":["tz1…"]}`; none when it is no such answer. Hashes of
+/// kinds that are not known here are passed over.
+pub(crate) fn hashes(answer: &Relayed, field: &str) -> Option<BTreeSet<PublicKeyHash>> {
+    if !answer.is_ok() {
+        return None;
+    }
+    let value: Value = serde_json::from_slice(&answer.body).ok()?;
+    let list = value.get(field)?.as_array()?;
+    Some(list.iter().filter_map(|hash| hash.as_str()?.parse().ok()).collect())
+}

@@ -1,0 +1,178 @@
+//! A way to a signer: one session of the tunnel, the conversations over it, and what was said there.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tezos::PublicKeyHash;
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+use tunnel::endpoint::{OpenError, Session};
+
+use crate::knowledge::{Knowledge, hashes};
+use crate::talk::{Broken, Question, Relayed, Talk};
+
+/// A way to a signer.
+#[derive(Debug)]
+pub(crate) struct Line {
+    session: Session,
+    /// Conversations without a question, the last one used last.
+    resting: Mutex<Vec<Talk>>,
+    knowledge: Mutex<Option<Arc<Knowledge>>>,
+    /// When it was last found silent.
+    silent_at: Mutex<Option<Instant>>,
+}
+
+/// Why a line gave no answer. Always *failed*; the signer may have seen the question.
+#[derive(Debug, Error)]
+pub(crate) enum LineError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("the conversation with the signer broke: {0}")]
+    Broken(#[from] Broken),
+}
+
+/// A preattestation, an attestation and a block, and one to spare.
+const RESTING: usize = 4;
+/// Less than a signer keeps a connection open that asks nothing.
+const REST: Duration = Duration::from_secs(20);
+/// Between two looks at what a signer says; it also keeps the connection open.
+const LOOK: Duration = Duration::from_secs(10);
+const METERED_LOOK: Duration = Duration::from_secs(30);
+/// For a signer to say something about itself.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// Between two tries when it does not.
+const PAUSE: Duration = Duration::from_secs(1);
+/// An answer that comes sooner needs no question whether the line is there.
+const PING_AFTER: Duration = Duration::from_millis(20);
+/// Silence that may mean nothing.
+const PATIENCE: Duration = Duration::from_millis(250);
+const ROUND_TRIPS: u32 = 3;
+/// Who asks, for the other side's log.
+const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Line {
+    pub(crate) fn new(session: Session) -> Line {
+        let (resting, knowledge, silent_at) = Default::default();
+        Line { session, resting, knowledge, silent_at }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What the signer said over this line, as long as that is to be believed.
+    pub(crate) fn knowledge(&self) -> Option<Arc<Knowledge>> {
+        lock(&self.knowledge).clone()
+    }
+
+    /// Asks the signer. No limit of time: the caller has one.
+    pub(crate) async fn ask(&self, question: &Question) -> Result<Relayed, LineError> {
+        while let Some(mut talk) = self.rested().await {
+            // One that the signer has just closed, or nothing else: asking again is harmless.
+            if let Ok(answer) = talk.ask(question).await {
+                self.rest(talk).await;
+                return Ok(answer);
+            }
+        }
+        let mut talk = self.begin().await?;
+        let answer = talk.ask(question).await?;
+        self.rest(talk).await;
+        Ok(answer)
+    }
+
+    /// Returns when the line gives no sign of life while an answer is waited for.
+    pub(crate) async fn falls_silent(&self) {
+        sleep(PING_AFTER).await;
+        let mut waited = PING_AFTER;
+        loop {
+            let patience = self.patience();
+            let asked = Instant::now();
+            match timeout(patience.saturating_sub(waited), self.session.ping()).await {
+                Ok(Err(_)) => return,
+                Ok(Ok(_)) => sleep(patience.saturating_sub(asked.elapsed())).await,
+                // A byte of anything is a sign of life.
+                Err(_) if self.session.heard_at() >= asked => {}
+                Err(_) => {
+                    *lock(&self.silent_at) = Some(asked);
+                    return;
+                }
+            }
+            waited = Duration::ZERO;
+        }
+    }
+
+    /// Whether nothing was heard since it was found silent.
+    pub(crate) fn is_silent(&self) -> bool {
+        lock(&self.silent_at).is_some_and(|at| self.session.heard_at() <= at)
+    }
+
+    /// Looks again and again at what the signer says about itself; `said` hears which keys it has.
+    /// Never returns.
+    pub(crate) async fn learn(&self, mut said: impl FnMut(Option<&BTreeSet<PublicKeyHash>>)) {
+        loop {
+            if let Ok(Ok(mut talk)) = timeout(LOOK_LIMIT, self.begin()).await {
+                while let Some(knowledge) = self.look(&mut talk).await {
+                    said(knowledge.known.as_ref());
+                    *lock(&self.knowledge) = Some(knowledge);
+                    tokio::select! {
+                        () = talk.ends() => break,
+                        () = sleep(self.look_interval()) => {}
+                    }
+                }
+            }
+            *lock(&self.knowledge) = None;
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// What the signer says now: the same knowledge, if it says the same.
+    async fn look(&self, talk: &mut Talk) -> Option<Arc<Knowledge>> {
+        let asking = async {
+            let authorized = talk.ask(&Question::get("/authorized_keys")).await.ok()?;
+            let known = talk.ask(&Question::get("/known_keys")).await.ok()?;
+            authorized.is_ok().then(|| (authorized, hashes(&known, "known_keys")))
+        };
+        let (authorized, known) = timeout(LOOK_LIMIT, asking).await.ok().flatten()?;
+        let before = self.knowledge();
+        let same = before
+            .filter(|before| before.authorized.body == authorized.body && before.known == known);
+        Some(same.unwrap_or_else(|| Arc::new(Knowledge::new(authorized, known))))
+    }
+
+    async fn begin(&self) -> Result<Talk, LineError> {
+        Ok(Talk::begin(self.session.open(GATEWAY).await?).await?)
+    }
+
+    /// A conversation that rests, and can go on.
+    async fn rested(&self) -> Option<Talk> {
+        loop {
+            let mut talk = lock(&self.resting).pop()?;
+            if talk.rested_at.elapsed() < REST && talk.goes_on().await {
+                return Some(talk);
+            }
+        }
+    }
+
+    async fn rest(&self, mut talk: Talk) {
+        if talk.goes_on().await {
+            let mut resting = lock(&self.resting);
+            if resting.len() < RESTING {
+                resting.push(talk);
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE.max(self.session.round_trip().unwrap_or_default() * ROUND_TRIPS)
+    }
+
+    fn look_interval(&self) -> Duration {
+        if self.session.is_metered() { METERED_LOOK } else { LOOK }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

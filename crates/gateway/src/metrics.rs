@@ -1,0 +1,176 @@
+//! What is counted as it happens, and what is read when somebody asks. Labels are names from the
+//! configuration and bounded words.
+
+use std::fmt;
+use std::time::Duration;
+
+use hyper::Method;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tunnel::Door;
+use tunnel::endpoint::{Refusal, Refusals};
+
+use crate::reception::Signers;
+use crate::signer::Signer;
+
+/// What is counted as it happens.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<SignerLabels, Histogram>,
+    hedges: Family<SignerLabels, Counter>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    /// The signer did what was asked.
+    Answered,
+    /// The signer answered something else: a refusal, a failure.
+    Declined,
+    /// Nobody could be asked.
+    Nobody,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    signer: String,
+    method: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignerLabels {
+    signer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabels {
+    signer: String,
+    door: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+/// From a software key beside the gateway to the longest limit.
+const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0];
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            hedges: Family::default(),
+        };
+        registry.register(
+            "peel_gateway_requests",
+            "Requests that a signer was asked, by what became of them",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "peel_gateway_answer_seconds",
+            "From a signing request to its answer, when there was one",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "peel_gateway_hedges",
+            "Requests that went down another line too, the first one being silent",
+            metrics.hedges.clone(),
+        );
+        // A gauge and not OpenMetrics' own type for this, which older readers do not know.
+        let build = Family::<BuildLabels, Gauge>::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("peel_gateway_build_info", "The version that runs", build);
+        metrics
+    }
+
+    pub(crate) fn note_request(
+        &self,
+        signer: &str,
+        method: &Method,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        let signer = signer.to_owned();
+        let is_signing = *method == Method::POST;
+        let method = if is_signing { "POST" } else { "GET" };
+        let result = outcome.word();
+        self.requests
+            .get_or_create(&RequestLabels { signer: signer.clone(), method, result })
+            .inc();
+        if is_signing && matches!(outcome, Outcome::Answered) {
+            self.seconds.get_or_create(&SignerLabels { signer }).observe(took.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn note_hedge(&self, signer: &str) {
+        self.hedges.get_or_create(&SignerLabels { signer: signer.to_owned() }).inc();
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Answered => "answered",
+            Outcome::Declined => "declined",
+            Outcome::Nobody => "nobody",
+        }
+    }
+}
+
+/// What is read when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Readings {
+    pub(crate) signers: Signers,
+    pub(crate) refusals: Refusals,
+}
+
+impl Collector for Readings {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let gauge = ConstGauge::new(0_i64).metric_type();
+        let help = "Connections of a signer that serve a door";
+        let mut metric = encoder.encode_descriptor("peel_gateway_sessions", help, None, gauge)?;
+        for signer in self.signers.0.iter() {
+            for door in Door::BOTH {
+                encode_sessions(&mut metric, signer, door)?;
+            }
+        }
+        let counter = ConstCounter::new(0_u64).metric_type();
+        let help = "What was refused to ssh clients, by reason";
+        let mut metric =
+            encoder.encode_descriptor("peel_gateway_ssh_refusals", help, None, counter)?;
+        for refusal in Refusal::ALL {
+            let labels = ReasonLabels { reason: refusal.word() };
+            let count = ConstCounter::new(self.refusals.count(refusal));
+            count.encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_sessions(
+    metric: &mut MetricEncoder<'_>,
+    signer: &Signer,
+    door: Door,
+) -> Result<(), fmt::Error> {
+    let count = match door {
+        Door::Signing => signer.lines().len(),
+        Door::Shell => signer.shells().len(),
+    };
+    let labels = DoorLabels { signer: signer.name.clone(), door: door.to_string() };
+    let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+    gauge.encode(metric.encode_family(&labels)?)
+}

@@ -1,0 +1,82 @@
+//! Whose key is it? Pure: what the configuration says and what signers said go in, one signer comes out.
+//!
+//! A key that two signers have is asked of one of them only: of the one that the configuration names
+//! first. The other is a cold standby. So a signer that has not said yet which keys it has stands in
+//! the way of those named after it: it may have theirs. Naming `keys` in the configuration settles it.
+
+use std::collections::BTreeSet;
+
+use tezos::PublicKeyHash;
+
+/// What is known about a signer's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The configuration says.
+    Configured(BTreeSet<PublicKeyHash>),
+    /// It was not heard since the gateway started.
+    NotYet,
+    /// It said so, now or before; or it was seen to have them.
+    Said(BTreeSet<PublicKeyHash>),
+}
+
+/// Who is asked for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// This signer.
+    To(usize),
+    /// Not the one whose port it is: it is a cold standby for `first`.
+    Standby {
+        /// Who is asked for that key.
+        first: usize,
+    },
+    /// Nobody, for this signer may have the key, and has not said so.
+    Unsaid(usize),
+    /// Nobody: no signer has it.
+    Nobody,
+}
+
+impl Claim {
+    fn has(&self, key: &PublicKeyHash) -> bool {
+        match self {
+            Claim::Configured(keys) | Claim::Said(keys) => keys.contains(key),
+            Claim::NotYet => false,
+        }
+    }
+}
+
+/// Who is asked for `key` by somebody who came to the port of all signers, or to the `port` of one.
+pub(crate) fn route(claims: &[Claim], key: &PublicKeyHash, port: Option<usize>) -> Route {
+    match (owner(claims, key, port), port) {
+        (Route::To(first), Some(port)) if first != port => {
+            // Whether that signer has the key too is not known of every signer: it is not tried out.
+            Route::Standby { first }
+        }
+        (route, _) => route,
+    }
+}
+
+fn owner(claims: &[Claim], key: &PublicKeyHash, port: Option<usize>) -> Route {
+    let is_configured = |claim: &Claim| matches!(claim, Claim::Configured(_)) && claim.has(key);
+    if let Some(first) = claims.iter().position(is_configured) {
+        return Route::To(first);
+    }
+    for (at, claim) in claims.iter().enumerate() {
+        match claim {
+            Claim::NotYet if port == Some(at) => return Route::To(at),
+            Claim::NotYet => return Route::Unsaid(at),
+            Claim::Said(_) if claim.has(key) => return Route::To(at),
+            // A stock signer does not say which keys it has; on its own port it is asked.
+            Claim::Said(_) if port == Some(at) => return later_owner(claims, key, at),
+            Claim::Said(_) | Claim::Configured(_) => {}
+        }
+    }
+    Route::Nobody
+}
+
+/// Nobody before the signer at `at` has the key: one after it may have said so.
+fn later_owner(claims: &[Claim], key: &PublicKeyHash, at: usize) -> Route {
+    match claims.iter().position(|claim| claim.has(key)) {
+        Some(later) => Route::To(later),
+        None => Route::To(at),
+    }
+}

@@ -1,0 +1,197 @@
+//! The gateway put together, started, and stopped.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use daemon::http::{Limits, ListenError, Listener};
+use daemon::monitor::Monitor;
+use daemon::{Health, Shutdown};
+use prometheus_client::registry::Registry;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tunnel::Door;
+use tunnel::endpoint::{self, Endpoint, Guest};
+
+use crate::api::Api;
+use crate::config::{Config, SignerConfig};
+use crate::metrics::{Metrics, Readings};
+use crate::reception::Signers;
+use crate::shell::Shell;
+use crate::signer::Signer;
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    listeners: JoinSet<()>,
+    endpoint: JoinSet<()>,
+    stop_endpoint: CancellationToken,
+    shutdown: Shutdown,
+    ssh: SocketAddr,
+    http: Option<SocketAddr>,
+    monitor: Option<SocketAddr>,
+}
+
+/// Why a gateway does not start. *Failed*.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A port cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The ssh port cannot be listened on.
+    #[error(transparent)]
+    Ssh(#[from] endpoint::ListenError),
+    /// A shell's port cannot be listened on.
+    #[error("cannot listen on {0} for a shell: {1}; is another program on that port?")]
+    Shell(SocketAddr, io::Error),
+    /// The system gave no address.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Everything that is bound, before anything is answered.
+struct Bound {
+    endpoint: Endpoint,
+    all: Option<Listener>,
+    ports: Vec<Listener>,
+    shells: Vec<TcpListener>,
+    monitor: Option<Listener>,
+}
+
+impl Gateway {
+    /// Listens on every port; signers need not be there.
+    ///
+    /// # Errors
+    /// When a port cannot be had.
+    pub async fn start(config: Config, shutdown: Shutdown) -> Result<Gateway, RunError> {
+        let bound = Bound::bind(&config).await?;
+        for name in config.without_keys() {
+            tracing::warn!(
+                signer = name,
+                "there are several signers, and this one's keys are not named in gateway.toml: until \
+                 it was heard, signers after it are not asked for keys that it may have"
+            );
+        }
+        let signers = Signers(Arc::new(config.signers.iter().map(Signer::new).collect()));
+        let mut registry = Registry::default();
+        let metrics = Arc::new(Metrics::register(&mut registry));
+        let refusals = bound.endpoint.refusals();
+        registry.register_collector(Box::new(Readings { signers: signers.clone(), refusals }));
+        let monitor = Monitor::new(Arc::new(registry), Health::default(), Health::default());
+        let api = Api {
+            signers: signers.clone(),
+            port: None,
+            allow_list_known_keys: config.allow_list_known_keys,
+            answer_limit: config.answer_limit,
+            limits: Limits::default(),
+            monitor,
+            metrics,
+        };
+        let gateway = Gateway::serve(bound, &signers, &api, shutdown)?;
+        tracing::info!(ssh = %gateway.ssh, signers = config.signers.len(), "listening");
+        Ok(gateway)
+    }
+
+    fn serve(
+        bound: Bound,
+        signers: &Signers,
+        api: &Api,
+        shutdown: Shutdown,
+    ) -> Result<Gateway, RunError> {
+        let mut gateway = Gateway {
+            listeners: JoinSet::new(),
+            endpoint: JoinSet::new(),
+            stop_endpoint: CancellationToken::new(),
+            ssh: bound.endpoint.address()?,
+            http: bound.all.as_ref().map(Listener::address).transpose()?,
+            monitor: bound.monitor.as_ref().map(Listener::address).transpose()?,
+            shutdown,
+        };
+        let stop = || gateway.shutdown.clone();
+        if let Some(listener) = bound.all {
+            gateway.listeners.spawn(listener.serve(Arc::new(api.clone()), stop()));
+        }
+        for (at, listener) in bound.ports.into_iter().enumerate() {
+            let api = Api { port: Some(at), ..api.clone() };
+            gateway.listeners.spawn(listener.serve(Arc::new(api), stop()));
+        }
+        for (at, listener) in bound.shells.into_iter().enumerate() {
+            let shell = Shell { listener, signers: signers.clone(), at };
+            gateway.listeners.spawn(shell.serve(stop()));
+        }
+        if let Some(listener) = bound.monitor {
+            gateway.listeners.spawn(listener.serve(Arc::new(api.monitor.clone()), stop()));
+        }
+        let (attendant, stop) = (Arc::new(signers.clone()), gateway.stop_endpoint.clone());
+        gateway.endpoint.spawn(bound.endpoint.serve(attendant, stop));
+        Ok(gateway)
+    }
+
+    /// Where signers dial.
+    #[must_use]
+    pub fn ssh(&self) -> SocketAddr {
+        self.ssh
+    }
+
+    /// Where bakers ask for any signer's key.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Where monitoring asks.
+    #[must_use]
+    pub fn monitor(&self) -> Option<SocketAddr> {
+        self.monitor
+    }
+
+    /// Serves until shutdown, lets the running requests end, then lets the signers go.
+    pub async fn run(mut self) {
+        self.shutdown.requested().await;
+        while self.listeners.join_next().await.is_some() {}
+        self.stop_endpoint.cancel();
+        while self.endpoint.join_next().await.is_some() {}
+        tracing::info!("stopped");
+    }
+}
+
+impl Bound {
+    async fn bind(config: &Config) -> Result<Bound, RunError> {
+        let limits = Limits::default();
+        let (mut ports, mut shells) = (Vec::new(), Vec::new());
+        for signer in &config.signers {
+            let address = SocketAddr::new(config.http_address(), signer.port);
+            ports.push(Listener::bind(address, limits).await?);
+            shells.push(bind_shell(signer).await?);
+        }
+        let all = match config.http {
+            Some(address) => Some(Listener::bind(address, limits).await?),
+            None => None,
+        };
+        let monitor = match config.monitor {
+            Some(address) => Some(Listener::bind(address, limits).await?),
+            None => None,
+        };
+        let endpoint = Endpoint::bind(endpoint::Config {
+            listen: config.ssh,
+            host_key: config.host_key.clone(),
+            guests: config.signers.iter().map(guest).collect(),
+            taken: config.taken_ports(),
+            limits: endpoint::Limits::default(),
+        });
+        Ok(Bound { endpoint: endpoint.await?, all, ports, shells, monitor })
+    }
+}
+
+/// Always on the loopback: whoever wants a shell is on the gateway's host, or forwards a port to it.
+async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
+    let port = Door::Shell.port(signer.port).unwrap_or_default();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|error| RunError::Shell(address, error))
+}
+
+fn guest(signer: &SignerConfig) -> Guest {
+    Guest { name: signer.name.clone(), key: signer.ssh_key.clone(), port: signer.port }
+}

@@ -1,0 +1,72 @@
+//! A signer's shell: whatever its sshd says, on a port of the loopback.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use daemon::Shutdown;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tunnel::Stream;
+
+use crate::reception::Signers;
+
+/// The port of one signer's shell.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) listener: TcpListener,
+    pub(crate) signers: Signers,
+    pub(crate) at: usize,
+}
+
+/// People and their copies.
+const CONNECTIONS: usize = 32;
+/// For a session to open a stream.
+const OPEN_LIMIT: Duration = Duration::from_secs(3);
+
+impl Shell {
+    /// Connects whoever comes with the signer's sshd, until shutdown.
+    pub(crate) async fn serve(self, shutdown: Shutdown) {
+        let mut visits = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => break,
+                Some(_) = visits.join_next() => {}
+                accepted = self.listener.accept(), if visits.len() < CONNECTIONS => {
+                    if let Ok((stream, peer)) = accepted {
+                        visits.spawn(connect(self.signers.clone(), self.at, stream, peer));
+                    } else {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        }
+        visits.shutdown().await;
+    }
+}
+
+async fn connect(signers: Signers, at: usize, mut stream: TcpStream, peer: SocketAddr) {
+    let Some(mut shell) = open(&signers, at, peer).await else { return };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a shell's connection is gone already");
+        return;
+    }
+    if let Err(error) = copy_bidirectional(&mut stream, &mut shell).await {
+        tracing::debug!(%error, "a shell's connection ended badly");
+    }
+}
+
+/// A stream over the best session that gives one.
+async fn open(signers: &Signers, at: usize, peer: SocketAddr) -> Option<Stream> {
+    let signer = signers.0.get(at)?;
+    for session in signer.shells() {
+        match timeout(OPEN_LIMIT, session.open(peer)).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => tracing::warn!(signer = signer.name, "no shell: {error}"),
+            Err(_) => tracing::warn!(signer = signer.name, "no shell: the line is silent"),
+        }
+    }
+    tracing::warn!(signer = signer.name, "no shell: the signer is not connected");
+    None
+}
