@@ -55,6 +55,18 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignerCommand {
+    /// Make an ssh identity and a starter signer.toml; print the lines to paste into gateway.toml.
+    Init {
+        /// The folder to make them in. What is there already is kept.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The signer's name at the gateway.
+        #[arg(long, default_value = "home", value_parser = parse_name)]
+        name: String,
+        /// The signer's port at the gateway; its shell is at port + 1000. [default: 8443]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64535))]
+        port: Option<u16>,
+    },
     /// Sign for bakers until SIGTERM.
     Run {
         /// signer.toml
@@ -267,4 +279,13 @@ pub(crate) struct Which {
 fn parse_level(text: &str) -> Result<Level, String> {
     let number: i64 = text.parse().map_err(|error| format!("{error}"))?;
     Level::try_from(number).map_err(|error| error.to_string())
+}
+
+/// A name that needs no quoting anywhere: in TOML, in a label, in a shell.
+fn parse_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err("a name is made of letters, digits, \"-\", \"_\" and \".\"".to_owned())
 }

@@ -1,0 +1,129 @@
+//! `peel signer init`, and what `peel signer check` says of what it makes, with the real binary.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tunnel::{Identity, PublicKey};
+
+fn peel(folder: &Path, line: &str) -> Output {
+    let words = line.split_whitespace();
+    Command::new(env!("CARGO_BIN_EXE_peel")).args(words).current_dir(folder).output().unwrap()
+}
+
+/// Runs a command that has to succeed; gives what it wrote.
+fn done(folder: &Path, line: &str) -> String {
+    let output = peel(folder, line);
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a command that has to fail; gives its exit code and its complaint.
+fn fails(folder: &Path, line: &str) -> (Option<i32>, String) {
+    let output = peel(folder, line);
+    assert!(!output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// What is to be pasted: from its first line to the empty one.
+fn block(said: &str) -> toml::Table {
+    let from = said.find("[[signer]]").unwrap();
+    said.get(from..).unwrap().split_once("\n\n").unwrap().0.parse().unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_is_pasted_is_toml_and_names_the_identity_that_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = done(folder.path(), "signer init new/home --name garage --port 9000");
+    let at = folder.path().join("new/home");
+    assert_eq!((mode(&at), mode(&at.join("identity"))), (0o700, 0o600));
+    let text = fs::read_to_string(at.join("identity")).unwrap();
+    let identity = Identity::parse(&text).unwrap();
+    let signer = &block(&said)["signer"][0];
+    let key: PublicKey = signer["ssh_public_key"].as_str().unwrap().parse().unwrap();
+    assert_eq!(key.fingerprint(), identity.public().fingerprint());
+    assert_eq!(signer["name"].as_str(), Some("garage"));
+    assert_eq!(signer["port"].as_integer(), Some(9000));
+    assert_eq!(signer.as_table().unwrap().len(), 3);
+    let starter: toml::Table = fs::read_to_string(at.join("signer.toml")).unwrap().parse().unwrap();
+    assert_eq!(starter["tunnel"]["port"].as_integer(), Some(9000));
+}
+
+#[test]
+fn nothing_is_ever_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let first = done(at, "signer init . --port 9000");
+    let files = ["identity", "signer.toml"];
+    let before = files.map(|file| fs::read(at.join(file)).unwrap());
+    let again = done(at, "signer init .");
+    assert_eq!(files.map(|file| fs::read(at.join(file)).unwrap()), before);
+    assert_eq!(block(&again), block(&first), "the port is that of the file");
+    assert_eq!(again.matches("kept as it is").count(), 2, "{again}");
+    let (_, complaint) = fails(at, "signer init . --port 9001");
+    assert!(complaint.contains("says port = 9000"), "{complaint}");
+    assert_eq!(fs::read_dir(at).unwrap().count(), 2, "nothing else is left behind");
+}
+
+#[test]
+fn what_cannot_be_pasted_is_bad_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in ["--name a\"b", "--name é", "--port 0", "--port 64536"] {
+        assert_eq!(fails(folder.path(), &format!("signer init . {words}")).0, Some(2), "{words}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The starter as it is made, but for a key in a file instead of one on a Ledger.
+fn starter(at: &Path) -> String {
+    done(at, "signer init .");
+    done(at, "key generate --curve secp256k1 --unencrypted --output key");
+    let text = fs::read_to_string(at.join("signer.toml")).unwrap();
+    text.replace("ledger = \"secp256k1/0h/0h\"", "secret_key_file = \"key\"")
+}
+
+/// Fills in a blank as a person does.
+fn fill_in(text: &str, address: &str) -> String {
+    let host_key = Identity::generate("gateway").unwrap().public();
+    text.replace("# [[tunnel.gateway]]", "[[tunnel.gateway]]")
+        .replace("# address = \"gateway.example.com:58255\"", &format!("address = \"{address}\""))
+        .replace("# host_key = \"ssh-ed25519 AAAA…\"", &format!("host_key = \"{host_key}\""))
+}
+
+#[test]
+fn a_starter_is_good_when_its_blanks_are_filled_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let blank = starter(at);
+    let (code, complaint) = fails(at, "signer check --config signer.toml");
+    assert_eq!(code, Some(2));
+    assert!(complaint.contains("[[tunnel.gateway]]"), "{complaint}");
+
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gateway.local_addr().unwrap().to_string();
+    let filled = fill_in(&blank, &address);
+    let with_uplink = filled
+        .replacen("# [[tunnel.uplink]]", "[[tunnel.uplink]]", 1)
+        .replace("# interface = \"eth0\"", "interface = \"lo\"");
+    fs::write(at.join("signer.toml"), &with_uplink).unwrap();
+    done(at, "watermark init --config signer.toml --level 100");
+    let said = done(at, "signer check --config signer.toml");
+    for words in ["identity       SHA256:", "uplink         lo: there", "All is well"] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert!(said.contains(&format!("gateway        {address}: there")), "{said}");
+
+    let gone = with_uplink.replace("\"lo\"", "\"nowhere0\"").replace(&address, "127.0.0.1:1");
+    fs::write(at.join("signer.toml"), gone).unwrap();
+    let (code, complaint) = fails(at, "signer check --config signer.toml");
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("uplink nowhere0: there is no such interface"), "{complaint}");
+    assert!(complaint.contains("gateway 127.0.0.1:1 cannot be reached"), "{complaint}");
+}
