@@ -16,7 +16,7 @@ use crate::error::{NotReady, Refused, SignError};
 use crate::keyring::{Entry, Keyring};
 
 /// Answers a baker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) keyring: Keyring,
     pub(crate) store: Arc<Store>,

@@ -1,6 +1,6 @@
 //! The signing daemon at home.
 //!
-//! The way of a request:
+//! The way of a request, from a local port or through the tunnel (`entrances.rs`):
 //!
 //! ```text
 //!  baker ──▶ api: parse ──▶ policy ──▶ queue of the key's worker ──▶ worker thread
@@ -18,9 +18,11 @@ mod api;
 pub mod config;
 mod desk;
 mod device;
+mod entrances;
 mod error;
 mod key;
 mod keyring;
+mod links;
 mod metrics;
 mod policy;
 mod queue;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::http::{Limits, ListenError, Listener};
+use daemon::http::{Limits, ListenError};
 use daemon::monitor::Monitor;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
@@ -19,8 +19,10 @@ use crate::api::Api;
 use crate::config::{Config, KeyConfig, Source};
 use crate::desk::{Desk, InPlace};
 use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
+use crate::entrances::Entrances;
 use crate::key::Key;
 use crate::keyring::{Entry, Keyring};
+use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readings;
@@ -33,9 +35,9 @@ pub struct Signer {
     keyring: Keyring,
     liveness: Health,
     workers: Vec<Running>,
-    listeners: JoinSet<()>,
+    serving: JoinSet<()>,
     shutdown: Shutdown,
-    http: SocketAddr,
+    http: Option<SocketAddr>,
     monitor: Option<SocketAddr>,
 }
 
@@ -59,9 +61,6 @@ pub enum RunError {
         "a device or the disk does not answer: stopped without them; at most two levels are given up"
     )]
     Stuck,
-    /// There is no listener to ask through.
-    #[error("nothing to listen on")]
-    NoListener,
 }
 
 impl Signer {
@@ -70,57 +69,42 @@ impl Signer {
     /// # Errors
     /// When the store or a port cannot be had. A device need not be there.
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
-        let http = config.http.as_ref().ok_or(RunError::NoListener)?;
-        let limits = Limits::default();
-        let http_listener = Listener::bind(http.listen, limits).await?;
-        let allow_list_known_keys = http.allow_list_known_keys;
-        let allow_to_prove_possession = http.allow_to_prove_possession;
-        let monitor_listener = match config.monitor {
-            Some(address) => Some(Listener::bind(address, limits).await?),
-            None => None,
-        };
+        let entrances = Entrances::open(&config).await?;
+        let (http, monitor_address) = (entrances.http()?, entrances.monitor()?);
         let store = Arc::new(Store::open(&config.store)?);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let authorized = config.authorized.clone();
+        let local = config.http.as_ref();
+        let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
+        let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
         let (keyring, workers) = start_workers(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
         readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
-        let health = health(&keyring, &store);
+        if let Some(links) = &entrances.links {
+            links.register(&mut registry);
+        }
+        let health = health(&keyring, &store, entrances.links.clone());
         let liveness = liveness(&keyring);
         let monitor = Monitor::new(Arc::new(registry), health, liveness.clone());
-
-        let mut signer = Signer {
-            store,
+        let api = Api {
             keyring: keyring.clone(),
-            liveness,
-            workers,
-            listeners: JoinSet::new(),
-            shutdown,
-            http: http_listener.address()?,
-            monitor: monitor_listener.as_ref().map(Listener::address).transpose()?,
-        };
-        let service = Arc::new(monitor.clone());
-        let api = Arc::new(Api {
-            keyring,
-            store: Arc::clone(&signer.store),
+            store: Arc::clone(&store),
             authorized,
             allow_list_known_keys,
             allow_to_prove_possession,
-            monitor,
-            limits,
-        });
-        signer.listeners.spawn(http_listener.serve(api, signer.shutdown.clone()));
-        if let Some(listener) = monitor_listener {
-            signer.listeners.spawn(listener.serve(service, signer.shutdown.clone()));
-        }
-        tracing::info!(http = %signer.http, keys = signer.keyring.0.len(), "listening");
-        Ok(signer)
+            monitor: monitor.clone(),
+            limits: Limits::default(),
+        };
+        let serving = entrances.serve(api, monitor, &shutdown);
+        tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
+        let monitor = monitor_address;
+        Ok(Signer { store, keyring, liveness, workers, serving, shutdown, http, monitor })
     }
 
-    /// Where bakers ask.
+    /// Where bakers on this machine ask.
     #[must_use]
-    pub fn http(&self) -> SocketAddr {
+    pub fn http(&self) -> Option<SocketAddr> {
         self.http
     }
 
@@ -149,7 +133,7 @@ impl Signer {
             () = any(ended) => !self.shutdown.is_requested(),
         };
         self.shutdown.request();
-        while self.listeners.join_next().await.is_some() {}
+        while self.serving.join_next().await.is_some() {}
         self.keyring.0.iter().filter_map(|entry| entry.desk.queue()).for_each(Queue::close);
         let store = Arc::clone(&self.store);
         let closing = tokio::task::spawn_blocking(move || {
@@ -256,8 +240,8 @@ fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
     }
 }
 
-/// The store's last write, and each key's device.
-fn health(keyring: &Keyring, store: &Arc<Store>) -> Health {
+/// The store's last write, each key's device, and the tunnel.
+fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health {
     let store = Arc::clone(store);
     let of_store = move || {
         let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
@@ -271,7 +255,8 @@ fn health(keyring: &Keyring, store: &Arc<Store>) -> Health {
         });
         facts.collect()
     };
-    Health::new(vec![Box::new(of_store), Box::new(of_keys)])
+    let of_tunnel = move || links.iter().map(Links::fact).collect();
+    Health::new(vec![Box::new(of_store), Box::new(of_keys), Box::new(of_tunnel)])
 }
 
 /// More than the slowest device takes to give up, and a slow disk for the last commit.

@@ -89,7 +89,9 @@ impl Daemon {
         let runtime = Runtime::new().unwrap();
         let shutdown = Shutdown::new();
         let signer = runtime.block_on(Signer::start(config, shutdown.clone()))?;
-        let (http, monitor) = (signer.http(), signer.monitor());
+        // Where there is a tunnel only, nobody asks here.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (http, monitor) = (signer.http().unwrap_or(nowhere), signer.monitor());
         let running = Some(runtime.spawn(signer.run()));
         Ok(Daemon { http, monitor, runtime, folder: None, shutdown, running })
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use signer::Config;
 use tunnel::Identity;
 
-use crate::harness::{Home, TZ1_SECRET};
+use crate::harness::{Home, TZ1, TZ1_SECRET, get};
 
 /// A home without a local port, and what stands under `[tunnel]`.
 fn home(tunnel: &str) -> Home {
@@ -115,4 +115,33 @@ fn an_identity_that_cannot_be_used_is_named_with_its_cure() {
     says("chmod 600");
     fs::remove_file(home.path("identity")).unwrap();
     says("\"peel signer init\" makes one");
+}
+
+/// Nobody listens on port 1, so no link ever comes up.
+#[test]
+fn a_signer_without_a_link_runs_and_is_not_ready() {
+    let text = format!("{TUNNEL}\n{}\n[monitor]\nlisten = \"127.0.0.1:0\"", gateway("127.0.0.1:1"));
+    let daemon = home(&text).with_mark(TZ1, Some(99)).start();
+    let monitor = daemon.monitor.unwrap();
+    let ready = get(monitor, "/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-] tunnel: no gateway is connected"), "{}", ready.text());
+    assert_eq!(get(monitor, "/livez").status, 200);
+    assert!(get(monitor, "/metrics").text().contains("\nwired_network 1\n"));
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn a_local_port_beside_a_tunnel_is_as_without_one() {
+    let text = format!("{TUNNEL}\n{}\n[http]\nlisten = \"127.0.0.1:0\"", gateway("127.0.0.1:1"));
+    let daemon = home(&text).with_mark(TZ1, Some(99)).start();
+    assert_eq!(get(daemon.http, "/known_keys").status, 500);
+    assert_eq!(get(daemon.http, &format!("/statusz/{TZ1}")).status, 200);
+    daemon.stop().unwrap();
+}
+
+#[test]
+fn the_wired_network_is_a_matter_of_the_tunnel_only() {
+    let daemon = Home::new().with_key("baker", TZ1_SECRET).with_mark(TZ1, Some(99)).start();
+    assert!(!get(daemon.http, "/healthz").text().contains("wired_network"));
 }

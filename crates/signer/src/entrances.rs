@@ -1,0 +1,200 @@
+//! Where the signer is asked: a port on this machine, the tunnel, and a port for monitoring.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::Shutdown;
+use daemon::http::{Limits, ListenError, Listener, Service, serve_streams};
+use daemon::monitor::Monitor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tunnel::home::Home;
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::links::Links;
+
+/// All of them, open and not served yet.
+#[derive(Debug)]
+pub(crate) struct Entrances {
+    http: Option<Listener>,
+    monitor: Option<Listener>,
+    home: Option<Home>,
+    /// The links of the tunnel, if there is one.
+    pub(crate) links: Option<Links>,
+}
+
+/// Streams that have come through the tunnel and wait for a place. They are taken at once unless all
+/// places are in the middle of a request.
+const WAITING_STREAMS: usize = 32;
+
+impl Entrances {
+    /// Listens on the ports. Dials nobody yet.
+    pub(crate) async fn open(config: &Config) -> Result<Entrances, ListenError> {
+        let http = bind(config.http.as_ref().map(|http| http.listen)).await?;
+        let monitor = bind(config.monitor).await?;
+        let (home, links) = match config.tunnel.clone() {
+            Some(tunnel) => {
+                let uplinks = tunnel.uplinks.clone();
+                let (home, board) = Home::new(tunnel);
+                (Some(home), Some(Links::new(move || board.links(), &uplinks)))
+            }
+            None => (None, None),
+        };
+        Ok(Entrances { http, monitor, home, links })
+    }
+
+    /// The port for bakers on this machine.
+    pub(crate) fn http(&self) -> io::Result<Option<SocketAddr>> {
+        self.http.as_ref().map(Listener::address).transpose()
+    }
+
+    /// The port for monitoring.
+    pub(crate) fn monitor(&self) -> io::Result<Option<SocketAddr>> {
+        self.monitor.as_ref().map(Listener::address).transpose()
+    }
+
+    /// Serves them all until shutdown. The tasks end when what was begun is done.
+    pub(crate) fn serve(self, api: Api, monitor: Monitor, shutdown: &Shutdown) -> JoinSet<()> {
+        let mut serving = JoinSet::new();
+        if let Some(home) = self.home {
+            let links = |signing, cut| home.run(signing, cut);
+            serving.spawn(serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()));
+        }
+        if let Some(listener) = self.http {
+            serving.spawn(listener.serve(Arc::new(api), shutdown.clone()));
+        }
+        if let Some(listener) = self.monitor {
+            serving.spawn(listener.serve(Arc::new(monitor), shutdown.clone()));
+        }
+        serving
+    }
+}
+
+async fn bind(address: Option<SocketAddr>) -> Result<Option<Listener>, ListenError> {
+    match address {
+        Some(address) => Ok(Some(Listener::bind(address, Limits::default()).await?)),
+        None => Ok(None),
+    }
+}
+
+/// A gateway has to know the keys, to send each request to its signer. It holds the host key that the
+/// configuration pins; so it is told them, whatever `[http]` allows to others.
+fn for_gateways(api: &Api) -> Api {
+    Api { allow_list_known_keys: true, ..api.clone() }
+}
+
+/// A gateway keeps its connections, to save a round trip over a slow line when a vote is due.
+fn tunnel_limits() -> Limits {
+    Limits { headers: Duration::from_secs(60), ..Limits::default() }
+}
+
+/// `links` bring streams until they are cut. That is after the last answer is given, for it travels over
+/// them.
+async fn serve_tunnel<S, F>(
+    links: impl FnOnce(mpsc::Sender<S>, CancellationToken) -> F,
+    api: Arc<impl Service>,
+    shutdown: Shutdown,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = ()>,
+{
+    let (signing, streams) = mpsc::channel(WAITING_STREAMS);
+    let cut = CancellationToken::new();
+    let answering = async {
+        serve_streams(streams, tunnel_limits(), api, shutdown).await;
+        cut.cancel();
+    };
+    tokio::join!(links(signing, cut.clone()), answering);
+}
+
+#[cfg(test)]
+mod tests {
+    use daemon::http::Answer as HttpAnswer;
+    use hyper::Request;
+    use hyper::body::Incoming;
+    use prometheus_client::registry::Registry;
+    use signer_api::Answer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Notify;
+
+    use daemon::Health;
+    use watermark::{Records, Store};
+
+    use super::*;
+    use crate::keyring::Keyring;
+
+    /// Says that it began, and waits until it may go on.
+    #[derive(Default)]
+    struct Slow {
+        began: Notify,
+        go_on: Notify,
+    }
+
+    impl Service for Slow {
+        async fn answer(&self, _: Request<Incoming>) -> HttpAnswer {
+            self.began.notify_one();
+            self.go_on.notified().await;
+            Answer::Metrics("hello".to_owned()).into_response()
+        }
+    }
+
+    async fn ask(signing: &mpsc::Sender<DuplexStream>, path: &str) -> DuplexStream {
+        let (mut gateway, stream) = duplex(4096);
+        let asked = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        gateway.write_all(asked.as_bytes()).await.unwrap();
+        signing.send(stream).await.unwrap();
+        gateway
+    }
+
+    async fn answer(mut gateway: DuplexStream) -> String {
+        let mut answer = String::new();
+        gateway.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn the_links_are_cut_after_the_last_answer() {
+        let (slow, shutdown) = (Arc::new(Slow::default()), Shutdown::new());
+        let links = async |signing: mpsc::Sender<DuplexStream>, cut: CancellationToken| {
+            let gateway = ask(&signing, "/").await;
+            slow.began.notified().await;
+            shutdown.request();
+            signing.closed().await;
+            assert!(!cut.is_cancelled(), "cut in mid-request");
+            slow.go_on.notify_one();
+            assert!(answer(gateway).await.ends_with("hello"));
+            cut.cancelled().await;
+        };
+        serve_tunnel(links, Arc::clone(&slow), shutdown.clone()).await;
+    }
+
+    #[tokio::test]
+    async fn a_gateway_is_told_the_keys_whatever_others_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("watermark.db");
+        drop(Records::open_or_create(&store).unwrap());
+        let health = Health::default();
+        let api = Api {
+            keyring: Keyring::default(),
+            store: Arc::new(Store::open(&store).unwrap()),
+            authorized: None,
+            allow_list_known_keys: false,
+            allow_to_prove_possession: false,
+            monitor: Monitor::new(Arc::new(Registry::default()), health.clone(), health),
+            limits: Limits::default(),
+        };
+        let shutdown = Shutdown::new();
+        let links = async |signing: mpsc::Sender<DuplexStream>, cut: CancellationToken| {
+            let answer = answer(ask(&signing, "/known_keys").await).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            shutdown.request();
+            cut.cancelled().await;
+        };
+        serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()).await;
+    }
+}

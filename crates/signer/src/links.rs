@@ -1,0 +1,243 @@
+//! The links of the tunnel, as monitoring sees them. Only those of the signing door carry votes.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use daemon::Fact;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use tunnel::Door;
+use tunnel::home::{LinkReport, LinkState, Uplink};
+
+/// All links, whenever somebody looks. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Links {
+    look: Arc<dyn Fn() -> Vec<LinkReport> + Send + Sync>,
+    /// Interfaces whose bytes cost money: not the main line.
+    metered: HashSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LinkLabels {
+    /// Counted from 1, as a person counts the `[[tunnel.gateway]]`.
+    gateway: usize,
+    uplink: String,
+    door: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TroubleLabels {
+    gateway: usize,
+    uplink: String,
+    door: String,
+    reason: &'static str,
+}
+
+/// The uplink's name when it is whatever route the system has.
+const ANY_ROUTE: &str = "any";
+
+impl Links {
+    pub(crate) fn new(
+        look: impl Fn() -> Vec<LinkReport> + Send + Sync + 'static,
+        uplinks: &[Uplink],
+    ) -> Links {
+        let metered = uplinks.iter().filter(|uplink| uplink.metered);
+        let metered = metered.map(|uplink| uplink.interface.clone()).collect();
+        Links { look: Arc::new(look), metered }
+    }
+
+    /// Shows them among the metrics.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(self.clone()));
+    }
+
+    /// A gateway can reach this signer over at least one of them.
+    pub(crate) fn fact(&self) -> Fact {
+        let links = self.signing();
+        let state = if links.iter().any(is_up) { Ok(()) } else { Err(complaint(&links)) };
+        Fact { name: "tunnel".to_owned(), state }
+    }
+
+    fn signing(&self) -> Vec<LinkReport> {
+        let mut links = (self.look)();
+        links.retain(|link| link.door == Door::Signing);
+        links
+    }
+
+    /// 0 when the main line carries a link, as the charts of others read it.
+    fn wired_network(&self) -> i64 {
+        let wired = |link: &LinkReport| {
+            !link.uplink.as_ref().is_some_and(|interface| self.metered.contains(interface))
+        };
+        let up = self.signing().iter().any(|link| is_up(link) && wired(link));
+        i64::from(!up)
+    }
+}
+
+fn is_up(link: &LinkReport) -> bool {
+    link.state == LinkState::Up
+}
+
+fn complaint(links: &[LinkReport]) -> String {
+    let each = links.iter().map(|link| {
+        let why = match (&link.trouble, link.state) {
+            (Some(trouble), _) => trouble.line.as_str(),
+            (None, LinkState::Standby) => "another connection has the port",
+            (None, LinkState::Down | LinkState::Up) => "dialling",
+        };
+        format!("gateway {} over {}: {why}", link.gateway + 1, route(link))
+    });
+    let each: Vec<String> = each.collect();
+    format!("no gateway is connected; {}", each.join("; "))
+}
+
+fn route(link: &LinkReport) -> &str {
+    link.uplink.as_deref().unwrap_or(ANY_ROUTE)
+}
+
+fn labels(link: &LinkReport) -> LinkLabels {
+    let (uplink, door) = (route(link).to_owned(), link.door.to_string());
+    LinkLabels { gateway: link.gateway + 1, uplink, door }
+}
+
+impl Collector for Links {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let links = (self.look)();
+        let name = "peel_signer_link_up";
+        let help = "1: requests can come over this link";
+        let mut up = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for link in &links {
+            ConstGauge::new(i64::from(is_up(link))).encode(up.encode_family(&labels(link))?)?;
+        }
+        let name = "peel_signer_link_ups";
+        let help = "How often this link came up";
+        let mut ups = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for link in &links {
+            ConstCounter::new(link.ups).encode(ups.encode_family(&labels(link))?)?;
+        }
+        encode_troubles(&mut encoder, &links)?;
+        let name = "wired_network";
+        let help = "0: a line that is not metered is up";
+        let wired = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(self.wired_network()).encode(wired)
+    }
+}
+
+fn encode_troubles(
+    encoder: &mut DescriptorEncoder<'_>,
+    links: &[LinkReport],
+) -> Result<(), fmt::Error> {
+    let name = "peel_signer_link_trouble";
+    let help = "1: this link is not up, for this reason";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for link in links.iter().filter(|link| !is_up(link)) {
+        let Some(trouble) = &link.trouble else { continue };
+        let LinkLabels { gateway, uplink, door } = labels(link);
+        let labels = TroubleLabels { gateway, uplink, door, reason: trouble.word };
+        ConstGauge::new(1_i64).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries((self.look)()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tunnel::home::Trouble;
+
+    use super::*;
+
+    fn link(uplink: &str, door: Door, state: LinkState) -> LinkReport {
+        let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
+        LinkReport { gateway: 0, uplink, door, state, since: Instant::now(), trouble: None, ups: 2 }
+    }
+
+    fn signing(uplink: &str, state: LinkState) -> LinkReport {
+        link(uplink, Door::Signing, state)
+    }
+
+    fn refused() -> LinkReport {
+        let line = "the gateway does not know this key; paste it".to_owned();
+        let trouble = Some(Trouble { word: "key_refused", line });
+        LinkReport { trouble, ..signing("eth0", LinkState::Down) }
+    }
+
+    /// `wwan0` is metered.
+    fn links(reports: &[LinkReport]) -> Links {
+        let reports = reports.to_vec();
+        let uplink = |name: &str, metered| Uplink { interface: name.to_owned(), metered };
+        Links::new(move || reports.clone(), &[uplink("eth0", false), uplink("wwan0", true)])
+    }
+
+    fn metrics(reports: &[LinkReport]) -> String {
+        let mut registry = Registry::default();
+        links(reports).register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_signer_whose_signing_door_nobody_can_reach_is_not_ready() {
+        let up = |reports: &[LinkReport]| links(reports).fact().state.is_ok();
+        assert!(up(&[refused(), signing("wwan0", LinkState::Up)]));
+        assert!(!up(&[refused(), link("eth0", Door::Shell, LinkState::Up)]));
+        assert!(!up(&[signing("eth0", LinkState::Standby)]));
+        assert!(!up(&[]));
+    }
+
+    #[test]
+    fn the_trouble_of_each_link_and_its_cure_are_told() {
+        let links = links(&[refused(), signing(ANY_ROUTE, LinkState::Standby)]);
+        assert_eq!(
+            links.fact().to_string(),
+            "[-] tunnel: no gateway is connected; \
+             gateway 1 over eth0: the gateway does not know this key; paste it; \
+             gateway 1 over any: another connection has the port"
+        );
+    }
+
+    #[test]
+    fn a_link_is_shown_with_bounded_labels() {
+        let text = metrics(&[refused(), link(ANY_ROUTE, Door::Shell, LinkState::Up)]);
+        for line in [
+            "peel_signer_link_up{gateway=\"1\",uplink=\"eth0\",door=\"signing\"} 0",
+            "peel_signer_link_up{gateway=\"1\",uplink=\"any\",door=\"shell\"} 1",
+            "peel_signer_link_ups_total{gateway=\"1\",uplink=\"eth0\",door=\"signing\"} 2",
+            "peel_signer_link_trouble{gateway=\"1\",uplink=\"eth0\",door=\"signing\",reason=\"key_refused\"} 1",
+        ] {
+            assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("paste it"), "{text}");
+    }
+
+    #[test]
+    fn a_trouble_that_is_over_is_not_shown() {
+        let recovered = LinkReport { state: LinkState::Up, ..refused() };
+        assert!(!metrics(&[recovered]).contains("key_refused"));
+    }
+
+    #[test]
+    fn the_wired_network_is_up_when_a_line_that_is_not_metered_carries_the_signing_door() {
+        let wired = |report| {
+            let text = metrics(&[refused(), report]);
+            text.lines().any(|line| line == "wired_network 0")
+        };
+        assert!(wired(signing("eth0", LinkState::Up)));
+        assert!(wired(signing(ANY_ROUTE, LinkState::Up)));
+        assert!(!wired(signing("wwan0", LinkState::Up)));
+        assert!(!wired(signing("eth0", LinkState::Standby)));
+        assert!(!wired(link("eth0", Door::Shell, LinkState::Up)));
+    }
+}
