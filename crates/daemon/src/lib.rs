@@ -6,12 +6,14 @@
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
 //! - [`secret_file`]: secrets are read only from files that nobody else can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
+//! - [`open_files`]: as many of them as the system allows.
 //! - [`systemd`]: readiness and watchdog notifications.
 
 pub mod health;
 pub mod http;
 pub mod log;
 pub mod monitor;
+pub mod open_files;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// The daemon beside the Ledger.
     #[command(subcommand)]
     Signer(SignerCommand),
+    /// The daemon in the cloud, where signers dial and bakers ask.
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// The Ledger: list, keys, set-up, marks, and a simulated one.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -76,6 +79,28 @@ pub(crate) enum SignerCommand {
     /// Read the configuration and all it names, and say what is wrong and the cure.
     Check {
         /// signer.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Make a host key and a starter gateway.toml; print the line to paste into signer.toml.
+    Init {
+        /// The folder to make them in. What is there already is kept.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Let signers in and answer bakers until SIGTERM.
+    Run {
+        /// gateway.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Read the configuration and all it names, and say what is wrong and the cure.
+    Check {
+        /// gateway.toml
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },

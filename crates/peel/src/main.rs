@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Demo => demo::run(),
         Command::Signer(command) => commands::signer::run(command),
+        Command::Gateway(command) => commands::gateway::run(command),
         Command::Ledger(command) => commands::ledger::run(command),
         Command::Key(command) => commands::key::run(command),
         Command::Watermark(command) => commands::watermark::run(command),
@@ -29,9 +30,13 @@ fn main() -> ExitCode {
             // After the log: it may have said why.
             drop(log);
             tell!("peel: {error:#}");
-            ExitCode::from(if error.is::<signer::ConfigError>() { MISUSED } else { FAILED })
+            ExitCode::from(if is_misuse(&error) { MISUSED } else { FAILED })
         }
     }
+}
+
+fn is_misuse(error: &anyhow::Error) -> bool {
+    error.is::<signer::ConfigError>() || error.is::<gateway::ConfigError>()
 }
 
 /// It was tried and did not work.

@@ -30,8 +30,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::Shutdown;
 use crate::http::arrival::Streams;
+use crate::{Shutdown, open_files};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            connections: 512.min(open_files() / 2),
+            connections: 512.min(open_files::limit() / 2),
             headers: Duration::from_secs(3),
             header_bytes: 16 * 1024,
             body: Duration::from_secs(2),
@@ -162,12 +162,4 @@ pub async fn serve_streams<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     serving::serve(Streams(streams), service, shutdown, limits).await;
-}
-
-/// How many files this process may have open.
-fn open_files() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    soft.unwrap_or(1024)
 }

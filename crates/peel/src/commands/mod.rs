@@ -1,6 +1,9 @@
-//! One file for each group of commands.
+//! One file or folder for each group of commands, and what several of them do alike.
 
+pub(crate) mod gateway;
 pub(crate) mod key;
 pub(crate) mod ledger;
+mod serving;
 pub(crate) mod signer;
+mod starter;
 pub(crate) mod watermark;

@@ -1,30 +1,25 @@
 //! `peel signer init`: all that a signer behind a tunnel starts from.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail};
-use tempfile::NamedTempFile;
+use anyhow::bail;
 use tunnel::Identity;
+
+use crate::commands::starter;
 
 /// What is there when nobody says another one.
 const PORT: u16 = 8443;
 const STARTER: &str = include_str!("starter.toml");
-const OWNER_ONLY: u32 = 0o600;
-const READABLE: u32 = 0o644;
 
 /// Makes what is missing, keeps what is there, and shows both.
 pub(super) fn init(folder: &Path, name: &str, port: Option<u16>) -> anyhow::Result<()> {
     let config = folder.join("signer.toml");
     let port = settle_port(&config, port)?;
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("{} cannot be made", folder.display()))?;
-    let identity = identity(&folder.join("identity"), name)?;
-    let starter = STARTER.replace(&format!("port = {PORT}"), &format!("port = {port}"));
-    let state = if write_new(&config, &starter, READABLE)? { "made" } else { "kept as it is" };
-    say!("configuration  {}: {state}", config.display());
+    starter::folder(folder)?;
+    let identity = starter::identity("identity", &folder.join("identity"), name)?;
+    let text = STARTER.replace(&format!("port = {PORT}"), &format!("port = {port}"));
+    starter::configuration(&config, &text)?;
     show_next_steps(&config, &block(name, &identity, port));
     Ok(())
 }
@@ -42,36 +37,6 @@ fn settle_port(config: &Path, asked: Option<u16>) -> anyhow::Result<u16> {
         ),
         (Some(port), _) | (None, Some(port)) => Ok(port),
         (None, None) => Ok(PORT),
-    }
-}
-
-/// The one that is there, or a new one.
-fn identity(path: &Path, comment: &str) -> anyhow::Result<Identity> {
-    let new = Identity::generate(comment)?;
-    let made = write_new(path, &new.to_openssh()?, OWNER_ONLY)?;
-    let identity = if made {
-        new
-    } else {
-        let text = daemon::secret_file::read(path)?;
-        Identity::parse(&text).with_context(|| path.display().to_string())?
-    };
-    let state = if made { "made" } else { "kept as it is" };
-    say!("identity       {}: {state}, {}", path.display(), identity.public().fingerprint());
-    Ok(identity)
-}
-
-/// Writes a file that was not there, whole or not at all. False when it was there.
-fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<bool> {
-    let failed = || format!("{} cannot be made", path.display());
-    let folder = path.parent().context("no folder")?;
-    let mut file = NamedTempFile::new_in(folder).with_context(failed)?;
-    file.write_all(text.as_bytes()).with_context(failed)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.error).with_context(failed),
     }
 }
 

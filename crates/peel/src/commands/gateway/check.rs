@@ -1,0 +1,51 @@
+//! `peel gateway check`: reads it all, says what is wrong and the cure.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::bail;
+use gateway::Config;
+use tunnel::Door;
+
+use crate::commands::gateway::init::host_key_line;
+
+/// Prints a line for each thing that is well, and fails on those that are not.
+pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    let config = Config::read(path)?;
+    say!("configuration  {}: good", path.display());
+    say!("host key       {}", config.host_key.public().fingerprint());
+    say!("               for signer.toml: {}", host_key_line(&config.host_key));
+    for signer in &config.signers {
+        let keys = signer.keys.as_ref().map_or("asked of it".to_owned(), |keys| {
+            keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        });
+        say!("signer         {}: {}", signer.name, signer.ssh_key.fingerprint());
+        say!("               port {}, keys: {keys}", signer.port);
+    }
+    for name in config.without_keys() {
+        say!("advice         signer {name} names no keys, and there are several signers: until it");
+        say!("               was heard, those after it are not asked for keys that it may have.");
+        say!("               Put keys = [\"tz…\"] under it");
+    }
+    let taken = taken_ports(&config);
+    if taken.is_empty() {
+        say!("All is well. Start it with \"peel gateway run --config {}\".", path.display());
+        return Ok(());
+    }
+    bail!("{}", taken.join("\npeel: "))
+}
+
+/// The ports that cannot be listened on now.
+fn taken_ports(config: &Config) -> Vec<String> {
+    let at = |address, port| SocketAddr::new(address, port);
+    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    let own = [Some(config.ssh), config.http, config.monitor].into_iter().flatten();
+    let http = config.signers.iter().map(|signer| at(config.http_address(), signer.port));
+    let shells = config.signers.iter().filter_map(|signer| Door::Shell.port(signer.port));
+    let all = own.chain(http).chain(shells.map(|port| at(loopback, port)));
+    all.filter_map(|address| TcpListener::bind(address).err().map(|error| (address, error)))
+        .map(|(address, error)| {
+            format!("cannot listen on {address}: {error}; is a gateway running already?")
+        })
+        .collect()
+}

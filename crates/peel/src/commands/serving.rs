@@ -1,0 +1,47 @@
+//! A daemon in the foreground: started, shown to systemd, stopped by a signal.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use daemon::systemd::Notifier;
+use daemon::{Health, Shutdown};
+use tokio::runtime::Builder;
+
+/// Starts a daemon, and runs it until SIGTERM or SIGINT; a second signal ends it at once. `start` gives
+/// what runs until shutdown is requested, and the facts that a restart could mend.
+pub(crate) fn until_signal<R>(
+    start: impl AsyncFnOnce(Shutdown) -> anyhow::Result<(R, Health)>,
+) -> anyhow::Result<()>
+where
+    R: Future<Output = anyhow::Result<()>>,
+{
+    // One thread carries all connections: they are few or idle, and a request that changes threads on
+    // its way waits for each of them to wake up.
+    let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let served = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        let (running, liveness) = start(shutdown.clone()).await?;
+        let notifier = Notifier::from_environment();
+        notifier.ready();
+        let is_alive = || liveness.complaints().is_empty();
+        let until_signal = async {
+            let signal = async {
+                let signal = shutdown.wait_for_signal().await;
+                shutdown.request();
+                signal
+            };
+            let (signal, ()) = tokio::join!(signal, notifier.feed_watchdog(is_alive, &shutdown));
+            notifier.stopping();
+            signal.context("no signal handler")?;
+            Shutdown::wait_for_impatience().await.context("no signal handler")?;
+            bail!("stopped at once, as asked twice; a signer gives up at most two levels")
+        };
+        tokio::select! {
+            ran = running => ran,
+            cut_short = until_signal => cut_short,
+        }
+    });
+    // A name that is still being looked up, or a disk that does not answer, is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
+}
