@@ -80,3 +80,85 @@ fn later_owner(claims: &[Claim], key: &PublicKeyHash, at: usize) -> Route {
         None => Route::To(at),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> PublicKeyHash {
+        text.parse().unwrap()
+    }
+
+    fn ours() -> PublicKeyHash {
+        key("tz1YPSCGWXwBdTncK2aCctSZAXWvGsGwVJqU")
+    }
+
+    fn other() -> PublicKeyHash {
+        key("tz1S7rJtq4FTEXnTr8ecJDGwGcafyEg8Khn8")
+    }
+
+    fn said(keys: &[PublicKeyHash]) -> Claim {
+        Claim::Said(keys.iter().copied().collect())
+    }
+
+    fn configured(keys: &[PublicKeyHash]) -> Claim {
+        Claim::Configured(keys.iter().copied().collect())
+    }
+
+    /// All that a signer can claim about our key.
+    fn claims() -> [Claim; 5] {
+        [Claim::NotYet, said(&[]), said(&[ours()]), configured(&[ours()]), configured(&[other()])]
+    }
+
+    #[test]
+    fn every_pair_of_signers_gives_a_key_to_one_of_them_at_most() {
+        for one in claims() {
+            for two in claims() {
+                let pair = [one.clone(), two];
+                let asked: BTreeSet<usize> = [None, Some(0), Some(1)]
+                    .into_iter()
+                    .filter_map(|port| match route(&pair, &ours(), port) {
+                        Route::To(at) => Some(at),
+                        Route::Standby { .. } | Route::Unsaid(_) | Route::Nobody => None,
+                    })
+                    .collect();
+                // Of two that do not say which keys they have, each is asked on its own port.
+                let is_claimed = pair.iter().any(|claim| claim.has(&ours()));
+                assert!(asked.len() <= 1 || !is_claimed, "{pair:?}: {asked:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_named_one_is_asked_and_the_second_is_a_standby() {
+        let both = [said(&[ours()]), said(&[ours()])];
+        assert_eq!(route(&both, &ours(), None), Route::To(0));
+        assert_eq!(route(&both, &ours(), Some(0)), Route::To(0));
+        assert_eq!(route(&both, &ours(), Some(1)), Route::Standby { first: 0 });
+    }
+
+    #[test]
+    fn the_configuration_counts_before_what_is_said() {
+        let pair = [said(&[ours()]), configured(&[ours()])];
+        assert_eq!(route(&pair, &ours(), None), Route::To(1));
+        assert_eq!(route(&pair, &ours(), Some(0)), Route::Standby { first: 1 });
+    }
+
+    #[test]
+    fn whoever_may_have_it_stands_in_the_way_of_those_after_it() {
+        let pair = [Claim::NotYet, said(&[ours()])];
+        assert_eq!(route(&pair, &ours(), None), Route::Unsaid(0));
+        assert_eq!(route(&pair, &ours(), Some(1)), Route::Unsaid(0));
+        let pair = [said(&[ours()]), Claim::NotYet];
+        assert_eq!(route(&pair, &ours(), None), Route::To(0));
+    }
+
+    #[test]
+    fn a_key_that_nobody_claims_is_asked_on_a_port_that_says_nothing_only() {
+        let one = [said(&[])];
+        assert_eq!(route(&one, &ours(), None), Route::Nobody);
+        assert_eq!(route(&one, &ours(), Some(0)), Route::To(0));
+        let one = [configured(&[other()])];
+        assert_eq!(route(&one, &ours(), Some(0)), Route::Nobody);
+    }
+}

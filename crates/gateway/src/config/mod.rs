@@ -1,5 +1,7 @@
 //! `gateway.toml`, read and understood. Nothing after this can find a mistake of the configuration.
 
+#[cfg(test)]
+mod tests;
 mod typed;
 
 use std::collections::HashSet;

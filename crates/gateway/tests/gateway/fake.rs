@@ -1,0 +1,168 @@
+//! A signer that answers what it is told to, over a real tunnel.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use daemon::Shutdown;
+use daemon::http::{Answer, Limits, Service, serve_streams};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tunnel::home::{self, Home};
+use tunnel::{Identity, PublicKey, Stream};
+
+/// What a signer answers, and what it saw.
+#[derive(Debug, Default)]
+pub(crate) struct Mind {
+    pub(crate) authorized: Mutex<String>,
+    pub(crate) keys: Mutex<Vec<String>>,
+    pub(crate) lists_keys: Mutex<bool>,
+    /// What a POST gets; 200 and a signature, if nothing is said.
+    pub(crate) refusal: Mutex<Option<(u16, String)>>,
+    /// A POST waits until it is notified.
+    pub(crate) slow: Mutex<Option<Arc<Notify>>>,
+    pub(crate) posts: AtomicUsize,
+    pub(crate) public_keys: AtomicUsize,
+    pub(crate) questions: AtomicUsize,
+    pub(crate) bodies: Mutex<Vec<Bytes>>,
+}
+
+impl Mind {
+    pub(crate) fn with(keys: &[&str]) -> Arc<Mind> {
+        let mind = Mind::default();
+        *mind.authorized.lock().unwrap() = "{}\n".to_owned();
+        *mind.keys.lock().unwrap() = keys.iter().map(|key| (*key).to_owned()).collect();
+        *mind.lists_keys.lock().unwrap() = true;
+        Arc::new(mind)
+    }
+
+    pub(crate) fn posts(&self) -> usize {
+        self.posts.load(Ordering::SeqCst)
+    }
+
+    async fn reply(&self, method: &Method, path: &str, body: Bytes) -> (u16, String) {
+        self.questions.fetch_add(1, Ordering::SeqCst);
+        let keys = self.keys.lock().unwrap().clone();
+        let has = |path: &str| keys.iter().any(|key| path.ends_with(key.as_str()));
+        if path == "/authorized_keys" {
+            (200, self.authorized.lock().unwrap().clone())
+        } else if path == "/known_keys" && *self.lists_keys.lock().unwrap() {
+            (200, format!("{{\"known_keys\":{keys:?}}}\n"))
+        } else if method == Method::GET && path.starts_with("/keys/") && has(path) {
+            self.public_keys.fetch_add(1, Ordering::SeqCst);
+            (200, "{\"public_key\":\"edpk\"}\n".to_owned())
+        } else if path.starts_with("/statusz/") && has(path) {
+            (200, "it can sign\n".to_owned())
+        } else if method == Method::POST {
+            self.posts.fetch_add(1, Ordering::SeqCst);
+            self.bodies.lock().unwrap().push(body);
+            let slow = self.slow.lock().unwrap().clone();
+            if let Some(slow) = slow {
+                slow.notified().await;
+            }
+            let refusal = self.refusal.lock().unwrap().clone();
+            refusal.unwrap_or((200, "{\"signature\":\"sig\"}\n".to_owned()))
+        } else {
+            (404, String::new())
+        }
+    }
+}
+
+struct Voice(Arc<Mind>);
+
+impl Service for Voice {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let (status, text) = self.0.reply(&parts.method, parts.uri.path(), body).await;
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        response
+    }
+}
+
+/// A signer with a tunnel to each of these addresses. Dropping it cuts them all.
+pub(crate) struct Fake {
+    pub(crate) board: home::Board,
+    voice: mpsc::Sender<Arc<Mind>>,
+    stop: CancellationToken,
+    _task: JoinHandle<()>,
+}
+
+impl Fake {
+    pub(crate) fn dial(
+        mind: &Arc<Mind>,
+        identity: &Identity,
+        port: u16,
+        host_key: &PublicKey,
+        gateways: &[SocketAddr],
+    ) -> Fake {
+        let gateway = |address: &SocketAddr| home::Gateway {
+            address: address.to_string(),
+            user: "signer".to_owned(),
+            host_key: host_key.clone(),
+        };
+        let (home, board) = Home::new(home::Config {
+            identity: identity.clone(),
+            port,
+            shell: None,
+            gateways: gateways.iter().map(gateway).collect(),
+            uplinks: Vec::new(),
+        });
+        let (send, streams) = mpsc::channel(32);
+        let (voice, voices) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let (until, first) = (stop.clone(), Arc::clone(mind));
+        let task = tokio::spawn(async move {
+            tokio::join!(home.run(send, until), speak(streams, first, voices));
+        });
+        Fake { board, voice, stop, _task: task }
+    }
+
+    /// The signer's program ends and is started again with another configuration; its ssh stays.
+    pub(crate) async fn restart_with(&self, mind: &Arc<Mind>) {
+        self.voice.send(Arc::clone(mind)).await.unwrap();
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Serves the streams with one mind after the other; all connections of the one before end.
+async fn speak(
+    mut streams: mpsc::Receiver<Stream>,
+    mut mind: Arc<Mind>,
+    mut voices: mpsc::Receiver<Arc<Mind>>,
+) {
+    loop {
+        let shutdown = Shutdown::new();
+        let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
+        let (send, served) = mpsc::channel(32);
+        let serving = serve_streams(served, limits, Arc::new(Voice(mind)), shutdown.clone());
+        tokio::pin!(serving);
+        mind = loop {
+            tokio::select! {
+                () = &mut serving => return,
+                Some(stream) = streams.recv() => send.send(stream).await.unwrap(),
+                next = voices.recv() => match next {
+                    Some(next) => break next,
+                    None => return,
+                },
+            }
+        };
+        shutdown.request();
+        serving.await;
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway with real tunnels, and signers that do as they are told.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+
+mod answers;
+mod fake;
+mod hostile;
+mod lines;
+mod place;
+mod relay;
+mod several;

@@ -1,0 +1,180 @@
+//! A gateway that runs, and whoever asks it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use daemon::Shutdown;
+use gateway::{Config, Gateway, config::SignerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tunnel::Identity;
+use tunnel::home::LinkState;
+
+use crate::fake::{Fake, Mind};
+
+/// More than anything here takes.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// Two keys, and one that nobody has.
+pub(crate) const KEY: &str = "tz1YPSCGWXwBdTncK2aCctSZAXWvGsGwVJqU";
+pub(crate) const OTHER_KEY: &str = "tz1S7rJtq4FTEXnTr8ecJDGwGcafyEg8Khn8";
+pub(crate) const NOBODYS_KEY: &str = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb";
+pub(crate) const BODY: &str = "\"11af\"\n";
+
+/// A gateway, and who may dial it.
+pub(crate) struct Place {
+    pub(crate) ssh: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) monitor: SocketAddr,
+    pub(crate) host_key: Identity,
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) shutdown: Shutdown,
+    task: JoinHandle<()>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    pub(crate) took: Duration,
+}
+
+impl Place {
+    /// A gateway for signers with these keys; none: it asks them.
+    pub(crate) async fn with(signers: &[Option<&[&str]>]) -> Place {
+        Place::with_limit(signers, LIMIT).await
+    }
+
+    pub(crate) async fn with_limit(signers: &[Option<&[&str]>], answer_limit: Duration) -> Place {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let identity = || Identity::generate("test").unwrap();
+        let (host_key, identities): (_, Vec<_>) =
+            (identity(), signers.iter().map(|_| identity()).collect());
+        let ports: Vec<u16> = signers.iter().map(|_| free_port()).collect();
+        let configs = signers.iter().enumerate().map(|(at, keys)| SignerConfig {
+            name: format!("signer{at}"),
+            ssh_key: identities.get(at).unwrap().public(),
+            port: *ports.get(at).unwrap(),
+            keys: keys.map(|keys| keys.iter().map(|key| key.parse().unwrap()).collect()),
+        });
+        let config = Config {
+            ssh: loopback,
+            host_key: host_key.clone(),
+            http: Some(loopback),
+            monitor: Some(loopback),
+            signers: configs.collect(),
+            allow_list_known_keys: true,
+            answer_limit,
+        };
+        let shutdown = Shutdown::new();
+        let gateway = Gateway::start(config, shutdown.clone()).await.unwrap();
+        let (ssh, http) = (gateway.ssh(), gateway.http().unwrap());
+        let monitor = gateway.monitor().unwrap();
+        let task = tokio::spawn(gateway.run());
+        Place { ssh, http, monitor, host_key, identities, ports, shutdown, task }
+    }
+
+    /// Signer `at` dials over these lines; returns when it is connected over each.
+    pub(crate) async fn signer(&self, at: usize, mind: &Arc<Mind>, lines: &[SocketAddr]) -> Fake {
+        let (identity, port) = (self.identities.get(at).unwrap(), *self.ports.get(at).unwrap());
+        let fake = Fake::dial(mind, identity, port, &self.host_key.public(), lines);
+        until("the signer is connected", async || {
+            fake.board.links().iter().all(|link| link.state == LinkState::Up)
+        })
+        .await;
+        fake
+    }
+
+    /// The same, and the gateway has heard what it says.
+    pub(crate) async fn heard_signer(&self, at: usize, mind: &Arc<Mind>) -> Fake {
+        let before = mind.questions.load(Ordering::SeqCst);
+        let fake = self.signer(at, mind, &[self.ssh]).await;
+        // Two questions, and the answer to the second one is back when the port answers from memory.
+        until("the gateway has asked", async || {
+            let asked = mind.questions.load(Ordering::SeqCst);
+            self.get_at(self.port(at), "/authorized_keys").await;
+            asked >= before + 2 && mind.questions.load(Ordering::SeqCst) == asked
+        })
+        .await;
+        fake
+    }
+
+    pub(crate) fn port(&self, at: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], *self.ports.get(at).unwrap()))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.get_at(self.http, path).await
+    }
+
+    pub(crate) async fn get_at(&self, at: SocketAddr, path: &str) -> Reply {
+        exchange(at, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+    }
+
+    /// A signing request by `key`, to all signers' port.
+    pub(crate) async fn sign(&self, key: &str) -> Reply {
+        sign_at(self.http, key).await
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.get_at(self.monitor, "/metrics").await.body
+    }
+
+    /// Stops, and returns when it has.
+    pub(crate) async fn stop(self) {
+        self.shutdown.request();
+        timeout(LIMIT, self.task).await.expect("it does not stop").unwrap();
+    }
+}
+
+pub(crate) async fn sign_at(at: SocketAddr, key: &str) -> Reply {
+    let request = format!(
+        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    exchange(at, &request).await
+}
+
+pub(crate) async fn exchange(at: SocketAddr, request: &str) -> Reply {
+    let asked = Instant::now();
+    let exchanging = async {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = timeout(LIMIT, exchanging).await.expect("no answer");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    Reply { status: status.unwrap_or(0), body: body.to_owned(), took: asked.elapsed() }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(LIMIT, waiting).await.is_ok(), "never: {what}");
+}
+
+/// A port that is free, and its shell's: below those that the system gives to clients.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 8_000).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 1000) {
+            return port;
+        }
+    }
+}
