@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -34,11 +34,14 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 pub(crate) struct CutOnDrop(CancellationToken);
 
+/// For all packets of a request and its answer.
+const READ_BUFFER: usize = 8 * 1024;
 const READING: usize = 0;
 const WRITING: usize = 1;
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> (Wire, Watch) {
+    /// The wire, read through a buffer: ssh asks for the length of a packet before it asks for the rest.
+    pub(crate) fn new(stream: TcpStream) -> (BufReader<Wire>, Watch) {
         let watch = Watch {
             opened: Instant::now(),
             heard: Arc::default(),
@@ -46,7 +49,8 @@ impl Wire {
             gone: CancellationToken::new(),
         };
         let cut = || Box::pin(watch.cut.clone().cancelled_owned());
-        (Wire { stream, cut: [cut(), cut()], watch: watch.clone() }, watch)
+        let wire = Wire { stream, cut: [cut(), cut()], watch: watch.clone() };
+        (BufReader::with_capacity(READ_BUFFER, wire), watch)
     }
 
     fn is_cut(&mut self, side: usize, context: &mut Context<'_>) -> bool {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::server::Config as RusshConfig;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ pub(super) struct Visit<A> {
     russh: Arc<RusshConfig>,
     place: Place,
     peer: SocketAddr,
-    wire: Wire,
+    wire: BufReader<Wire>,
     watch: Watch,
 }
 
