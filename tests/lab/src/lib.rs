@@ -1,0 +1,19 @@
+//! A laboratory: a small internet, the real programs in it, and a baker that writes down what it
+//! lived through.
+//!
+//! ```text
+//!   namespace home          namespaces wired, mobile         the test itself: the cloud
+//!  ┌────────────────┐  10.1.0.0/24 ┌────────┐ 10.9.1.0/24  ┌───────────────────────────┐
+//!  │ peel signer  eth0 ────────────┤ router ├────────────── wired                      │
+//!  │ sshd, autossh  │  10.2.0.0/24 ┌────────┐ 10.9.2.0/24  │  10.9.0.1   peel gateway  │
+//!  │             wwan0 ────────────┤ router ├────────────── mobile        sshd, baker   │
+//!  └────────────────┘              └────────┘              └───────────────────────────┘
+//! ```
+//!
+//! [`net`] makes it without any right on the machine where there are user namespaces, [`process`]
+//! runs programs in it.
+
+pub mod net;
+pub mod process;
+pub mod programs;
+pub mod wait;
