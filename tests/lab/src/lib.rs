@@ -11,9 +11,11 @@
 //! ```
 //!
 //! [`net`] makes it without any right on the machine where there are user namespaces, [`process`]
-//! runs programs in it.
+//! runs programs in it, [`openssh`] is what Peel has to get along with.
 
 pub mod net;
+pub mod openssh;
 pub mod process;
 pub mod programs;
+mod secret;
 pub mod wait;
