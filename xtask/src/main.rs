@@ -1,7 +1,7 @@
 //! What a developer runs.
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
-//! - `cargo xtask bench sign`: the figures of `docs/performance.md`, measured and written there.
+//! - `cargo xtask bench sign|tunnel`: the figures of `docs/performance.md`, measured and written there.
 
 mod bench;
 mod test;
@@ -17,9 +17,11 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
         ["bench", "sign"] => bench::sign(),
+        ["bench", "tunnel"] => bench::tunnel(),
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
-            eprintln!("cargo xtask bench sign    measure, and write docs/performance.md");
+            eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
+            eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");
             return ExitCode::from(2);
         }
     };

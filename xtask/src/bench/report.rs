@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs;
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 /// A line of the table.
 pub(super) struct Row {
     pub(super) what: String,
     pub(super) promise: String,
+    /// The same with OpenSSH, in the same run; none where there is no such thing.
+    pub(super) beside: Option<String>,
     pub(super) measured: String,
     pub(super) kept: bool,
 }
@@ -44,23 +46,40 @@ impl fmt::Display for Figures {
     }
 }
 
-const BEGIN: &str = "<!-- begin: cargo xtask bench sign -->";
-const END: &str = "<!-- end: cargo xtask bench sign -->";
-
-/// Shows the table, and puts it between its marks in the document.
-pub(super) fn write(rows: &[Row]) -> anyhow::Result<()> {
-    let mut table = String::from("| what | promise | measured | kept |\n|---|---|---|---|\n");
-    for row in rows {
-        let kept = if row.kept { "yes" } else { "**no**" };
-        table += &format!("| {} | {} | {} | {kept} |\n", row.what, row.promise, row.measured);
-    }
+/// Shows the table, puts it between its marks in the document, and fails when a promise was missed.
+pub(super) fn write(bench: &str, rows: &[Row]) -> anyhow::Result<()> {
+    let table = table(rows);
     println!("\n{table}");
+    let mark = |end: &str| format!("<!-- {end}: cargo xtask bench {bench} -->");
+    let (begin, end) = (mark("begin"), mark("end"));
     let path = crate::root().join("docs/performance.md");
     let text = fs::read_to_string(&path).context("docs/performance.md cannot be read")?;
-    let (before, rest) = text.split_once(BEGIN).context("docs/performance.md has lost its mark")?;
-    let (_, after) = rest.split_once(END).context("docs/performance.md has lost its mark")?;
-    let text = format!("{before}{BEGIN}\n{}\n\n{table}{END}{after}", machine());
-    fs::write(&path, text).context("docs/performance.md cannot be written")
+    let (before, rest) =
+        text.split_once(&begin).context("docs/performance.md has lost its mark")?;
+    let (_, after) = rest.split_once(&end).context("docs/performance.md has lost its mark")?;
+    let text = format!("{before}{begin}\n{}\n\n{table}{end}{after}", machine());
+    fs::write(&path, text).context("docs/performance.md cannot be written")?;
+    let missed = rows.iter().filter(|row| !row.kept).map(|row| row.what.as_str());
+    let missed: Vec<&str> = missed.collect();
+    if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
+}
+
+fn table(rows: &[Row]) -> String {
+    let is_beside = rows.iter().any(|row| row.beside.is_some());
+    let (head, rule) = if is_beside { ("OpenSSH | ", "---|") } else { ("", "") };
+    let mut table =
+        format!("| what | promise | {head}measured | kept |\n|---|---|{rule}---|---|\n");
+    for row in rows {
+        let kept = if row.kept { "yes" } else { "**no**" };
+        let beside = match &row.beside {
+            Some(beside) => format!("{beside} | "),
+            None if is_beside => "– | ".to_owned(),
+            None => String::new(),
+        };
+        table +=
+            &format!("| {} | {} | {beside}{} | {kept} |\n", row.what, row.promise, row.measured);
+    }
+    table
 }
 
 fn machine() -> String {

@@ -86,6 +86,12 @@ pub fn why_not() -> anyhow::Result<Option<String>> {
     Ok(rights()?.err())
 }
 
+/// Whether this program is the one inside.
+#[must_use]
+pub fn is_inside() -> bool {
+    env::var_os(DONE).is_some()
+}
+
 /// Where the program inside finds the file that it makes when its work is done. A program that was
 /// led astray (a test of that name does not exist) ends well, too, but makes no file.
 const DONE: &str = "PEEL_LAB_DONE";

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context;
 use socket2::{Domain, Socket, Type};
 
-pub use enter::{LIMIT, Outcome, in_program, in_test, in_test_within, why_not};
+pub use enter::{LIMIT, Outcome, in_program, in_test, in_test_within, is_inside, why_not};
 pub use namespace::Namespace;
 
 /// The cloud, over either line.

@@ -1,0 +1,38 @@
+//! Measures what `docs/performance.md` promises of the tunnel, beside the usual stack of OpenSSH: the
+//! release build and Debian's programs, in one small internet, in one run.
+
+mod crowd;
+mod events;
+mod latency;
+mod stage;
+
+use std::time::Duration;
+
+use anyhow::bail;
+use lab::net::{Outcome, in_program, is_inside};
+
+use crate::bench::report;
+use crate::run;
+
+/// For all rows together.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Everything of the table, one row after the other.
+pub(crate) fn tunnel() -> anyhow::Result<()> {
+    if !is_inside() {
+        run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
+    }
+    let outcome = in_program(&["bench", "tunnel"], LIMIT, |internet| {
+        daemon::open_files::raise();
+        let mut rows = vec![latency::one_at_a_time()?];
+        rows.extend(crowd::five_hundred()?);
+        rows.push(events::endpoint_made_again(internet)?);
+        rows.push(events::both_lines_cut(internet)?);
+        rows.push(events::main_line_silent(internet)?);
+        report::write("tunnel", &rows)
+    })?;
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Skipped(why) => bail!("not measured: {why}"),
+    }
+}

@@ -1,0 +1,153 @@
+//! A signer at home and an endpoint in the cloud: Peel's, or the usual ones.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use lab::baker::{Baker, Plan};
+use lab::cloud::{self, GatewayHome, Signer};
+use lab::home::{self, SignerHome, Tunnel, Uplink};
+use lab::net::{CLOUD, Internet, Line, Namespace};
+use lab::openssh::{Client, Forward, KeyKind, Sshd};
+use lab::process::Daemon;
+use tunnel::Identity;
+
+pub(super) const PORT: u16 = 8443;
+const SSH: u16 = 58_255;
+const SSHD: u16 = 58_256;
+const SSHD_PORT: u16 = 8444;
+const HTTP: u16 = 6732;
+const MONITOR: u16 = 9583;
+const LOCAL_HTTP: u16 = 6733;
+const LEVEL: u32 = 999;
+/// For anything to come up.
+pub(super) const START: Duration = Duration::from_secs(20);
+
+pub(super) fn peel() -> PathBuf {
+    crate::root().join("target/release/peel")
+}
+
+pub(super) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Peel at both ends.
+pub(super) struct PeelStage {
+    pub(super) gateway: GatewayHome,
+    pub(super) cloud: Daemon,
+    pub(super) signer: SignerHome,
+    _home: Daemon,
+}
+
+impl PeelStage {
+    /// A signer in `place` that dials `CLOUD`, or the loopback without lines.
+    pub(super) fn start(place: Namespace, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
+        let signer = SignerHome::new()?;
+        let at = if uplinks.is_empty() { Ipv4Addr::LOCALHOST.into() } else { CLOUD };
+        let ssh = SocketAddr::new(at, SSH);
+        let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
+        let known = Signer {
+            name: "home".to_owned(),
+            ssh_public_key: signer.ssh_public_key(),
+            port: PORT,
+            keys: vec![signer.key()],
+        };
+        let gateway = GatewayHome::new(Identity::generate("gateway")?, listen, &[known])?;
+        let tunnel = Tunnel {
+            port: PORT,
+            ssh: None,
+            gateways: vec![gateway.endpoint(ssh)],
+            uplinks: uplinks.to_vec(),
+        };
+        signer.configure(home::Listen::default(), Some(&tunnel))?;
+        signer.init_watermark(&peel(), LEVEL)?;
+        let cloud = start_gateway(&gateway)?;
+        let home = signer.start(place.command(peel())?)?;
+        Ok(PeelStage { gateway, cloud, signer, _home: home })
+    }
+
+    /// Kills the gateway, and starts it again after `pause`; gives when it listened.
+    pub(super) fn make_again(&mut self, pause: Duration) -> anyhow::Result<Instant> {
+        self.cloud.kill()?;
+        std::thread::sleep(pause);
+        self.cloud = start_gateway(&self.gateway)?;
+        Ok(Instant::now())
+    }
+
+    pub(super) fn baker(&self, period: Duration) -> anyhow::Result<Baker> {
+        let url = format!("http://{}/{}", loopback(PORT), self.signer.key());
+        Baker::start(Plan { period, ..Plan::new(url.parse()?) }, START)
+    }
+}
+
+fn start_gateway(gateway: &GatewayHome) -> anyhow::Result<Daemon> {
+    let mut cloud = gateway.start(Namespace::here().command(peel())?)?;
+    cloud.wait_until_log_says("listening", START)?;
+    Ok(cloud)
+}
+
+/// The same signer behind autossh, and sshd in the cloud.
+pub(super) struct UsualStage {
+    pub(super) sshd: Sshd,
+    pub(super) signer: SignerHome,
+    _home: Daemon,
+    _autossh: Daemon,
+    _client: Client,
+}
+
+impl UsualStage {
+    /// A signer in `place`; sshd at `at`.
+    pub(super) fn start(place: Namespace, at: std::net::IpAddr) -> anyhow::Result<UsualStage> {
+        let signer = SignerHome::new()?;
+        let listen = home::Listen { http: Some(loopback(LOCAL_HTTP)), monitor: None };
+        signer.configure(listen, None)?;
+        signer.init_watermark(&peel(), LEVEL)?;
+        let home = signer.start(place.command(peel())?)?;
+        let client = Client::new(KeyKind::Ed25519)?;
+        let address = SocketAddr::new(at, SSHD);
+        let mut sshd = Sshd::new(Namespace::here(), address, &[client.public_key()])?;
+        sshd.start()?;
+        let forward = Forward { port: SSHD_PORT, to: loopback(LOCAL_HTTP) };
+        let autossh = client.autossh_reverse(place, &sshd.endpoint(), &[forward])?;
+        let autossh = Daemon::start("autossh", autossh)?;
+        Ok(UsualStage { sshd, signer, _home: home, _autossh: autossh, _client: client })
+    }
+
+    pub(super) fn http(&self) -> SocketAddr {
+        loopback(SSHD_PORT)
+    }
+
+    pub(super) fn baker(&self, period: Duration) -> anyhow::Result<Baker> {
+        let url = format!("http://{}/{}", self.http(), self.signer.key());
+        // What hangs for a second is asked again, as by a baker that is in a hurry.
+        let limit = Duration::from_secs(1);
+        Baker::start(Plan { period, limit, ..Plan::new(url.parse()?) }, START)
+    }
+}
+
+/// Moves the default route to the mobile line when the main one is seen to be dead.
+pub(super) fn switch_route_when_dead(internet: &Internet) -> anyhow::Result<()> {
+    if internet.dial(Line::Wired, SSHD, Duration::from_secs(5)).is_err() {
+        let interface = Line::Wired.interface();
+        internet.home().run("ip", &["route", "del", "default", "dev", interface])?;
+    }
+    Ok(())
+}
+
+/// From `moment` to the first signature that came after it; none if none did.
+fn first_answer(baker: &Baker, moment: Instant) -> Option<Duration> {
+    let record = baker.so_far();
+    let signed = record.requests().iter().filter(|request| request.outcome.is_signed());
+    signed.filter_map(|request| request.ended().checked_duration_since(moment)).min()
+}
+
+/// Waits for it.
+pub(super) fn await_answer(
+    baker: &Baker,
+    moment: Instant,
+    limit: Duration,
+) -> anyhow::Result<Duration> {
+    lab::wait::until("an answer", limit, || Ok(first_answer(baker, moment)))
+        .with_context(|| format!("the last: {:?}", baker.so_far().requests().last()))
+}
