@@ -159,8 +159,10 @@ mod tests {
     use super::*;
 
     fn link(uplink: &str, door: Door, state: LinkState) -> LinkReport {
+        let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
-        LinkReport { gateway: 0, uplink, door, state, since: Instant::now(), trouble: None, ups: 2 }
+        let (since, trouble) = (Instant::now(), None);
+        LinkReport { gateway: 0, uplink, metered, door, state, since, trouble, ups: 2 }
     }
 
     fn signing(uplink: &str, state: LinkState) -> LinkReport {
