@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use hyper::StatusCode;
 use serde_json::Value;
 use tezos::PublicKeyHash;
 
@@ -16,17 +17,27 @@ use crate::talk::Relayed;
 pub(crate) struct Knowledge {
     /// Its answer to `GET /authorized_keys`.
     pub(crate) authorized: Relayed,
-    /// Its keys; none when it does not say.
-    pub(crate) known: Option<BTreeSet<PublicKeyHash>>,
+    pub(crate) keys: Keys,
     public_keys: Mutex<HashMap<PublicKeyHash, Relayed>>,
+}
+
+/// Which keys a signer says that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// These.
+    All(BTreeSet<PublicKeyHash>),
+    /// It waits for a device that tells it: ask again.
+    NotYet,
+    /// It does not say, as a stock signer.
+    Unsaid,
 }
 
 /// More keys than a signer has.
 const CAPACITY: usize = 256;
 
 impl Knowledge {
-    pub(crate) fn new(authorized: Relayed, known: Option<BTreeSet<PublicKeyHash>>) -> Knowledge {
-        Knowledge { authorized, known, public_keys: Mutex::default() }
+    pub(crate) fn new(authorized: Relayed, keys: Keys) -> Knowledge {
+        Knowledge { authorized, keys, public_keys: Mutex::default() }
     }
 
     /// Its answer to `GET /keys/<key>`, if it was asked before.
@@ -39,6 +50,16 @@ impl Knowledge {
         if keys.len() < CAPACITY {
             keys.insert(key, answer);
         }
+    }
+}
+
+impl Keys {
+    /// What an answer to `GET /known_keys` means.
+    pub(crate) fn read(answer: &Relayed) -> Keys {
+        if answer.status == StatusCode::BAD_GATEWAY {
+            return Keys::NotYet;
+        }
+        hashes(answer, "known_keys").map_or(Keys::Unsaid, Keys::All)
     }
 }
 

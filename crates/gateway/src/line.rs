@@ -1,16 +1,14 @@
 //! A way to a signer: one session of the tunnel, the conversations over it, and what was said there.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tezos::PublicKeyHash;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tunnel::endpoint::{OpenError, Session};
 
-use crate::knowledge::{Knowledge, hashes};
+use crate::knowledge::{Keys, Knowledge};
 use crate::talk::{Broken, Question, Relayed, Talk};
 
 /// A way to a signer.
@@ -40,6 +38,9 @@ const REST: Duration = Duration::from_secs(20);
 /// Between two looks at what a signer says; it also keeps the connection open.
 const LOOK: Duration = Duration::from_secs(10);
 const METERED_LOOK: Duration = Duration::from_secs(30);
+/// The first pause after which a signer that waits for its device is looked at again; each is twice
+/// the one before, up to a tenth of the usual interval.
+const SOON: Duration = Duration::from_millis(50);
 /// For a signer to say something about itself.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// Between two tries when it does not.
@@ -110,15 +111,20 @@ impl Line {
 
     /// Looks again and again at what the signer says about itself; `said` hears which keys it has.
     /// Never returns.
-    pub(crate) async fn learn(&self, mut said: impl FnMut(Option<&BTreeSet<PublicKeyHash>>)) {
+    pub(crate) async fn learn(&self, mut said: impl FnMut(&Keys)) {
         loop {
             if let Ok(Ok(mut talk)) = timeout(LOOK_LIMIT, self.begin()).await {
+                let mut pause = SOON;
                 while let Some(knowledge) = self.look(&mut talk).await {
-                    said(knowledge.known.as_ref());
-                    *lock(&self.knowledge) = Some(knowledge);
+                    *lock(&self.knowledge) = Some(Arc::clone(&knowledge));
+                    said(&knowledge.keys);
+                    pause = match knowledge.keys {
+                        Keys::NotYet => (pause * 2).min(self.look_interval() / 10),
+                        Keys::All(_) | Keys::Unsaid => self.look_interval(),
+                    };
                     tokio::select! {
                         () = talk.ends() => break,
-                        () = sleep(self.look_interval()) => {}
+                        () = sleep(pause) => {}
                     }
                 }
             }
@@ -132,13 +138,13 @@ impl Line {
         let asking = async {
             let authorized = talk.ask(&Question::get("/authorized_keys")).await.ok()?;
             let known = talk.ask(&Question::get("/known_keys")).await.ok()?;
-            authorized.is_ok().then(|| (authorized, hashes(&known, "known_keys")))
+            authorized.is_ok().then(|| (authorized, Keys::read(&known)))
         };
-        let (authorized, known) = timeout(LOOK_LIMIT, asking).await.ok().flatten()?;
+        let (authorized, keys) = timeout(LOOK_LIMIT, asking).await.ok().flatten()?;
         let before = self.knowledge();
         let same = before
-            .filter(|before| before.authorized.body == authorized.body && before.known == known);
-        Some(same.unwrap_or_else(|| Arc::new(Knowledge::new(authorized, known))))
+            .filter(|before| before.authorized.body == authorized.body && before.keys == keys);
+        Some(same.unwrap_or_else(|| Arc::new(Knowledge::new(authorized, keys))))
     }
 
     async fn begin(&self) -> Result<Talk, LineError> {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tunnel::endpoint::Session;
 
 use crate::config::SignerConfig;
+use crate::knowledge::Keys;
 use crate::line::Line;
 use crate::router::Claim;
 
@@ -84,13 +85,14 @@ impl Signer {
         lock(&self.claim).clone()
     }
 
-    /// It was heard, and said which keys it has, or did not say.
-    pub(crate) fn said(&self, keys: Option<&BTreeSet<PublicKeyHash>>) {
+    /// It was heard, and said which keys it has, or did not say. One that does not know yet is believed
+    /// to have what it had before.
+    pub(crate) fn said(&self, keys: &Keys) {
         let mut claim = lock(&self.claim);
         match (&mut *claim, keys) {
-            (Claim::Configured(_), _) | (Claim::Said(_), None) => {}
-            (_, Some(keys)) => *claim = Claim::Said(keys.clone()),
-            (Claim::NotYet, None) => *claim = Claim::Said(BTreeSet::new()),
+            (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Said(_), Keys::Unsaid) => {}
+            (_, Keys::All(keys)) => *claim = Claim::Said(keys.clone()),
+            (Claim::NotYet, Keys::Unsaid) => *claim = Claim::Said(BTreeSet::new()),
         }
     }
 

@@ -62,12 +62,15 @@ impl Api {
         Answer::AuthorizedKeys(self.authorized.as_ref().map(hashes))
     }
 
+    /// All or none: a gateway that heard of some only would call the others nobody's, for good.
     fn known_keys(&self) -> Answer {
-        if self.allow_list_known_keys {
-            Answer::KnownKeys(self.keyring.hashes())
-        } else {
-            Answer::Failure("List known keys request not allowed.".to_owned())
+        if !self.allow_list_known_keys {
+            return Answer::Failure("List known keys request not allowed.".to_owned());
         }
+        if self.keyring.has_unknown() {
+            return Answer::AskAgain(NOT_SEEN.to_owned());
+        }
+        Answer::KnownKeys(self.keyring.hashes())
     }
 
     fn public_key(&self, key: &PublicKeyHash) -> Answer {

@@ -24,6 +24,8 @@ pub(crate) struct Mind {
     pub(crate) authorized: Mutex<String>,
     pub(crate) keys: Mutex<Vec<String>>,
     pub(crate) lists_keys: Mutex<bool>,
+    /// It does not know its keys before it sees its device.
+    pub(crate) waits_for_device: Mutex<bool>,
     /// What a POST gets; 200 and a signature, if nothing is said.
     pub(crate) refusal: Mutex<Option<(u16, String)>>,
     /// A POST waits until it is notified.
@@ -53,6 +55,8 @@ impl Mind {
         let has = |path: &str| keys.iter().any(|key| path.ends_with(key.as_str()));
         if path == "/authorized_keys" {
             (200, self.authorized.lock().unwrap().clone())
+        } else if path == "/known_keys" && *self.waits_for_device.lock().unwrap() {
+            (502, String::new())
         } else if path == "/known_keys" && *self.lists_keys.lock().unwrap() {
             (200, format!("{{\"known_keys\":{keys:?}}}\n"))
         } else if method == Method::GET && path.starts_with("/keys/") && has(path) {

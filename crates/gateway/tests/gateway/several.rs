@@ -1,5 +1,7 @@
 //! Several signers at one gateway.
 
+use std::sync::atomic::Ordering;
+
 use crate::fake::Mind;
 use crate::place::{KEY, OTHER_KEY, Place, sign_at, until};
 
@@ -47,6 +49,33 @@ async fn a_signer_that_has_not_said_its_keys_comes_first() {
     }
     assert_eq!(mind.posts(), 0);
     let _first = place.heard_signer(0, &Mind::with(&[OTHER_KEY])).await;
+    assert_eq!(place.sign(KEY).await.status, 200);
+}
+
+/// Started again, it does not see its Ledger yet.
+#[tokio::test]
+async fn a_signer_that_waits_for_its_device_is_believed_to_have_what_it_had() {
+    let place = Place::with(&[None, None]).await;
+    let minds = [Mind::with(&[KEY]), Mind::with(&[KEY])];
+    let first = place.heard_signer(0, &minds[0]).await;
+    let _standby = place.heard_signer(1, &minds[1]).await;
+    let again = Mind::with(&[KEY]);
+    *again.waits_for_device.lock().unwrap() = true;
+    first.restart_with(&again).await;
+    until("it was looked at again", async || again.questions.load(Ordering::SeqCst) >= 4).await;
+    assert_eq!(place.sign(KEY).await.status, 200);
+    assert_eq!((again.posts(), minds[1].posts()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_signer_that_waits_for_its_device_is_worth_another_question() {
+    let place = Place::with(&[None]).await;
+    let mind = Mind::with(&[KEY]);
+    *mind.waits_for_device.lock().unwrap() = true;
+    let _signer = place.heard_signer(0, &mind).await;
+    assert_eq!(place.sign(KEY).await.status, 502);
+    *mind.waits_for_device.lock().unwrap() = false;
+    until("it has said its keys", async || place.sign(KEY).await.status != 502).await;
     assert_eq!(place.sign(KEY).await.status, 200);
 }
 

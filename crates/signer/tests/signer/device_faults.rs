@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ledger_sim::{Config, Curve, Device, Fault, Instruction, Latency, Path, Setup};
 
-use crate::harness::{Daemon, Home, attestation, get, preattestation, sign};
+use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation, get, preattestation, sign};
 
 /// The simulator's first secp256k1 key.
 const TZ2: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
+/// A port on which no Ledger is.
+const NOBODY: &str = "127.0.0.1:1";
 
 fn device(latency: Latency) -> Device {
     let setup = Setup {
@@ -55,6 +57,28 @@ fn survives(fault: Fault) -> String {
     daemon.await_ready(TZ2);
     signs(&daemon, 12);
     failed.text()
+}
+
+/// A gateway would call the others nobody's, and refuse for good.
+#[test]
+fn which_keys_there_are_is_said_when_all_are_known() {
+    let known = |transport: &str| {
+        let daemon = Home::new()
+            .with("allow_list_known_keys = true")
+            .with(&format!("[ledger]\ntransport = \"tcp://{transport}\""))
+            .with("[[key]]\nname = \"baker\"\nledger = \"secp256k1/0h/0h\"")
+            .with_key("software", TZ1_SECRET)
+            .with_mark(TZ1, None)
+            .with_mark(TZ2, Some(10))
+            .start();
+        if transport != NOBODY {
+            daemon.await_ready(TZ2);
+        }
+        get(daemon.http, "/known_keys")
+    };
+    assert_eq!(known(NOBODY).status, 502);
+    let answer = known(&device(Latency::None).address().to_string());
+    assert!(answer.text().contains(TZ1) && answer.text().contains(TZ2), "{}", answer.text());
 }
 
 #[test]
