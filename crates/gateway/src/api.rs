@@ -88,10 +88,12 @@ impl Api {
                 None => self.ask(signer, &Question::get("/authorized_keys")).await,
             };
         }
-        let said: Vec<Arc<Knowledge>> = self.signers.0.iter().filter_map(knowledge).collect();
-        if said.is_empty() {
+        let said =
+            || -> Vec<Arc<Knowledge>> { self.signers.0.iter().filter_map(knowledge).collect() };
+        let Some(said) = self.signers.find(|| Some(said()).filter(|said| !said.is_empty())).await
+        else {
             return Answer::AskAgain("no signer is connected; ask again".to_owned()).into();
-        }
+        };
         let wanted = said.iter().filter_map(|own| hashes(&own.authorized, "authorized_keys"));
         let wanted: Vec<BTreeSet<PublicKeyHash>> = wanted.collect();
         let union: BTreeSet<PublicKeyHash> = wanted.iter().flatten().copied().collect();
@@ -115,7 +117,7 @@ impl Api {
     }
 
     async fn public_key(&self, key: PublicKeyHash, uri: &Uri) -> Reply {
-        let signer = match self.signer_of(&key) {
+        let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(Away::Unknown(_)) => return Answer::UnknownKey.into(),
             Err(away) => return away.into_answer().into(),
@@ -162,7 +164,7 @@ impl Api {
             Ok(question) => question,
             Err(answer) => return answer.into(),
         };
-        let signer = match self.signer_of(&key) {
+        let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(away) => {
                 tracing::warn!(%key, "not asked: {}", away.line());
@@ -210,6 +212,15 @@ impl Api {
                 Answer::AskAgain(nobody.to_string()).into()
             }
         }
+    }
+
+    /// A gateway that was just made does not know yet who has which key.
+    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Away> {
+        let settled = || {
+            let signer = self.signer_of(key);
+            (!matches!(signer, Err(Away::Unsaid { .. }))).then_some(signer)
+        };
+        self.signers.find(settled).await.unwrap_or_else(|| self.signer_of(key))
     }
 
     fn signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Away> {

@@ -27,7 +27,7 @@ pub(crate) enum Nobody {
 }
 
 /// For a signer that has no line: one may be on its way back.
-const WELCOME: Duration = Duration::from_secs(1);
+pub(crate) const WELCOME: Duration = Duration::from_secs(1);
 
 /// The signer's answer.
 ///

@@ -2,15 +2,36 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, timeout_at};
 use tunnel::Door;
 use tunnel::endpoint::{Attendant, Session};
 
 use crate::line::Line;
+use crate::race::WELCOME;
 use crate::signer::Signer;
 
 /// All signers, in the order of the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Signers(pub(crate) Arc<Vec<Signer>>);
+
+impl Signers {
+    /// What `find` finds, now or as soon as a signer has said something; for a moment one that is on its
+    /// way is waited for.
+    pub(crate) async fn find<T>(&self, find: impl Fn() -> Option<T>) -> Option<T> {
+        let end = Instant::now() + WELCOME;
+        let mut news: Vec<_> = self.0.iter().map(Signer::news).collect();
+        loop {
+            if let Some(found) = find() {
+                return Some(found);
+            }
+            let mut any: FuturesUnordered<_> = news.iter_mut().map(Receiver::changed).collect();
+            timeout_at(end, any.next()).await.ok()?;
+        }
+    }
+}
 
 impl Attendant for Signers {
     async fn attend(&self, session: Session) {

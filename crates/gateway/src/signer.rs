@@ -20,6 +20,8 @@ pub(crate) struct Signer {
     lines: Present<Arc<Line>>,
     shells: Present<Session>,
     claim: Mutex<Claim>,
+    /// News of what it said.
+    said: watch::Sender<()>,
 }
 
 /// What is there now, and news of what comes.
@@ -46,6 +48,7 @@ impl Signer {
             lines: Present::default(),
             shells: Present::default(),
             claim: Mutex::new(claim),
+            said: watch::Sender::new(()),
         }
     }
 
@@ -94,6 +97,13 @@ impl Signer {
             (_, Keys::All(keys)) => *claim = Claim::Said(keys.clone()),
             (Claim::NotYet, Keys::Unsaid) => *claim = Claim::Said(BTreeSet::new()),
         }
+        drop(claim);
+        self.said.send_replace(());
+    }
+
+    /// Tells when it has said something.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.said.subscribe()
     }
 
     /// It answered for a key, so it has it.

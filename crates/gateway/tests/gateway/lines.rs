@@ -83,9 +83,12 @@ async fn a_request_on_a_dead_line_is_answered_over_the_next_one() {
 
 #[tokio::test]
 async fn a_signer_that_is_on_its_way_is_waited_for() {
-    let place = Place::with(&[Some(&[KEY])]).await;
-    let mind = Mind::with(&[KEY]);
-    let lines = [place.ssh];
-    let (reply, _signer) = tokio::join!(place.sign(KEY), place.signer(0, &mind, &lines));
-    assert_eq!(reply.status, 200);
+    for keys in [Some([KEY].as_slice()), None] {
+        let place = Place::with(&[keys]).await;
+        let mind = Mind::with(&[KEY]);
+        let lines = [place.ssh];
+        let asking = async { tokio::join!(place.get("/authorized_keys"), place.sign(KEY)) };
+        let (replies, _signer) = tokio::join!(asking, place.signer(0, &mind, &lines));
+        assert_eq!((replies.0.status, replies.1.status), (200, 200), "{keys:?}");
+    }
 }
