@@ -37,7 +37,8 @@ impl From<LogFormat> for daemon::log::Format {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything on this machine with a simulated Ledger: signs, refuses a double signature, crashes.
+    /// Everything on this machine with a simulated Ledger: signs, loses a line, loses the cloud, refuses
+    /// a double signature, crashes. Half a minute, without root.
     Demo,
     /// The daemon beside the Ledger.
     #[command(subcommand)]

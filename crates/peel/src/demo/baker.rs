@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{BlsScheme, Kind, PublicKey, Signature, sample_payload};
+use tokio::time::sleep;
 
 /// Which block is meant: another variant is another block at the same place.
 pub(super) type Variant = u8;
@@ -47,8 +48,11 @@ impl Asked {
 }
 
 const LIMIT: Duration = Duration::from_secs(15);
-/// Octez asks again ten times in 3.6 s, and only after a 502.
-const PAUSES_MS: [u64; 10] = [360; 10];
+/// Octez asks again after a 502, and only then: ten times in all, each pause 0.1 s longer
+/// (`src/lib_rpc_http/RPC_client_unix.ml`).
+const PAUSES_MS: [u64; 9] = [0, 100, 200, 300, 400, 500, 600, 700, 800];
+/// Until a baker whose request was lost asks anew.
+const ANEW: Duration = Duration::from_millis(100);
 
 impl Baker {
     pub(super) fn new(url: SignerUrl, public_key: PublicKey) -> Baker {
@@ -56,26 +60,46 @@ impl Baker {
         Baker { url, public_key, answers: Arc::default() }
     }
 
+    /// The key, if whoever has it can be asked.
+    pub(super) async fn finds_its_key(&self) -> bool {
+        self.url.public_key(Duration::from_secs(1)).await.is_ok()
+    }
+
+    /// Asks for one signature; what got lost is asked for anew until that moment.
+    pub(super) async fn ask_until(
+        &self,
+        kind: Kind,
+        level: u32,
+        variant: Variant,
+        end: Instant,
+    ) -> Asked {
+        let started = Instant::now();
+        loop {
+            match self.ask(kind, level, variant).await {
+                Asked::Lost(_) if Instant::now() + ANEW < end => sleep(ANEW).await,
+                Asked::Signed(_) => return Asked::Signed(started.elapsed()),
+                asked @ (Asked::Lost(_) | Asked::Refused(_) | Asked::Broken(_)) => return asked,
+            }
+        }
+    }
+
     /// Asks for one signature: who may ask, then the signature, each on a new connection.
     pub(super) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
         let started = Instant::now();
         let bytes = sample_payload(kind, level, 0, variant);
         let answer = async {
-            self.url.wants_authentication(LIMIT).await?;
-            for pause in PAUSES_MS {
-                match self.url.sign(&bytes, LIMIT).await {
-                    Err(ClientError::AskAgain { .. }) => {
-                        tokio::time::sleep(Duration::from_millis(pause)).await;
-                    }
-                    answer => return answer,
-                }
-            }
-            self.url.sign(&bytes, LIMIT).await
+            again_after_502(|| self.url.wants_authentication(LIMIT)).await?;
+            again_after_502(|| self.url.sign(&bytes, LIMIT)).await
         };
         match answer.await {
             Ok(signature) => self.check(kind, level, variant, signature, started.elapsed()),
             Err(ClientError::Answer { message, .. }) => Asked::Refused(message),
-            Err(error) => Asked::Lost(error.to_string()),
+            Err(
+                error @ (ClientError::Unreachable { .. }
+                | ClientError::NoAnswer { .. }
+                | ClientError::AskAgain { .. }
+                | ClientError::Nonsense { .. }),
+            ) => Asked::Lost(error.to_string()),
         }
     }
 
@@ -109,4 +133,16 @@ impl Baker {
     pub(super) fn signatures(&self) -> usize {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
+}
+
+async fn again_after_502<T>(
+    ask: impl AsyncFn() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    for pause in PAUSES_MS {
+        match ask().await {
+            Err(ClientError::AskAgain { .. }) => sleep(Duration::from_millis(pause)).await,
+            answer => return answer,
+        }
+    }
+    ask().await
 }

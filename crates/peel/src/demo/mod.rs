@@ -1,15 +1,22 @@
-//! `peel demo`: everything on this machine, with a simulated Ledger and the real signer.
+//! `peel demo`: everything on this machine, with a simulated Ledger, the real signer and the real gateway.
 //!
 //! ```text
-//!  demo ── baker (asks like octez-baker) ──HTTP──▶ peel signer run ──TCP──▶ simulated Ledger
+//!  baker ──HTTP──▶ peel gateway run ◀──ssh──┬── Line ──┬── peel signer run ──TCP──▶ simulated Ledger
+//!   │              (Cloud)                  └── Line ──┘   (Home)
 //!   └── checks every answer it ever got: never two signatures at one mark
 //! ```
 //!
-//! The signer is a process of its own, so that it can be killed for real.
+//! The daemons are processes of their own, so that they can be killed for real.
 
 mod baker;
+mod chain;
+mod cloud;
 mod home;
+mod line;
+mod process;
+mod scenes;
 mod story;
+mod tally;
 
 /// Tells the story; fails when anything was not as promised.
 pub(crate) fn run() -> anyhow::Result<()> {

@@ -2,31 +2,44 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-use tezos::Kind;
-use tokio::time::{sleep, sleep_until};
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+use tokio::time::sleep;
+use tunnel::Identity;
 
-use crate::demo::baker::{Asked, Baker, Variant};
+use crate::demo::baker::Baker;
+use crate::demo::chain::{Chain, table_head};
+use crate::demo::cloud::{Cloud, loopback};
 use crate::demo::home::Home;
+use crate::demo::line::Line;
+use crate::demo::tally::Event;
+
+/// Everything there is. Dropping it stops it all and removes its folder.
+pub(super) struct Story {
+    pub(super) home: Home,
+    pub(super) cloud: Cloud,
+    pub(super) chain: Chain,
+    /// The moment from which the cloud that was made again listened.
+    pub(super) cloud_again: Option<Instant>,
+    /// How many levels count as signed because of the crash.
+    pub(super) given_up: u32,
+    _folder: TempDir,
+}
 
 const FIRST_LEVEL: u32 = 1_000;
-const LEVELS_BEFORE: u32 = 12;
-const LEVELS_AFTER: u32 = 6;
-const A_LEVEL: Duration = Duration::from_secs(1);
-/// How long after the votes of a level the next block is asked for.
-const BLOCK_AHEAD: Duration = Duration::from_millis(600);
+const LEVELS_BEFORE: u32 = 5;
+const LEVELS_AFTER: u32 = 4;
+const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// The block everybody agrees on, and another one.
-const HONEST: Variant = 1;
-const OTHER: Variant = 2;
+const PICTURE: &str = " this program         the cloud,      two lines: two relays     at home,
+                      a process       on this machine           a process
 
-struct Story {
-    home: Home,
-    baker: Baker,
-    slowest: Duration,
-    unanswered: u32,
-    surprises: Vec<String>,
-}
+                                   ┌──────── line 1 ────────┐
+ baker ───HTTP───▶ peel gateway ◀──┤          ssh           ├── peel signer ───▶ Ledger
+                                   └──────── line 2 ────────┘                    (simulated)
+
+The baker asks for what octez-baker asks for, a level a second instead of every six. The Ledger is as
+slow as a Nano S Plus. The tables say how long each signature took, and over which line it came.";
 
 pub(super) fn tell() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -40,153 +53,90 @@ pub(super) fn tell() -> anyhow::Result<()> {
 
 impl Story {
     async fn tell() -> anyhow::Result<()> {
-        say!("A Ledger (simulated, as slow as a Nano S Plus), a signer, and a baker that asks");
-        say!("for what octez-baker asks for; a level a second instead of every six.\n");
-        let mut home = Home::new(FIRST_LEVEL - 1)?;
-        home.start().await?;
-        say!("key {}\n", home.public_key.hash());
-        let baker = Baker::new(home.url.clone(), home.public_key.clone());
+        say!("{PICTURE}");
+        let mut story = Story::set_up().await?;
+        let told = story.scenes().await;
+        if told.is_err() || !story.chain.tally.surprises().is_empty() {
+            tell!("{}{}", story.cloud.gateway.log(), story.home.signer.log());
+        }
+        told.and_then(|()| story.sum_up())
+    }
+
+    async fn set_up() -> anyhow::Result<Story> {
+        let folder = TempDir::with_prefix("peel-demo-").context("no temporary folder")?;
+        let identity = Identity::generate("home")?;
+        let mut cloud = Cloud::new(folder.path(), &identity.public())?;
+        let ssh = loopback(cloud.ports.ssh);
+        let lines = [Line::open("line 1", ssh).await?, Line::open("line 2", ssh).await?];
+        let home = Home::new(folder.path(), FIRST_LEVEL - 1, &identity, &cloud, &lines)?;
+        cloud.start().await?;
+        let baker = Baker::new(cloud.url(home.public_key.hash())?, home.public_key.clone());
+        let chain = Chain::new(baker, lines, FIRST_LEVEL);
         let mut story =
-            Story { home, baker, slowest: Duration::ZERO, unanswered: 0, surprises: Vec::new() };
-        say!("   level   preattestation   attestation   block of the next level");
-        let crash_level = FIRST_LEVEL + LEVELS_BEFORE;
-        story.levels(FIRST_LEVEL, crash_level).await;
-        story.double_signature(crash_level - 1).await;
-        let next = story.crash(crash_level).await?;
-        story.levels(next, next + LEVELS_AFTER).await;
-        story.double_signature(next + LEVELS_AFTER - 1).await;
-        story.summary()
+            Story { home, cloud, chain, cloud_again: None, given_up: 0, _folder: folder };
+        story.start_signer().await?;
+        Ok(story)
     }
 
-    /// A second each: both votes at once, then the block of the next level a little ahead.
-    async fn levels(&mut self, from: u32, to: u32) {
-        let start = tokio::time::Instant::now();
-        for (level, at) in (from..to).zip(0_u32..) {
-            sleep_until(start + A_LEVEL * at).await;
-            let (preattestation, attestation) = tokio::join!(
-                self.baker.ask(Kind::Preattestation, level, HONEST),
-                self.baker.ask(Kind::Attestation, level, HONEST)
-            );
-            sleep_until(start + A_LEVEL * at + BLOCK_AHEAD).await;
-            let block = self.baker.ask(Kind::Block, level + 1, HONEST).await;
-            say!(
-                "{level:>8}   {:>14}   {:>11}   {:>11}",
-                self.cell(&preattestation),
-                self.cell(&attestation),
-                self.cell(&block)
-            );
-        }
-    }
-
-    fn cell(&mut self, asked: &Asked) -> String {
-        match asked {
-            Asked::Signed(took) => {
-                self.slowest = self.slowest.max(*took);
-                format!("{} ms", took.as_millis())
-            }
-            Asked::Refused(why) | Asked::Lost(why) => {
-                self.unanswered += 1;
-                self.surprises.push(format!("no signature: {why}"));
-                "-".to_owned()
-            }
-            Asked::Broken(why) => {
-                self.surprises.push(why.clone());
-                "BROKEN".to_owned()
-            }
-        }
-    }
-
-    /// The same again is answered from memory; something else at the same place is refused.
-    async fn double_signature(&mut self, level: u32) {
-        say!("\nThe baker asks once more for its attestation of level {level}:");
-        let before = self.home.device_signatures();
-        let again = self.baker.ask(Kind::Attestation, level, HONEST).await;
-        match again.signed() {
-            Some(took) => say!("  the stored signature, after {} µs", took.as_micros()),
-            None => self.surprise(format!("the stored signature did not come: {again:?}")),
-        }
-        say!("Somebody asks for a different attestation of level {level}, the double signature:");
-        self.ask_for_another(Kind::Attestation, level).await;
-        if self.home.device_signatures() != before {
-            self.surprise("the Ledger was asked to sign".to_owned());
-        }
+    async fn scenes(&mut self) -> anyhow::Result<()> {
+        say!("\n1. All is well.");
+        table_head();
+        self.chain.levels(LEVELS_BEFORE, Event::Calm).await;
+        self.a_line_falls_silent().await;
+        self.the_cloud_is_lost().await?;
+        say!("\n4. The double signature.");
+        self.a_double_signature().await;
+        self.the_signer_crashes().await?;
+        table_head();
+        self.chain.levels(LEVELS_AFTER, Event::Crash).await;
         say!("");
+        self.a_double_signature().await;
+        Ok(())
     }
 
-    /// Something else at a place where something was signed.
-    async fn ask_for_another(&mut self, kind: Kind, level: u32) {
-        let asked = self.baker.ask(kind, level, OTHER).await;
-        match asked.refusal() {
-            Some(why) => say!("  REFUSED: {why}"),
-            None => self.surprise(format!("it was not refused: {asked:?}")),
-        }
-    }
-
-    /// Kills the signer while it signs; gives the first level that can be signed afterwards.
-    async fn crash(&mut self, level: u32) -> anyhow::Result<u32> {
-        say!("The signer is killed (SIGKILL) in the middle of the votes of level {level}:");
-        let baker = self.baker.clone();
-        let asking = async {
-            tokio::join!(
-                baker.ask(Kind::Preattestation, level, HONEST),
-                baker.ask(Kind::Attestation, level, HONEST)
-            )
-        };
-        let killing = async {
-            sleep(Duration::from_millis(330)).await;
-            self.home.kill()
-        };
-        let ((preattestation, attestation), killed) = tokio::join!(asking, killing);
-        killed?;
-        for (kind, asked) in [("preattestation", preattestation), ("attestation", attestation)] {
-            match asked {
-                Asked::Signed(took) => say!("  {kind}: signed after {} ms", took.as_millis()),
-                Asked::Lost(_) => say!("  {kind}: no answer. Was it signed? Nobody can know"),
-                Asked::Refused(why) | Asked::Broken(why) => self.surprise(format!("{kind}: {why}")),
-            }
-        }
+    /// Starts the signer; gives how long it took until the baker could ask it.
+    pub(super) async fn start_signer(&mut self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        self.home.start().await?;
-        say!(
-            "It is started again, and has found its Ledger after {} ms.",
-            started.elapsed().as_millis()
-        );
-        say!("Somebody asks for different votes of level {level}:");
-        for kind in [Kind::Preattestation, Kind::Attestation] {
-            self.ask_for_another(kind, level).await;
-        }
-        Ok(self.resume(level).await)
-    }
-
-    /// Goes on as the chain does, level by level, until the signer signs again.
-    async fn resume(&mut self, level: u32) -> u32 {
-        for given_up in 0..=2 {
-            let next = level + given_up;
-            let asked = self.baker.ask(Kind::Preattestation, next, HONEST).await;
-            if asked.signed().is_some() {
-                say!("Levels given up, as they may have been signed: {given_up} (at most two).\n");
-                return next + 1;
+        self.home.signer.start()?;
+        while !self.chain.baker.finds_its_key().await {
+            self.home.signer.still_runs()?;
+            if started.elapsed() > START_LIMIT {
+                bail!("the signer did not come up:\n{}", self.home.signer.log());
             }
+            sleep(Duration::from_millis(20)).await;
         }
-        self.surprise("more than two levels were given up".to_owned());
-        level + 3
+        Ok(started.elapsed())
     }
 
-    fn surprise(&mut self, what: String) {
-        say!("  NOT AS PROMISED: {what}");
-        self.surprises.push(what);
-    }
-
-    fn summary(self) -> anyhow::Result<()> {
-        say!("signatures the baker has        {}", self.baker.signatures());
-        say!("signatures the Ledger has made  {}", self.home.device_signatures());
-        say!("slowest answer                  {} ms", self.slowest.as_millis());
-        say!("requests without a signature    {}", self.unanswered);
-        if self.surprises.is_empty() {
-            say!("Never two signatures at one mark. Everything was as promised.");
-            Ok(())
-        } else {
-            bail!("not as promised: {}", self.surprises.join("; "))
+    fn sum_up(&self) -> anyhow::Result<()> {
+        let (tally, since) = (&self.chain.tally, self.cloud_again);
+        let requests = |event| match tally.lost(event) {
+            0 => "nothing".to_owned(),
+            lost => format!("{lost} requests"),
+        };
+        let gone = format!("{}, made while it was gone", requests(Event::NewCloud));
+        let crash = format!("{} levels, which count as signed", self.given_up);
+        say!("\n                      slowest answer   lost");
+        for (name, slowest, lost) in [
+            ("all was well", tally.slowest(Event::Calm, None), requests(Event::Calm)),
+            (
+                "a line was silent",
+                tally.slowest(Event::SilentLine, None),
+                requests(Event::SilentLine),
+            ),
+            ("cloud made again", tally.slowest(Event::NewCloud, since), gone),
+            ("after the crash", tally.slowest(Event::Crash, None), crash),
+        ] {
+            let slowest = slowest.unwrap_or_default().as_millis();
+            say!("   {name:<17} {slowest:>11} ms   {lost}");
         }
+        say!("\nsignatures that the Ledger made   {:>3}", self.home.device_signatures());
+        say!("signatures that the baker has     {:>3}", self.chain.baker.signatures());
+        say!("   (the others were on their way when the cloud was destroyed or the signer killed)");
+        if tally.surprises().is_empty() {
+            say!("\nNever two signatures at one mark. Everything was as promised.");
+            return Ok(());
+        }
+        bail!("not as promised: {}", tally.surprises().join("; "))
     }
 }

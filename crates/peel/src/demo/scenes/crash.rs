@@ -1,0 +1,80 @@
+//! The signer is killed while it signs.
+
+use std::time::{Duration, Instant};
+
+use tezos::Kind;
+use tokio::time::sleep;
+
+use crate::demo::baker::Asked;
+use crate::demo::chain::HONEST;
+use crate::demo::story::Story;
+
+/// The first vote is signed then, the second one is in the Ledger.
+const KILL_AFTER: Duration = Duration::from_millis(330);
+/// From the start of the signer to when it can be asked; half a second of it is the Ledger's.
+const PROMISE: Duration = Duration::from_secs(2);
+/// For how long the baker wants the votes of the crash level.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Story {
+    /// SIGKILL in mid-vote; it is started again at once.
+    pub(in crate::demo) async fn the_signer_crashes(&mut self) -> anyhow::Result<()> {
+        let level = self.chain.next;
+        say!(
+            "\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level}, and started again:"
+        );
+        let (baker, end) = (self.chain.baker.clone(), Instant::now() + PATIENCE);
+        let asking = async {
+            tokio::join!(
+                baker.ask_until(Kind::Preattestation, level, HONEST, end),
+                baker.ask_until(Kind::Attestation, level, HONEST, end)
+            )
+        };
+        let crashing = async {
+            sleep(KILL_AFTER).await;
+            self.home.signer.kill()?;
+            self.start_signer().await
+        };
+        let ((preattestation, attestation), back) = tokio::join!(asking, crashing);
+        let back = back?;
+        self.tell_vote("preattestation", preattestation);
+        self.tell_vote("attestation", attestation);
+        say!("     it can be asked again after {} ms", back.as_millis());
+        if back > PROMISE {
+            self.surprise("it took the signer too long to come back".to_owned());
+        }
+        say!("   Somebody asks for different votes of level {level}:");
+        for kind in [Kind::Preattestation, Kind::Attestation] {
+            self.ask_for_another(kind, level).await;
+        }
+        self.resume(level).await;
+        Ok(())
+    }
+
+    fn tell_vote(&mut self, vote: &str, asked: Asked) {
+        match asked {
+            Asked::Signed(took) => say!("     {vote}: signed after {} ms", took.as_millis()),
+            Asked::Refused(why) => {
+                say!("     {vote}: was it signed? Nobody can know. Asked again, it is REFUSED:");
+                say!("       {why}");
+            }
+            Asked::Lost(why) => say!("     {vote}: no answer: {why}"),
+            Asked::Broken(why) => self.surprise(format!("{vote}: {why}")),
+        }
+    }
+
+    /// Goes on as the chain does, level by level, until the signer signs again.
+    async fn resume(&mut self, level: u32) {
+        for given_up in 0..=2 {
+            let next = level + given_up;
+            let asked = self.chain.baker.ask(Kind::Preattestation, next, HONEST).await;
+            self.chain.next = next + 1;
+            if asked.signed().is_some() {
+                say!("   Levels given up, as they may have been signed: {given_up} (at most two).");
+                self.given_up = given_up;
+                return;
+            }
+        }
+        self.surprise("more than two levels were given up".to_owned());
+    }
+}

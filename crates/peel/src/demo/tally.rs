@@ -1,0 +1,73 @@
+//! What the demo remembers of its requests, for the summary.
+
+use std::time::{Duration, Instant};
+
+use crate::demo::baker::Asked;
+
+/// What was going on when something was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    Calm,
+    SilentLine,
+    NewCloud,
+    Crash,
+}
+
+/// All requests of the chain, and whatever was not as promised.
+#[derive(Default)]
+pub(super) struct Tally {
+    requests: Vec<Request>,
+    surprises: Vec<String>,
+}
+
+struct Request {
+    event: Event,
+    asked: Instant,
+    ended: Instant,
+    is_signed: bool,
+}
+
+impl Tally {
+    /// Notes a request that has just ended.
+    pub(super) fn note(&mut self, event: Event, asked: Instant, ended: Instant, what: &Asked) {
+        let is_signed = what.signed().is_some();
+        self.requests.push(Request { event, asked, ended, is_signed });
+    }
+
+    /// The slowest answer; what was asked before `since` counts from then.
+    pub(super) fn slowest(&self, event: Event, since: Option<Instant>) -> Option<Duration> {
+        let signed = self.of(event).filter(|request| request.is_signed);
+        let from = |asked: Instant| since.map_or(asked, |since| asked.max(since));
+        signed.map(|request| request.ended.saturating_duration_since(from(request.asked))).max()
+    }
+
+    /// From `since` to the first signature after it.
+    pub(super) fn first_signature(&self, event: Event, since: Instant) -> Option<Duration> {
+        let signed = self.of(event).filter(|request| request.is_signed);
+        signed.filter_map(|request| request.ended.checked_duration_since(since)).min()
+    }
+
+    /// How many requests had no signature in time.
+    pub(super) fn lost(&self, event: Event) -> usize {
+        self.of(event).filter(|request| !request.is_signed).count()
+    }
+
+    /// How many of them were still waiting at that moment, or were asked later.
+    pub(super) fn lost_after(&self, event: Event, moment: Instant) -> usize {
+        self.of(event).filter(|request| !request.is_signed && request.ended > moment).count()
+    }
+
+    /// Says what was not as promised, and remembers it.
+    pub(super) fn surprise(&mut self, what: String) {
+        say!("     NOT AS PROMISED: {what}");
+        self.surprises.push(what);
+    }
+
+    pub(super) fn surprises(&self) -> &[String] {
+        &self.surprises
+    }
+
+    fn of(&self, event: Event) -> impl Iterator<Item = &Request> {
+        self.requests.iter().filter(move |request| request.event == event)
+    }
+}
