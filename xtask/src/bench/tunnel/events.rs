@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lab::baker::Baker;
 use lab::home::Uplink;
-use lab::net::{CLOUD, Internet, Line};
+use lab::net::{Internet, Line};
 
 use crate::bench::report::Row;
 use crate::bench::tunnel::stage::{
@@ -55,7 +55,7 @@ pub(super) fn main_line_silent(internet: &Internet) -> anyhow::Result<Row> {
 
 fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     println!("the main line falls silent: the usual stack");
-    let stage = UsualStage::start(internet.home(), CLOUD)?;
+    let stage = UsualStage::start(internet.home())?;
     let baker = calm(stage.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
@@ -83,7 +83,7 @@ pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
     baker.finish()?;
     drop(stage);
     println!("the endpoint is killed and started again: the usual stack");
-    let mut usual = UsualStage::start(internet.home(), CLOUD)?;
+    let mut usual = UsualStage::start(internet.home())?;
     let baker = calm(usual.baker(PERIOD / 4)?)?;
     usual.sshd.kill()?;
     thread::sleep(AWAY);

@@ -1,12 +1,13 @@
 //! One request at a time through each tunnel, over a connection that is kept.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use lab::net::Namespace;
+use lab::home::Uplink;
+use lab::net::{Internet, Line};
 use tezos::PublicKeyHash;
 
 use crate::bench::report::{Figures, Row};
@@ -19,13 +20,13 @@ const REQUESTS: u32 = 400;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether a key can sign now: answered by the signer itself every time.
-pub(super) fn one_at_a_time() -> anyhow::Result<Row> {
+pub(super) fn one_at_a_time(internet: &Internet) -> anyhow::Result<Row> {
     println!("\none request at a time through the tunnel");
-    let here = Namespace::here();
-    let peel = PeelStage::start(here, &[])?;
-    let usual = UsualStage::start(here, Ipv4Addr::LOCALHOST.into())?;
+    let peel = PeelStage::start(internet.home(), &[Uplink { line: Line::Wired, metered: false }])?;
+    let usual = UsualStage::start(internet.home())?;
     let mut ours = Asker::new(loopback(PORT), peel.signer.key())?;
-    let mut theirs = Asker::new(usual.http(), usual.signer.key())?;
+    let theirs = Asker::new(usual.http(), usual.signer.key());
+    let mut theirs = theirs.with_context(|| usual.log())?;
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         their_times.extend(theirs.round()?);
@@ -42,8 +43,9 @@ pub(super) fn one_at_a_time() -> anyhow::Result<Row> {
     })
 }
 
-/// Somebody with a connection that is kept.
+/// Somebody with a connection that is kept for a round.
 struct Asker {
+    at: SocketAddr,
     stream: BufReader<TcpStream>,
     request: String,
 }
@@ -51,20 +53,28 @@ struct Asker {
 impl Asker {
     fn new(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
         let request = format!("GET /statusz/{key} HTTP/1.1\r\nhost: x\r\n\r\n");
-        lab::wait::until("the first answer", START, || {
-            let asker = Asker::connect(at, &request).ok();
-            Ok(asker.and_then(|mut asker| asker.ask().is_ok().then_some(asker)))
-        })
+        let mut last = String::new();
+        let first = lab::wait::until("the first answer", START, || {
+            let asked = Asker::connect(at, &request).and_then(|mut asker| {
+                asker.ask()?;
+                Ok(asker)
+            });
+            Ok(asked.map_err(|error| last = error.to_string()).ok())
+        });
+        first.with_context(|| format!("{at}: {last}"))
     }
 
     fn connect(at: SocketAddr, request: &str) -> anyhow::Result<Asker> {
         let stream = TcpStream::connect(at)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(START))?;
-        Ok(Asker { stream: BufReader::new(stream), request: request.to_owned() })
+        Ok(Asker { at, stream: BufReader::new(stream), request: request.to_owned() })
     }
 
+    /// The connection of the round before was idle for too long. The first request is not counted.
     fn round(&mut self) -> anyhow::Result<Vec<f64>> {
+        *self = Asker::connect(self.at, &self.request)?;
+        self.ask()?;
         (0..REQUESTS)
             .map(|_| {
                 thread::sleep(PAUSE);

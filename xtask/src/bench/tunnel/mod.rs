@@ -24,7 +24,7 @@ pub(crate) fn tunnel() -> anyhow::Result<()> {
     }
     let outcome = in_program(&["bench", "tunnel"], LIMIT, |internet| {
         daemon::open_files::raise();
-        let mut rows = vec![latency::one_at_a_time()?];
+        let mut rows = vec![latency::one_at_a_time(internet)?];
         rows.extend(crowd::five_hundred()?);
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);

@@ -1,6 +1,6 @@
 //! A signer at home and an endpoint in the cloud: Peel's, or the usual ones.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,11 +41,10 @@ pub(super) struct PeelStage {
 }
 
 impl PeelStage {
-    /// A signer in `place` that dials `CLOUD`, or the loopback without lines.
+    /// A signer in `place` that dials `CLOUD`.
     pub(super) fn start(place: Namespace, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
         let signer = SignerHome::new()?;
-        let at = if uplinks.is_empty() { Ipv4Addr::LOCALHOST.into() } else { CLOUD };
-        let ssh = SocketAddr::new(at, SSH);
+        let ssh = SocketAddr::new(CLOUD, SSH);
         let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
         let known = Signer {
             name: "home".to_owned(),
@@ -92,26 +91,35 @@ pub(super) struct UsualStage {
     pub(super) sshd: Sshd,
     pub(super) signer: SignerHome,
     _home: Daemon,
-    _autossh: Daemon,
+    autossh: Daemon,
     _client: Client,
 }
 
 impl UsualStage {
-    /// A signer in `place`; sshd at `at`.
-    pub(super) fn start(place: Namespace, at: std::net::IpAddr) -> anyhow::Result<UsualStage> {
+    /// A signer in `place`, and sshd at `CLOUD`.
+    pub(super) fn start(place: Namespace) -> anyhow::Result<UsualStage> {
         let signer = SignerHome::new()?;
         let listen = home::Listen { http: Some(loopback(LOCAL_HTTP)), monitor: None };
         signer.configure(listen, None)?;
         signer.init_watermark(&peel(), LEVEL)?;
         let home = signer.start(place.command(peel())?)?;
         let client = Client::new(KeyKind::Ed25519)?;
-        let address = SocketAddr::new(at, SSHD);
+        let address = SocketAddr::new(CLOUD, SSHD);
         let mut sshd = Sshd::new(Namespace::here(), address, &[client.public_key()])?;
         sshd.start()?;
         let forward = Forward { port: SSHD_PORT, to: loopback(LOCAL_HTTP) };
         let autossh = client.autossh_reverse(place, &sshd.endpoint(), &[forward])?;
         let autossh = Daemon::start("autossh", autossh)?;
-        Ok(UsualStage { sshd, signer, _home: home, _autossh: autossh, _client: client })
+        let up = lab::wait::until("the forward", START, || {
+            Ok(TcpStream::connect(loopback(SSHD_PORT)).ok())
+        });
+        up.with_context(|| autossh.log().unwrap_or_default())?;
+        Ok(UsualStage { sshd, signer, _home: home, autossh, _client: client })
+    }
+
+    /// What its programs say, when something is wrong.
+    pub(super) fn log(&self) -> String {
+        self.autossh.log().unwrap_or_default()
     }
 
     pub(super) fn http(&self) -> SocketAddr {
