@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tunnel::endpoint::{self, Attendant, Endpoint, Guest, Limits, Refusals, Session};
 use tunnel::home::{self, Board, Home};
-use tunnel::{Identity, PublicKey, Stream};
+use tunnel::{Identity, PublicKey};
 
 /// More than anything here takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -87,7 +88,7 @@ impl Cloud {
     }
 }
 
-/// A signer's end that echoes, until it is dropped.
+/// A signer's end that echoes, until it is stopped.
 pub(crate) struct Signer {
     pub(crate) board: Board,
     stop: CancellationToken,
@@ -96,16 +97,25 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn dial(identity: &Identity, address: SocketAddr, host_key: PublicKey) -> Signer {
+        Signer::with(Signer::config(identity, PORT, address, host_key))
+    }
+
+    /// One link, over whatever route there is.
+    pub(crate) fn config(
+        identity: &Identity,
+        port: u16,
+        address: SocketAddr,
+        host_key: PublicKey,
+    ) -> home::Config {
         let gateway =
             home::Gateway { address: address.to_string(), user: "signer".to_owned(), host_key };
-        let config = home::Config {
+        home::Config {
             identity: identity.clone(),
-            port: PORT,
+            port,
             shell: None,
             gateways: vec![gateway],
             uplinks: Vec::new(),
-        };
-        Signer::with(config)
+        }
     }
 
     pub(crate) fn with(config: home::Config) -> Signer {
@@ -130,7 +140,7 @@ impl Signer {
     }
 }
 
-async fn echo(mut stream: Stream) {
+async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut bytes = [0; 1024];
     while let Ok(count @ 1..) = stream.read(&mut bytes).await {
         if stream.write_all(bytes.get(..count).unwrap()).await.is_err() {
@@ -139,16 +149,29 @@ async fn echo(mut stream: Stream) {
     }
 }
 
+async fn there_and_back(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<bool> {
+    stream.write_all(b"hello").await.ok()?;
+    let mut back = [0; 5];
+    stream.read_exact(&mut back).await.ok()?;
+    Some(back == *b"hello")
+}
+
 /// Sends a word there, and waits until it is back.
 pub(crate) async fn echoes(session: &Session) -> bool {
-    let there_and_back = async {
-        let mut stream = session.open(loopback()).await.ok()?;
-        stream.write_all(b"hello").await.ok()?;
-        let mut back = [0; 5];
-        stream.read_exact(&mut back).await.ok()?;
-        Some(back == *b"hello")
-    };
-    timeout(LIMIT, there_and_back).await.ok().flatten().unwrap_or(false)
+    let echo = async { there_and_back(session.open(loopback()).await.ok()?).await };
+    timeout(LIMIT, echo).await.ok().flatten().unwrap_or(false)
+}
+
+/// A TCP server that echoes, as the signer behind a stock ssh. It ends with the test's runtime.
+pub(crate) async fn echo_server() -> SocketAddr {
+    let listener = TcpListener::bind(loopback()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    address
 }
 
 /// Waits until something holds.

@@ -2,4 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 mod ends;
+mod openssh_as_signer;
 mod pair;
+mod stock;

@@ -1,0 +1,127 @@
+//! A stock `ssh -N -R …` at our endpoint.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
+use tunnel::endpoint::{Limits, Session};
+use tunnel::{Door, Identity};
+
+use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, loopback};
+use crate::stock::{Destination, Folder, Key, Program, signal};
+
+/// A computer at home with a stock ssh and a key, and the endpoint that knows the key.
+struct StockSigner {
+    folder: Folder,
+    key: Key,
+    cloud: Cloud,
+    destination: Destination,
+}
+
+impl StockSigner {
+    async fn with(kind: &str, bits: u32, limits: Limits) -> StockSigner {
+        let folder = Folder::new();
+        let key = folder.key(kind, bits);
+        let host_key = Identity::generate("host").unwrap();
+        let cloud = Cloud::at(loopback(), host_key, &[key.public()], limits).await;
+        let destination = Destination::new(&folder, cloud.address, &cloud.host_key.public());
+        StockSigner { folder, key, cloud, destination }
+    }
+
+    /// Starts an ssh that forwards the signing port to an echo, and gives its session.
+    async fn dial(&mut self) -> (Program, Session) {
+        let forwards = [(PORT, echo_server().await)];
+        let ssh = self.destination.forwarding(&self.key, &forwards);
+        let ssh = Program::start(ssh, &self.folder);
+        (ssh, self.cloud.session().await)
+    }
+}
+
+async fn is_reached_with(kind: &str, bits: u32) {
+    let mut home = StockSigner::with(kind, bits, Limits::default()).await;
+    let (ssh, session) = home.dial().await;
+    assert_eq!((session.guest(), session.door()), (0, Door::Signing), "{}", ssh.said());
+    assert!(!session.is_metered());
+    for _ in 0..10 {
+        assert!(echoes(&session).await, "{}", ssh.said());
+        assert!(session.ping().await.unwrap() < LIMIT);
+    }
+    drop(ssh);
+    session.gone().await;
+    home.cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_stock_ssh_is_reached_with_an_ed25519_key() {
+    is_reached_with("ed25519", 0).await;
+}
+
+#[tokio::test]
+async fn a_stock_ssh_is_reached_with_an_ecdsa_key() {
+    is_reached_with("ecdsa", 256).await;
+    is_reached_with("ecdsa", 384).await;
+    is_reached_with("ecdsa", 521).await;
+}
+
+#[tokio::test]
+async fn a_stock_ssh_is_reached_with_an_rsa_key() {
+    is_reached_with("rsa", 2048).await;
+    is_reached_with("rsa", 4096).await;
+}
+
+#[tokio::test]
+async fn one_stock_ssh_serves_both_doors() {
+    let mut home = StockSigner::with("ed25519", 0, Limits::default()).await;
+    let forwards = [(PORT, echo_server().await), (PORT + 1000, echo_server().await)];
+    let ssh = home.destination.forwarding(&home.key, &forwards);
+    let _ssh = Program::start(ssh, &home.folder);
+    let sessions = [home.cloud.session().await, home.cloud.session().await];
+    assert_eq!(sessions.each_ref().map(Session::door), Door::BOTH);
+    for session in &sessions {
+        assert!(echoes(session).await);
+    }
+}
+
+#[tokio::test]
+async fn a_half_dead_ssh_keeps_nothing_from_its_successor() {
+    let limits = Limits { silent: Duration::from_secs(1), ..Limits::default() };
+    let mut home = StockSigner::with("ed25519", 0, limits).await;
+    let (stale, older) = home.dial().await;
+    assert!(echoes(&older).await);
+    signal("STOP", stale.pid());
+    let (_ssh, newer) = home.dial().await;
+    assert!(newer.id() > older.id());
+    assert!(echoes(&newer).await);
+    let stopped = Instant::now();
+    older.gone().await;
+    assert!(stopped.elapsed() < 3 * limits.silent, "{:?}", stopped.elapsed());
+    assert!(!newer.is_gone() && echoes(&newer).await);
+}
+
+/// OpenSSH asks for new keys every few kilobytes here; usually it is every gigabyte.
+#[tokio::test]
+async fn new_keys_in_the_middle_of_a_copy_stop_neither_the_copy_nor_the_ping() {
+    let mut home = StockSigner::with("ed25519", 0, Limits::default()).await;
+    let mut ssh = home.destination.forwarding(&home.key, &[(PORT, echo_server().await)]);
+    ssh.args(["-v", "-o", "RekeyLimit=64K"]);
+    let ssh = Program::start(ssh, &home.folder);
+    let session = home.cloud.session().await;
+    let sent: Vec<u8> = (0..256 * 1024_u32).flat_map(u32::to_le_bytes).collect();
+    let mut received = vec![0; sent.len()];
+    let (mut read, mut write) = tokio::io::split(session.open(loopback()).await.unwrap());
+    let pinging = async {
+        loop {
+            session.ping().await.unwrap();
+        }
+    };
+    tokio::select! {
+        copied = async { tokio::try_join!(write.write_all(&sent), read.read_exact(&mut received)) } =>
+            assert!(copied.is_ok()),
+        () = pinging => {}
+        () = sleep(LIMIT) => panic!("it does not end"),
+    }
+    assert!(received == sent);
+    let rekeyed = ssh.said().matches("set_newkeys: rekeying").count();
+    assert!(rekeyed > 10, "{rekeyed}");
+    assert!(echoes(&session).await);
+}
