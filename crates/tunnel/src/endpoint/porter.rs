@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::house::{House, Meaning, is_loopback, is_own_address};
 use crate::endpoint::joined::{Joined, join};
+use crate::endpoint::refusal::brief;
 use crate::endpoint::session::{Parts, Session};
 use crate::endpoint::visit::Scope;
 use crate::endpoint::{Attendant, Refusal};
@@ -116,7 +117,7 @@ impl<A: Attendant> Porter<A> {
     /// What becomes of `-R address:port`.
     fn forward(&mut self, address: &str, port: u32, ssh: &Ssh) -> bool {
         let Some(guest) = self.guest else { return false };
-        let what = format!("the forward of {address}:{port}");
+        let what = format!("the forward of {}:{port}", brief(address));
         if !is_own_address(address) {
             self.refuse(Refusal::Address, &what);
             return false;
@@ -156,7 +157,8 @@ impl<A: Attendant> Porter<A> {
         let target = if is_loopback(host) { self.joined.find(port) } else { None };
         let place = Arc::clone(&self.joining).try_acquire_owned().ok();
         let (Some(target), Some(place)) = (target, place) else {
-            return self.refuse(Refusal::Direct, &format!("a connection to {host}:{port}"));
+            return self
+                .refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
         };
         let (leave, handle) = (self.scope.leave.clone(), ssh.handle());
         self.scope.tasks.spawn(async move {

@@ -21,7 +21,7 @@ pub enum Refusal {
     Direct,
     /// A port that is not this key's.
     Port,
-    /// A port on another address than the gateway's own.
+    /// A port on another address than the gateway's own, or a socket.
     Address,
     /// More connections than a key may have.
     Crowd,
@@ -94,5 +94,25 @@ impl Refusals {
     fn cell(&self, refusal: Refusal) -> Option<&AtomicU64> {
         let at = Refusal::ALL.iter().position(|own| *own == refusal)?;
         self.0.get(at)
+    }
+}
+
+/// What a client said, as it may stand in a log: on one line, and no longer than that.
+pub(super) fn brief(said: &str) -> String {
+    said.chars().take(BRIEF).flat_map(char::escape_debug).collect()
+}
+
+/// A name of a host may have 253 characters; who it is is clear before that.
+const BRIEF: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_stays_on_its_line_of_the_log() {
+        assert_eq!(brief("10.1.2.3"), "10.1.2.3");
+        assert_eq!(brief("x\n12:00 all is well\x1b[2K"), "x\\n12:00 all is well\\u{1b}[2K");
+        assert_eq!(brief(&"x".repeat(100_000)).len(), BRIEF);
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::endpoint::house::House;
 use crate::endpoint::lobby::Place;
 use crate::endpoint::porter::Porter;
+use crate::endpoint::refusal::brief;
 use crate::endpoint::{Attendant, GRACE, Refusal};
 use crate::wire::{Watch, Wire};
 
@@ -123,6 +124,7 @@ impl End {
             }
             End::Ssh(Err(error)) if !was_admitted && is_nonsense(error) => {
                 house.refusals.note(Refusal::Protocol);
+                let error = brief(&error.to_string());
                 tracing::warn!(%peer, "refused: {} ({error})", Refusal::Protocol);
             }
             End::Silent => {
