@@ -68,6 +68,10 @@ impl Watch {
         self.cut.cancel();
     }
 
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.is_cancelled()
+    }
+
     /// Cuts the wire when what this gives is dropped.
     pub(crate) fn cut_on_drop(&self) -> CutOnDrop {
         CutOnDrop(self.cut.clone())

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use russh::Channel;
-use russh::keys::HashAlg;
+use russh::keys::{Certificate, HashAlg};
 use russh::server::VerifiedPublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
@@ -25,6 +25,8 @@ pub(super) struct Porter<A> {
     house: Arc<House>,
     attendant: Arc<A>,
     scope: Scope,
+    /// Whether it asked to be let in, with a key or without.
+    knocked: bool,
     /// The key that was offered last, for the log.
     fingerprint: Option<String>,
     guest: Option<usize>,
@@ -45,6 +47,7 @@ impl<A: Attendant> Porter<A> {
             house,
             attendant,
             scope,
+            knocked: false,
             fingerprint: None,
             guest: None,
             metered: false,
@@ -55,20 +58,8 @@ impl<A: Attendant> Porter<A> {
         }
     }
 
-    /// Counts every refusal, and logs each kind once for each key.
-    fn refuse(&mut self, refusal: Refusal, what: &str) {
-        self.house.refusals.note(refusal);
-        let entry = (refusal, self.fingerprint.clone());
-        if self.told.contains(&entry) {
-            return;
-        }
-        self.told.push(entry);
-        let key = self.fingerprint.as_deref().unwrap_or("none");
-        let signer = self.guest.map_or("unknown", |guest| self.house.name(guest));
-        tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}");
-    }
-
     fn guest_with(&mut self, key: &russh::keys::PublicKey) -> Option<usize> {
+        self.knocked = true;
         self.fingerprint = Some(key.fingerprint(HashAlg::Sha256).to_string());
         let guest = self.house.guest_with(&PublicKey::of(key));
         if guest.is_none() {
@@ -171,8 +162,42 @@ impl<A: Attendant> Porter<A> {
     }
 }
 
+impl<A> Porter<A> {
+    /// Counts every refusal, and logs each kind once for each key.
+    fn refuse(&mut self, refusal: Refusal, what: &str) {
+        self.house.refusals.note(refusal);
+        let entry = (refusal, self.fingerprint.clone());
+        if self.told.contains(&entry) {
+            return;
+        }
+        self.told.push(entry);
+        let key = self.fingerprint.as_deref().unwrap_or("none");
+        let signer = self.guest.map_or("unknown", |guest| self.house.name(guest));
+        tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}");
+    }
+}
+
+/// Who hears that only keys are taken, and has none that is known, goes without another word.
+impl<A> Drop for Porter<A> {
+    fn drop(&mut self) {
+        let gave_up = self.knocked && self.guest.is_none() && self.told.is_empty();
+        if gave_up && !self.scope.watch.is_cut() {
+            match self.fingerprint {
+                Some(_) => self.refuse(Refusal::Login, "a key"),
+                None => self.refuse(Refusal::Method, "somebody without a key"),
+            }
+        }
+    }
+}
+
 impl<A: Attendant> Handler for Porter<A> {
     type Error = russh::Error;
+
+    /// Every stock client begins with it, to hear what it may try.
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, russh::Error> {
+        self.knocked = true;
+        Ok(Auth::reject())
+    }
 
     async fn auth_password(&mut self, _: &str, _: &str) -> Result<Auth, russh::Error> {
         self.refuse(Refusal::Method, "a password");
@@ -207,6 +232,15 @@ impl<A: Attendant> Handler for Porter<A> {
         Ok(if self.guest.is_some() { Auth::Accept } else { Auth::reject() })
     }
 
+    async fn auth_openssh_certificate(
+        &mut self,
+        _: &str,
+        _: &Certificate,
+    ) -> Result<Auth, russh::Error> {
+        self.refuse(Refusal::Method, "a certificate");
+        Ok(Auth::reject())
+    }
+
     async fn auth_succeeded(&mut self, ssh: &mut Ssh) -> Result<(), russh::Error> {
         let Some(guest) = self.guest else { return Err(russh::Error::NotAuthenticated) };
         self.metered = ssh.remote_sshid().ends_with(METERED.as_bytes());
@@ -224,6 +258,43 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.refuse(Refusal::Session, "a session");
+        Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        self.refuse(Refusal::Session, "X11");
+        Ok(())
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        path: &str,
+        _: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        self.refuse(Refusal::Direct, &format!("a connection to the socket {}", brief(path)));
+        Ok(())
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        self.refuse(Refusal::Direct, &format!("a connection from {}:{port}", brief(host)));
         Ok(())
     }
 
@@ -248,6 +319,11 @@ impl<A: Attendant> Handler for Porter<A> {
         ssh: &mut Ssh,
     ) -> Result<bool, russh::Error> {
         Ok(self.forward(address, *port, ssh))
+    }
+
+    async fn streamlocal_forward(&mut self, path: &str, _: &mut Ssh) -> Result<bool, russh::Error> {
+        self.refuse(Refusal::Address, &format!("the forward of the socket {}", brief(path)));
+        Ok(false)
     }
 
     async fn cancel_tcpip_forward(
