@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -172,6 +172,55 @@ pub(crate) async fn echo_server() -> SocketAddr {
         }
     });
     address
+}
+
+/// Waits until a session's connection is over, and says how long that took.
+pub(crate) async fn gone(session: &Session) -> Duration {
+    let asked = Instant::now();
+    timeout(LIMIT, session.gone()).await.expect("the session stays");
+    asked.elapsed()
+}
+
+/// A signer that has nothing to do with what else happens, and is asked all the time.
+pub(crate) struct Bystander {
+    signer: Signer,
+    session: Session,
+    asking: JoinHandle<Vec<Duration>>,
+    stop: CancellationToken,
+}
+
+impl Bystander {
+    /// Its key is the second that `cloud` knows.
+    pub(crate) async fn dial(identity: &Identity, cloud: &mut Cloud) -> Bystander {
+        let host_key = cloud.host_key.public();
+        let config = Signer::config(identity, PORT + 1, cloud.address, host_key);
+        let signer = Signer::with(config);
+        let session = cloud.session().await;
+        assert_eq!(session.guest(), 1);
+        let (stop, asked) = (CancellationToken::new(), session.clone());
+        let until = stop.clone();
+        let asking = tokio::spawn(async move {
+            let mut took = Vec::new();
+            while !until.is_cancelled() {
+                let start = Instant::now();
+                assert!(echoes(&asked).await, "the bystander does not answer");
+                took.push(start.elapsed());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            took
+        });
+        Bystander { signer, session, asking, stop }
+    }
+
+    /// Its connection was never lost, and it never took long.
+    pub(crate) async fn was_there_all_the_time(self) {
+        assert!(echoes(&self.session).await);
+        self.stop.cancel();
+        let took = self.asking.await.unwrap();
+        let longest = took.iter().max().unwrap();
+        assert!(*longest < Duration::from_secs(1), "{longest:?}");
+        assert_eq!(self.signer.board.links()[0].ups, 1);
+    }
 }
 
 /// Waits until something holds.

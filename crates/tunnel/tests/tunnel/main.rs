@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
 
 mod ends;
+mod hostile;
+mod log;
 mod openssh_as_signer;
 mod pair;
 mod stock;

@@ -1,0 +1,276 @@
+//! Who wants what is not theirs, with the programs that everybody has. Each is refused, counted and
+//! logged, and another signer answers meanwhile.
+
+use std::process::Command;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tunnel::Identity;
+use tunnel::endpoint::{Limits, Refusal};
+
+use crate::ends::{Bystander, Cloud, LIMIT, PORT, loopback, until};
+use crate::log::Log;
+use crate::stock::{Destination, Folder, Key, Program, program};
+
+/// The one with a key, and the other signer.
+struct Scene {
+    folder: Folder,
+    key: Key,
+    cloud: Cloud,
+    destination: Destination,
+    bystander: Bystander,
+    log: Log,
+}
+
+impl Scene {
+    async fn new() -> Scene {
+        let log = Log::start();
+        let folder = Folder::new();
+        let key = folder.key("ed25519", 0);
+        let other = Identity::generate("other").unwrap();
+        let host_key = Identity::generate("host").unwrap();
+        let keys = [key.public(), other.public()];
+        let mut cloud = Cloud::at(loopback(), host_key, &keys, Limits::default()).await;
+        let destination = Destination::new(&folder, cloud.address, &cloud.host_key.public());
+        let bystander = Bystander::dial(&other, &mut cloud).await;
+        Scene { folder, key, cloud, destination, bystander, log }
+    }
+
+    /// A program fails, for that reason alone.
+    async fn refuses(self, command: Command, refusal: Refusal) {
+        let mut program = Program::start(command, &self.folder);
+        let status = program.ends().await;
+        assert!(!status.success(), "{}", program.said());
+        let fingerprint = self.key.public().fingerprint();
+        self.has_refused(&fingerprint, refusal, &program.said()).await;
+    }
+
+    async fn has_refused(self, fingerprint: &str, refusal: Refusal, said: &str) {
+        let refusals = &self.cloud.refusals;
+        until(&format!("{refusal} is counted: {said}"), || refusals.count(refusal) > 0).await;
+        for other in Refusal::ALL {
+            assert_eq!(refusals.count(other) > 0, other == refusal, "{other}: {said}");
+        }
+        let lines = self.log.lines_with(&[fingerprint, &refusal.to_string()]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        self.bystander.was_there_all_the_time().await;
+        self.cloud.stop().await;
+    }
+}
+
+/// `ssh` with these arguments fails.
+async fn ssh_is_refused(arguments: &[&str], refusal: Refusal) {
+    let scene = Scene::new().await;
+    let ssh = scene.destination.ssh(&scene.key, arguments);
+    scene.refuses(ssh, refusal).await;
+}
+
+/// `ssh -N -R forward` fails.
+async fn forward_is_refused(forward: &str, refusal: Refusal) {
+    ssh_is_refused(&["-N", "-R", forward], refusal).await;
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_refused() {
+    let mut scene = Scene::new().await;
+    scene.key = scene.folder.key("ed25519", 0);
+    let ssh = scene.destination.ssh(&scene.key, &["-N"]);
+    scene.refuses(ssh, Refusal::UnknownKey).await;
+}
+
+/// The public half is no secret: whoever has it can offer it, and nothing more.
+#[tokio::test]
+async fn a_known_key_without_its_secret_half_is_refused() {
+    let scene = Scene::new().await;
+    let forged = scene.folder.key("ed25519", 0);
+    std::fs::write(forged.path.with_extension("pub"), scene.key.public_line()).unwrap();
+    let ssh = scene.destination.ssh(&forged, &["-N"]);
+    scene.refuses(ssh, Refusal::Login).await;
+}
+
+#[tokio::test]
+async fn a_password_is_refused() {
+    let scene = Scene::new().await;
+    let askpass = scene.folder.write("askpass", "#!/bin/sh\necho secret\n");
+    let methods = ["-o", "PubkeyAuthentication=no", "-o", "BatchMode=no", "-N"];
+    let mut ssh = scene.destination.ssh(&scene.key, &methods);
+    ssh.env("SSH_ASKPASS", askpass).env("SSH_ASKPASS_REQUIRE", "force");
+    let mut ssh = Program::start(ssh, &scene.folder);
+    assert!(!ssh.ends().await.success());
+    scene.has_refused("key=\"none\"", Refusal::Method, &ssh.said()).await;
+}
+
+/// The key is known, and an authority of the client's own has signed it.
+#[tokio::test]
+async fn a_certificate_is_refused() {
+    let scene = Scene::new().await;
+    let authority = scene.folder.key("ed25519", 0);
+    let mut sign = program("ssh-keygen", "openssh-client");
+    sign.args(["-q", "-I", "root", "-n", "signer", "-s"]).arg(&authority.path);
+    assert!(sign.arg(scene.key.path.with_extension("pub")).status().unwrap().success());
+    let only = "PubkeyAcceptedAlgorithms=ssh-ed25519-cert-v01@openssh.com";
+    let ssh = scene.destination.ssh(&scene.key, &["-N", "-o", only]);
+    scene.refuses(ssh, Refusal::Method).await;
+}
+
+#[tokio::test]
+async fn a_shell_is_refused() {
+    ssh_is_refused(&["-tt"], Refusal::Session).await;
+}
+
+#[tokio::test]
+async fn a_command_is_refused() {
+    let scene = Scene::new().await;
+    let mut ssh = scene.destination.ssh(&scene.key, &[]);
+    ssh.arg("id");
+    scene.refuses(ssh, Refusal::Session).await;
+}
+
+#[tokio::test]
+async fn sftp_is_refused() {
+    let scene = Scene::new().await;
+    let mut sftp = program("sftp", "openssh-client");
+    sftp.args(scene.destination.options(&scene.key)).arg(scene.destination.host());
+    scene.refuses(sftp, Refusal::Session).await;
+}
+
+#[tokio::test]
+async fn scp_is_refused() {
+    for protocol in ["-O", "-s"] {
+        let scene = Scene::new().await;
+        let mut scp = program("scp", "openssh-client");
+        scp.args(scene.destination.options(&scene.key)).arg(protocol);
+        scp.arg("/etc/hostname").arg(format!("{}:stolen", scene.destination.host()));
+        scene.refuses(scp, Refusal::Session).await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_refused() {
+    let scene = Scene::new().await;
+    let mut ssh = scene.destination.ssh(&scene.key, &["-A", "-T"]);
+    ssh.env("SSH_AUTH_SOCK", scene.folder.new_path("agent"));
+    scene.refuses(ssh, Refusal::Session).await;
+}
+
+#[tokio::test]
+async fn x11_is_refused() {
+    let scene = Scene::new().await;
+    let mut ssh = scene.destination.ssh(&scene.key, &["-X", "-T"]);
+    ssh.env("DISPLAY", "127.0.0.1:10");
+    scene.refuses(ssh, Refusal::Session).await;
+}
+
+/// Neither counted nor logged: russh answers by itself what it does not know.
+#[tokio::test]
+async fn a_tunnel_device_is_refused() {
+    let scene = Scene::new().await;
+    let ssh = scene.destination.ssh(&scene.key, &["-N", "-w", "any"]);
+    let mut ssh = Program::start(ssh, &scene.folder);
+    assert!(!ssh.ends().await.success(), "{}", ssh.said());
+    scene.bystander.was_there_all_the_time().await;
+}
+
+#[tokio::test]
+async fn a_connection_to_anywhere_is_refused() {
+    for target in ["10.1.2.3:80", "127.0.0.1:8444", "localhost:6732"] {
+        ssh_is_refused(&["-W", target], Refusal::Direct).await;
+    }
+}
+
+#[tokio::test]
+async fn a_local_forward_leads_nowhere() {
+    let scene = Scene::new().await;
+    let socket = scene.folder.new_path("socket");
+    let forward = format!("{}:127.0.0.1:8444", socket.display());
+    let ssh = scene.destination.ssh(&scene.key, &["-N", "-L", &forward]);
+    let ssh = Program::start(ssh, &scene.folder);
+    until("ssh listens", || socket.exists()).await;
+    let mut through = UnixStream::connect(&socket).await.unwrap();
+    let end = timeout(LIMIT, through.read(&mut [0; 1])).await.unwrap();
+    assert_eq!(end.unwrap_or(0), 0);
+    let fingerprint = scene.key.public().fingerprint();
+    scene.has_refused(&fingerprint, Refusal::Direct, &ssh.said()).await;
+}
+
+#[tokio::test]
+async fn a_forward_to_a_socket_here_leads_nowhere() {
+    let scene = Scene::new().await;
+    let socket = scene.folder.new_path("socket");
+    let forward = format!("{}:/run/docker.sock", socket.display());
+    let ssh = scene.destination.ssh(&scene.key, &["-N", "-L", &forward]);
+    let ssh = Program::start(ssh, &scene.folder);
+    until("ssh listens", || socket.exists()).await;
+    let mut through = UnixStream::connect(&socket).await.unwrap();
+    let end = timeout(LIMIT, through.read(&mut [0; 1])).await.unwrap();
+    assert_eq!(end.unwrap_or(0), 0);
+    let fingerprint = scene.key.public().fingerprint();
+    scene.has_refused(&fingerprint, Refusal::Direct, &ssh.said()).await;
+}
+
+/// SOCKS5 without a password, to 10.1.2.3:80 (RFC 1928).
+#[tokio::test]
+async fn a_dynamic_forward_leads_nowhere() {
+    const HELLO: [u8; 3] = [5, 1, 0];
+    const CONNECT: [u8; 10] = [5, 1, 0, 1, 10, 1, 2, 3, 0, 80];
+    let scene = Scene::new().await;
+    let port = free_port();
+    let ssh = scene.destination.ssh(&scene.key, &["-N", "-D", &format!("127.0.0.1:{port}")]);
+    let ssh = Program::start(ssh, &scene.folder);
+    let mut socks = connect(port).await;
+    for words in [&HELLO[..], &CONNECT] {
+        tokio::io::AsyncWriteExt::write_all(&mut socks, words).await.unwrap();
+    }
+    let mut said = Vec::new();
+    let end = timeout(LIMIT, socks.read_to_end(&mut said)).await.unwrap();
+    assert!(end.is_err() || said.len() < HELLO.len() + CONNECT.len(), "{said:?}");
+    let fingerprint = scene.key.public().fingerprint();
+    scene.has_refused(&fingerprint, Refusal::Direct, &ssh.said()).await;
+}
+
+/// OpenSSH takes no 0 there.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(loopback()).unwrap().local_addr().unwrap().port()
+}
+
+async fn connect(port: u16) -> TcpStream {
+    let connecting = async {
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(LIMIT, connecting).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_its_own_is_refused() {
+    // Another signer's, its shell's, a port of the gateway, of the system, and any.
+    for port in [PORT + 1, PORT + 1001, 6732, 22, 0] {
+        forward_is_refused(&format!("{port}:127.0.0.1:80"), Refusal::Port).await;
+    }
+}
+
+#[tokio::test]
+async fn a_port_on_another_address_is_refused() {
+    for address in ["10.1.2.3", "127.0.0.2"] {
+        forward_is_refused(&format!("{address}:{PORT}:127.0.0.1:80"), Refusal::Address).await;
+    }
+}
+
+#[tokio::test]
+async fn a_socket_is_refused() {
+    forward_is_refused("/tmp/peel-test.sock:127.0.0.1:80", Refusal::Address).await;
+    assert!(!std::path::Path::new("/tmp/peel-test.sock").exists());
+}
+
+#[tokio::test]
+async fn more_joined_ports_than_autossh_needs_are_refused() {
+    let forwards = ["20000", "20001", "20002"].map(|port| format!("{port}:127.0.0.1:80"));
+    let [one, two, three] = forwards.each_ref().map(String::as_str);
+    ssh_is_refused(&["-N", "-R", one, "-R", two, "-R", three], Refusal::Port).await;
+}
