@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::ssh_key::{self, HashAlg, LineEnding, PrivateKey};
+use russh::keys::ssh_key::{self, Algorithm, HashAlg, LineEnding, PrivateKey};
 use thiserror::Error;
 
 /// A private key that proves who one is: a signer's identity, or a gateway's host key. `Debug` shows
@@ -101,6 +101,13 @@ impl PublicKey {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.0.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Whether a signature of this kind is made with such a key. An RSA key makes several.
+    pub(crate) fn is_of_kind(&self, kind: &Algorithm) -> bool {
+        let is_rsa = |kind: &Algorithm| matches!(kind, Algorithm::Rsa { .. });
+        let own = self.0.algorithm();
+        own == *kind || is_rsa(&own) && is_rsa(kind)
     }
 
     pub(crate) fn of(key: &ssh_key::PublicKey) -> PublicKey {

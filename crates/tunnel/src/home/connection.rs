@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::client::{self, ChannelOpenHandle, Handler, Msg, Session as Ssh};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelOpenFailure, Disconnect, SshId};
+use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelOpenFailure, Disconnect, Preferred, SshId};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -69,6 +69,7 @@ impl Terms {
     /// # Errors
     /// When one of them is not who it should be, or ssh ends.
     pub(super) async fn meet(self, stream: TcpStream) -> Result<Connection, Trouble> {
+        let config = Arc::new(self.russh_config());
         let (wire, watch) = Wire::new(stream);
         let (cut, tasks, leave) =
             (watch.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
@@ -80,7 +81,6 @@ impl Terms {
             tasks: tasks.clone(),
             leave: leave.clone(),
         };
-        let config = Arc::new(russh_config(self.keepalive, self.metered));
         let ssh = client::connect_stream(config, wire, doorkeeper).await;
         let mut ssh = ssh.map_err(|error| match take(&shown) {
             Some(shown) => Trouble::wrong_host_key(&self.gateway, &shown),
@@ -93,6 +93,31 @@ impl Terms {
             return Err(Trouble::key_refused(&self.gateway, &self.identity));
         }
         Ok(Connection { ssh: Arc::new(ssh), watch, tasks, _leave: leave.drop_guard(), _cut: cut })
+    }
+}
+
+impl Terms {
+    fn russh_config(&self) -> client::Config {
+        let comment = if self.metered { METERED } else { "" };
+        let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);
+        client::Config {
+            client_id: SshId::Standard(version.into()),
+            // Silence is watched on the wire, where a write that is stuck cannot hide it.
+            inactivity_timeout: None,
+            keepalive_interval: Some(self.keepalive),
+            keepalive_max: 0,
+            nodelay: true,
+            preferred: self.preferred(),
+            ..client::Config::default()
+        }
+    }
+
+    /// A stock sshd has host keys of several kinds, and shows the one that the client would rather see.
+    fn preferred(&self) -> Preferred {
+        let preferred = crate::endpoint::preferred();
+        let is_known = |kind: &&Algorithm| self.gateway.host_key.is_of_kind(kind);
+        let (known, others): (Vec<_>, Vec<_>) = preferred.key.iter().partition(is_known);
+        Preferred { key: known.into_iter().chain(others).cloned().collect(), ..preferred }
     }
 }
 
@@ -203,19 +228,4 @@ impl Handler for Doorkeeper {
 
 fn take(shown: &Mutex<Option<String>>) -> Option<String> {
     shown.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-fn russh_config(keepalive: Duration, metered: bool) -> client::Config {
-    let comment = if metered { METERED } else { "" };
-    let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);
-    client::Config {
-        client_id: SshId::Standard(version.into()),
-        // Silence is watched on the wire, where a write that is stuck cannot hide it.
-        inactivity_timeout: None,
-        keepalive_interval: Some(keepalive),
-        keepalive_max: 0,
-        nodelay: true,
-        preferred: crate::endpoint::preferred(),
-        ..client::Config::default()
-    }
 }
