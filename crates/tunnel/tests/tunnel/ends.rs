@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -160,6 +160,25 @@ async fn there_and_back(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Opti
 pub(crate) async fn echoes(session: &Session) -> bool {
     let echo = async { there_and_back(session.open(loopback()).await.ok()?).await };
     timeout(LIMIT, echo).await.ok().flatten().unwrap_or(false)
+}
+
+/// A connection to a port that may not listen yet.
+pub(crate) async fn connect(port: u16) -> TcpStream {
+    let connecting = async {
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(LIMIT, connecting).await.expect("nobody listens")
+}
+
+/// Sends a word to a port, until it is back once.
+pub(crate) async fn port_echoes(port: u16) {
+    let echoing = async { while there_and_back(connect(port).await).await != Some(true) {} };
+    timeout(LIMIT, echoing).await.expect("no echo");
 }
 
 /// A TCP server that echoes, as the signer behind a stock ssh. It ends with the test's runtime.

@@ -2,17 +2,16 @@
 //! logged, and another signer answers meanwhile.
 
 use std::process::Command;
-use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tunnel::Identity;
 use tunnel::endpoint::{Limits, Refusal};
 
-use crate::ends::{Bystander, Cloud, LIMIT, PORT, loopback, until};
+use crate::ends::{Bystander, Cloud, LIMIT, PORT, connect, loopback, until};
 use crate::log::Log;
-use crate::stock::{Destination, Folder, Key, Program, program};
+use crate::stock::{Destination, Folder, Key, Program, free_port, program};
 
 /// The one with a key, and the other signer.
 struct Scene {
@@ -228,23 +227,6 @@ async fn a_dynamic_forward_leads_nowhere() {
     assert!(end.is_err() || said.len() < HELLO.len() + CONNECT.len(), "{said:?}");
     let fingerprint = scene.key.public().fingerprint();
     scene.has_refused(&fingerprint, Refusal::Direct, &ssh.said()).await;
-}
-
-/// OpenSSH takes no 0 there.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(loopback()).unwrap().local_addr().unwrap().port()
-}
-
-async fn connect(port: u16) -> TcpStream {
-    let connecting = async {
-        loop {
-            match TcpStream::connect(("127.0.0.1", port)).await {
-                Ok(stream) => return stream,
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
-    };
-    timeout(LIMIT, connecting).await.unwrap()
 }
 
 #[tokio::test]

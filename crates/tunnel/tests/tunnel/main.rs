@@ -4,6 +4,7 @@
 mod ends;
 mod hostile;
 mod log;
+mod openssh_as_endpoint;
 mod openssh_as_signer;
 mod pair;
 mod stock;

@@ -1,10 +1,11 @@
 //! The programs of Debian that the tunnel has to work with, as tests want them.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 use tunnel::{Identity, PublicKey};
@@ -44,6 +45,15 @@ impl Program {
         String::from_utf8_lossy(&fs::read(&self.said).unwrap()).into_owned()
     }
 
+    pub(crate) fn kill(&mut self) {
+        for child in children(self.pid()) {
+            signal("KILL", child);
+        }
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits until it ends by itself.
     pub(crate) async fn ends(&mut self) -> ExitStatus {
         let mut status = None;
@@ -58,12 +68,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        for child in children(self.pid()) {
-            signal("KILL", child);
-        }
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -78,6 +83,38 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
 pub(crate) fn signal(name: &str, pid: u32) {
     let kill = format!("kill -{name} {pid}");
     Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
+}
+
+/// A port that nobody listens on, and the one 1000 above neither. It is for programs that do not take a
+/// 0; no connection of this computer begins at one of these (ip_local_port_range).
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 19_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() * 97 % u32::from(COUNT)).unwrap();
+    let is_free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
+    let ports = std::iter::repeat_with(|| {
+        FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT
+    });
+    ports.take(COUNT.into()).find(|port| is_free(*port) && is_free(*port + 1000)).unwrap()
+}
+
+/// The processes that hold the socket that listens on a port.
+pub(crate) fn listeners(port: u16) -> Vec<u32> {
+    const LISTENS: &str = "0A";
+    let suffix = format!(":{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.filter(|row| row[1].ends_with(&suffix) && row[3] == LISTENS);
+    let sockets: Vec<String> = rows.map(|row| format!("socket:[{}]", row[9])).collect();
+    let processes = fs::read_dir("/proc").unwrap();
+    let processes = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let holds = |pid: &u32| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = files.filter_map(|file| fs::read_link(file.path()).ok());
+        links.any(|link| sockets.iter().any(|socket| link == Path::new(socket)))
+    };
+    processes.filter(holds).collect()
 }
 
 /// A folder for keys and what programs say; gone with the test.
@@ -183,5 +220,58 @@ impl Destination {
         }
         command.arg(self.host());
         command
+    }
+}
+
+/// A stock sshd with the settings of the usual cloud. It runs as whoever runs the test.
+pub(crate) struct Sshd {
+    pub(crate) address: SocketAddr,
+    pub(crate) program: Program,
+    config: PathBuf,
+}
+
+impl Sshd {
+    /// Who logs in: another user could only be taken by root.
+    pub(crate) fn user() -> String {
+        let name = Command::new("id").arg("-un").output().unwrap().stdout;
+        String::from_utf8(name).unwrap().trim().to_owned()
+    }
+
+    /// Knows `client`, and shows itself with `host_keys`. `more` are lines of sshd_config(5),
+    /// where the first of a kind counts.
+    pub(crate) fn start(
+        folder: &Folder,
+        address: SocketAddr,
+        client: &PublicKey,
+        host_keys: &[&Key],
+        more: &str,
+    ) -> Sshd {
+        let authorized = folder.write("authorized_keys", &format!("{client}\n"));
+        let mut config = format!(
+            "{more}ListenAddress {address}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
+             UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nGatewayPorts yes\n\
+             AllowTcpForwarding yes\nClientAliveInterval 10\nClientAliveCountMax 2\n\
+             LogLevel VERBOSE\n",
+            authorized.display()
+        );
+        for key in host_keys {
+            writeln!(config, "HostKey {}", key.path.display()).unwrap();
+        }
+        let config = folder.write("sshd_config", &config);
+        Sshd { address, program: Sshd::run(&config, folder), config }
+    }
+
+    /// Kills it with everything of it, and starts it anew.
+    pub(crate) fn start_again(&mut self, folder: &Folder) {
+        self.program.kill();
+        self.program = Sshd::run(&self.config, folder);
+    }
+
+    fn run(config: &Path, folder: &Folder) -> Program {
+        // Debian's service makes it; sshd does not start as root without.
+        let _ = fs::create_dir_all("/run/sshd");
+        let mut command = program("sshd", "openssh-server");
+        command.args(["-D", "-e", "-f"]).arg(config);
+        Program::start(command, folder)
     }
 }
