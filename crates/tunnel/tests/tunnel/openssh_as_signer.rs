@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
-use tunnel::endpoint::{Limits, Session};
+use tunnel::endpoint::{Limits, Refusal, Session};
 use tunnel::{Door, Identity};
 
-use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, gone, loopback};
-use crate::stock::{Destination, Folder, Key, Program, signal};
+use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, gone, loopback, until};
+use crate::stock::{
+    Destination, Folder, Key, Program, children, free_port, listeners, program, signal,
+};
 
 /// A computer at home with a stock ssh and a key, and the endpoint that knows the key.
 struct StockSigner {
@@ -122,4 +124,41 @@ async fn new_keys_in_the_middle_of_a_copy_stop_neither_the_copy_nor_the_ping() {
     let rekeyed = ssh.said().matches("set_newkeys: rekeying").count();
     assert!(rekeyed > 10, "{rekeyed}");
     assert!(echoes(&session).await);
+}
+
+/// As in the boxes that exist, but for the pauses, which are minutes there.
+#[tokio::test]
+async fn an_unchanged_autossh_works_and_its_monitor_opens_no_port_here() {
+    let mut home = StockSigner::with("rsa", 2048, Limits::default()).await;
+    let (log, monitor) = (home.folder.new_path("autossh"), free_port());
+    let mut autossh = program("autossh", "autossh");
+    autossh.args(["-M", &monitor.to_string()]).args(home.destination.options(&home.key));
+    for port in [PORT, PORT + 1000] {
+        autossh.arg("-R").arg(format!("{port}:{}", echo_server().await));
+    }
+    autossh.args(["-N", "-T", &home.destination.host()]);
+    autossh.envs([("AUTOSSH_POLL", "2"), ("AUTOSSH_FIRST_POLL", "1"), ("AUTOSSH_GATETIME", "0")]);
+    autossh.env("AUTOSSH_LOGFILE", &log).env("AUTOSSH_DEBUG", "1");
+    let autossh = Program::start(autossh, &home.folder);
+
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    let oks = || said().matches("connection ok").count();
+    for _ in 0..2 {
+        let sessions = [home.cloud.session().await, home.cloud.session().await];
+        let before = oks();
+        until("its monitor is content twice", || oks() >= before + 2).await;
+        // autossh waits at M + 1, and its ssh brings there what comes to M.
+        let ssh = children(autossh.pid());
+        assert_eq!((listeners(monitor), listeners(monitor + 1)), (ssh, vec![autossh.pid()]));
+        assert!(echoes(&sessions[0]).await && echoes(&sessions[1]).await, "{}", said());
+        for refusal in Refusal::ALL {
+            assert_eq!(home.cloud.refusals.count(refusal), 0, "{refusal}");
+        }
+        let (address, host_key) = home.cloud.stop().await;
+        let keys = [home.key.public()];
+        home.cloud = Cloud::at(address, host_key, &keys, Limits::default()).await;
+    }
+    home.cloud.session().await;
+    let times = said().matches("starting ssh").count();
+    assert!(times >= 3, "{}", said());
 }

@@ -46,12 +46,14 @@ impl Program {
     }
 
     pub(crate) fn kill(&mut self) {
-        for child in children(self.pid()) {
-            signal("KILL", child);
-        }
+        let children = children(self.pid());
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // After it: autossh would start another.
+        for child in children {
+            signal("KILL", child);
+        }
     }
 
     /// Waits until it ends by itself.
@@ -85,8 +87,8 @@ pub(crate) fn signal(name: &str, pid: u32) {
     Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
 }
 
-/// A port that nobody listens on, and the one 1000 above neither. It is for programs that do not take a
-/// 0; no connection of this computer begins at one of these (ip_local_port_range).
+/// A port that nobody listens on, neither on the next one, nor 1000 above. It is for programs that do
+/// not take a 0; no connection of this computer begins at one of these (ip_local_port_range).
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const COUNT: u16 = 19_000;
@@ -94,9 +96,10 @@ pub(crate) fn free_port() -> u16 {
     let start = u16::try_from(std::process::id() * 97 % u32::from(COUNT)).unwrap();
     let is_free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
     let ports = std::iter::repeat_with(|| {
-        FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT
+        FIRST + start.wrapping_add(NEXT.fetch_add(2, Ordering::Relaxed)) % COUNT
     });
-    ports.take(COUNT.into()).find(|port| is_free(*port) && is_free(*port + 1000)).unwrap()
+    let mut ports = ports.take(COUNT.into());
+    ports.find(|port| [0, 1, 1000].iter().all(|more| is_free(port + more))).unwrap()
 }
 
 /// The processes that hold the socket that listens on a port.
