@@ -39,9 +39,8 @@ impl Entrances {
         let monitor = bind(config.monitor).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
-                let uplinks = tunnel.uplinks.clone();
                 let (home, board) = Home::new(tunnel);
-                (Some(home), Some(Links::new(move || board.links(), &uplinks)))
+                (Some(home), Some(Links::new(move || board.links())))
             }
             None => (None, None),
         };

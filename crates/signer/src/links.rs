@@ -1,6 +1,5 @@
 //! The links of the tunnel, as monitoring sees them. Only those of the signing door carry votes.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,15 +11,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tunnel::Door;
-use tunnel::home::{LinkReport, LinkState, Uplink};
+use tunnel::home::{LinkReport, LinkState};
 
 /// All links, whenever somebody looks. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Links {
-    look: Arc<dyn Fn() -> Vec<LinkReport> + Send + Sync>,
-    /// Interfaces whose bytes cost money: not the main line.
-    metered: HashSet<String>,
-}
+pub(crate) struct Links(Arc<dyn Fn() -> Vec<LinkReport> + Send + Sync>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LinkLabels {
@@ -42,13 +37,8 @@ struct TroubleLabels {
 const ANY_ROUTE: &str = "any";
 
 impl Links {
-    pub(crate) fn new(
-        look: impl Fn() -> Vec<LinkReport> + Send + Sync + 'static,
-        uplinks: &[Uplink],
-    ) -> Links {
-        let metered = uplinks.iter().filter(|uplink| uplink.metered);
-        let metered = metered.map(|uplink| uplink.interface.clone()).collect();
-        Links { look: Arc::new(look), metered }
+    pub(crate) fn new(look: impl Fn() -> Vec<LinkReport> + Send + Sync + 'static) -> Links {
+        Links(Arc::new(look))
     }
 
     /// Shows them among the metrics.
@@ -64,18 +54,17 @@ impl Links {
     }
 
     fn signing(&self) -> Vec<LinkReport> {
-        let mut links = (self.look)();
+        let mut links = (self.0)();
         links.retain(|link| link.door == Door::Signing);
         links
     }
 
-    /// 0 when the main line carries a link, as the charts of others read it.
-    fn wired_network(&self) -> i64 {
-        let wired = |link: &LinkReport| {
-            !link.uplink.as_ref().is_some_and(|interface| self.metered.contains(interface))
-        };
-        let up = self.signing().iter().any(|link| is_up(link) && wired(link));
-        i64::from(!up)
+    /// 0 when the main line carries a link, as the charts of others read it; none when every line is
+    /// metered.
+    fn wired_network(&self) -> Option<i64> {
+        let mut wired = self.signing();
+        wired.retain(|link| !link.metered);
+        (!wired.is_empty()).then(|| i64::from(!wired.iter().any(is_up)))
     }
 }
 
@@ -107,7 +96,7 @@ fn labels(link: &LinkReport) -> LinkLabels {
 
 impl Collector for Links {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let links = (self.look)();
+        let links = (self.0)();
         let name = "peel_signer_link_up";
         let help = "1: requests can come over this link";
         let mut up = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -121,10 +110,11 @@ impl Collector for Links {
             ConstCounter::new(link.ups).encode(ups.encode_family(&labels(link))?)?;
         }
         encode_troubles(&mut encoder, &links)?;
+        let Some(wired_network) = self.wired_network() else { return Ok(()) };
         let name = "wired_network";
         let help = "0: a line that is not metered is up";
         let wired = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(self.wired_network()).encode(wired)
+        ConstGauge::new(wired_network).encode(wired)
     }
 }
 
@@ -146,7 +136,7 @@ fn encode_troubles(
 
 impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries((self.look)()).finish()
+        f.debug_list().entries((self.0)()).finish()
     }
 }
 
@@ -158,6 +148,7 @@ mod tests {
 
     use super::*;
 
+    /// `wwan0` is metered.
     fn link(uplink: &str, door: Door, state: LinkState) -> LinkReport {
         let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
@@ -175,11 +166,9 @@ mod tests {
         LinkReport { trouble, ..signing("eth0", LinkState::Down) }
     }
 
-    /// `wwan0` is metered.
     fn links(reports: &[LinkReport]) -> Links {
         let reports = reports.to_vec();
-        let uplink = |name: &str, metered| Uplink { interface: name.to_owned(), metered };
-        Links::new(move || reports.clone(), &[uplink("eth0", false), uplink("wwan0", true)])
+        Links::new(move || reports.clone())
     }
 
     fn metrics(reports: &[LinkReport]) -> String {
@@ -241,5 +230,6 @@ mod tests {
         assert!(!wired(signing("wwan0", LinkState::Up)));
         assert!(!wired(signing("eth0", LinkState::Standby)));
         assert!(!wired(link("eth0", Door::Shell, LinkState::Up)));
+        assert!(!metrics(&[signing("wwan0", LinkState::Up)]).contains("wired_network"));
     }
 }
