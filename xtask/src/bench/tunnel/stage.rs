@@ -14,8 +14,8 @@ use lab::process::Daemon;
 use tunnel::Identity;
 
 pub(super) const PORT: u16 = 8443;
-const SSH: u16 = 58_255;
-const SSHD: u16 = 58_256;
+const SSH: u16 = 7_003;
+const SSHD: u16 = 7_004;
 const SSHD_PORT: u16 = 8444;
 const HTTP: u16 = 6732;
 const MONITOR: u16 = 9583;
