@@ -29,9 +29,13 @@ fn fails(folder: &Path, line: &str) -> (Option<i32>, String) {
 }
 
 /// What is to be pasted: from its first line to the empty one.
-fn block(said: &str) -> toml::Table {
+fn block_text(said: &str) -> &str {
     let from = said.find("[[signer]]").unwrap();
-    said.get(from..).unwrap().split_once("\n\n").unwrap().0.parse().unwrap()
+    said.get(from..).unwrap().split_once("\n\n").unwrap().0
+}
+
+fn block(said: &str) -> toml::Table {
+    block_text(said).parse().unwrap()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -126,4 +130,41 @@ fn a_starter_is_good_when_its_blanks_are_filled_in() {
     assert_eq!(code, Some(1));
     assert!(complaint.contains("uplink nowhere0: there is no such interface"), "{complaint}");
     assert!(complaint.contains("gateway 127.0.0.1:1 cannot be reached"), "{complaint}");
+}
+
+/// Both `init`, each pasted where it says, nothing typed by hand but the address.
+#[test]
+fn what_one_side_prints_is_what_the_other_side_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let in_cloud = done(folder.path(), "gateway init cloud");
+    let at_home = done(folder.path(), "signer init home");
+    assert_eq!(mode(&folder.path().join("cloud/host_key")), 0o600);
+
+    let file = folder.path().join("cloud/gateway.toml");
+    let text = fs::read_to_string(&file).unwrap().replace("0.0.0.0:58255", &free.to_string());
+    let text =
+        text.replace("127.0.0.1:6732", "127.0.0.1:0").replace("127.0.0.1:9583", "127.0.0.1:0");
+    fs::write(&file, text + block_text(&at_home)).unwrap();
+    let said = done(folder.path(), "gateway check --config cloud/gateway.toml");
+    assert!(said.contains("All is well"), "{said}");
+
+    let host_key = in_cloud.lines().find(|line| line.starts_with("host_key = ")).unwrap();
+    assert!(said.contains(host_key), "check shows the line, too: {said}");
+    let file = folder.path().join("home/signer.toml");
+    let gateway = format!("\n[[tunnel.gateway]]\naddress = \"{free}\"\n{host_key}\n");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + &gateway).unwrap();
+    let (code, said) = fails(folder.path(), "signer check --config home/signer.toml");
+    assert_eq!(code, Some(1), "no store yet, but nothing is wrong with the configuration: {said}");
+}
+
+#[test]
+fn a_bad_gateway_configuration_is_exit_2_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    done(folder.path(), "gateway init cloud");
+    let (code, said) = fails(folder.path(), "gateway check --config cloud/gateway.toml");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("there is no [[signer]]"), "{said}");
+    done(folder.path(), "gateway init cloud");
 }
