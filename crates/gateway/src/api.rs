@@ -107,12 +107,8 @@ impl Api {
         }
         let all = self.signers.0.iter().enumerate();
         let here = all.filter(|(at, _)| self.port.is_none_or(|port| port == *at));
-        let keys: BTreeSet<PublicKeyHash> = here
-            .flat_map(|(_, signer)| match signer.claim() {
-                Claim::Configured(keys) | Claim::Said(keys) => keys,
-                Claim::NotYet => BTreeSet::new(),
-            })
-            .collect();
+        let claims = here.map(|(_, signer)| signer.claim());
+        let keys: BTreeSet<PublicKeyHash> = claims.flat_map(|claim| claim.keys().clone()).collect();
         Answer::KnownKeys(keys.into_iter().collect()).into()
     }
 
@@ -224,7 +220,7 @@ impl Api {
     }
 
     fn signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Away> {
-        let claims: Vec<Claim> = self.signers.0.iter().map(Signer::claim).collect();
+        let claims: Vec<Arc<Claim>> = self.signers.0.iter().map(Signer::claim).collect();
         let name =
             |at: usize| self.signers.0.get(at).map_or_else(String::new, |it| it.name.clone());
         let unknown = || Away::Unknown(*key);

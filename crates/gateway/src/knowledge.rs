@@ -10,6 +10,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 use tezos::PublicKeyHash;
 
+use crate::signer::MOST_KEYS;
 use crate::talk::Relayed;
 
 /// What a signer said about itself.
@@ -32,9 +33,6 @@ pub(crate) enum Keys {
     Unsaid,
 }
 
-/// More keys than a signer has.
-const CAPACITY: usize = 256;
-
 impl Knowledge {
     pub(crate) fn new(authorized: Relayed, keys: Keys) -> Knowledge {
         Knowledge { authorized, keys, public_keys: Mutex::default() }
@@ -47,7 +45,7 @@ impl Knowledge {
 
     pub(crate) fn note_public_key(&self, key: PublicKeyHash, answer: Relayed) {
         let mut keys = self.public_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() < CAPACITY {
+        if keys.len() < MOST_KEYS {
             keys.insert(key, answer);
         }
     }

@@ -46,7 +46,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// Between two tries when it does not.
 const PAUSE: Duration = Duration::from_secs(1);
 /// An answer that comes sooner needs no question whether the line is there.
-const PING_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const HEAD_START: Duration = Duration::from_millis(20);
 /// Silence that may mean nothing.
 const PATIENCE: Duration = Duration::from_millis(250);
 const ROUND_TRIPS: u32 = 3;
@@ -83,10 +83,10 @@ impl Line {
         Ok(answer)
     }
 
-    /// Returns when the line gives no sign of life while an answer is waited for.
+    /// Returns when the line gives no sign of life while an answer is waited for; the question was asked
+    /// [`HEAD_START`] ago, or just now.
     pub(crate) async fn falls_silent(&self) {
-        sleep(PING_AFTER).await;
-        let mut waited = PING_AFTER;
+        let mut waited = HEAD_START;
         loop {
             let patience = self.patience();
             let asked = Instant::now();

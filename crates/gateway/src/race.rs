@@ -1,16 +1,16 @@
 //! A question is asked over the best line; when that falls silent, over the next one too. The first
 //! answer counts. A repeat is harmless: the signer answers both from one signature.
 
-use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use thiserror::Error;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::line::{Line, LineError};
+use crate::line::{HEAD_START, Line, LineError};
 use crate::metrics::Metrics;
 use crate::signer::Signer;
 use crate::talk::{Question, Relayed};
@@ -40,58 +40,100 @@ pub(crate) async fn race(
     metrics: &Metrics,
 ) -> Result<Relayed, Nobody> {
     let end = Instant::now() + limit;
-    let mut welcome_until = Instant::now() + WELCOME.min(limit);
-    let mut arrivals = signer.arrivals();
-    let mut tried = HashSet::new();
-    let (mut asked, mut silences) = (FuturesUnordered::new(), FuturesUnordered::new());
-    let mut failure = None;
-    let mut wants_another = true;
-    loop {
-        if wants_another && let Some(line) = next(signer, &mut tried) {
-            if tried.len() > 1 {
-                metrics.note_hedge(&signer.name);
+    let mut race = Race { signer, question, metrics, limit, tried: Vec::new(), failure: None };
+    // Most answers come over the first line, and soon: they need no more than this.
+    let Some(first) = race.next() else { return race.run(FuturesUnordered::new(), end).await };
+    let mut asking = race.ask(Arc::clone(&first));
+    let asked = FuturesUnordered::new();
+    match timeout_at(end.min(Instant::now() + HEAD_START), &mut asking).await {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => race.fails(error),
+        Err(_) => asked.push(asking),
+    }
+    race.run(asked, end).await
+}
+
+/// A question on its way over one line after the other.
+struct Race<'a> {
+    signer: &'a Signer,
+    question: &'a Question,
+    metrics: &'a Metrics,
+    limit: Duration,
+    /// The lines that were asked.
+    tried: Vec<Arc<Line>>,
+    failure: Option<LineError>,
+}
+
+/// A question on its way over one line.
+type Asking<'a> = Pin<Box<dyn Future<Output = Result<Relayed, LineError>> + Send + 'a>>;
+
+impl<'a> Race<'a> {
+    async fn run(
+        mut self,
+        mut asked: FuturesUnordered<Asking<'a>>,
+        end: Instant,
+    ) -> Result<Relayed, Nobody> {
+        let mut welcome_until = end.min(Instant::now() + WELCOME);
+        let mut arrivals = self.signer.arrivals();
+        let mut wants_another = asked.is_empty();
+        let mut silences: FuturesUnordered<_> =
+            self.tried.iter().filter(|_| !wants_another).cloned().map(silence).collect();
+        loop {
+            if wants_another && let Some(line) = self.next() {
+                wants_another = false;
+                asked.push(self.ask(Arc::clone(&line)));
+                silences.push(silence(line));
             }
-            wants_another = false;
-            asked.push(ask(Arc::clone(&line), question));
-            silences.push(silence(line));
-        }
-        let is_alone = asked.is_empty();
-        tokio::select! {
-            Some(answer) = asked.next() => match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    tracing::debug!(signer = signer.name, %error, "a line gave no answer");
-                    (failure, wants_another) = (Some(error), true);
-                    welcome_until = welcome_until.max(Instant::now() + WELCOME).min(end);
+            let is_alone = asked.is_empty();
+            tokio::select! {
+                Some(answer) = asked.next() => match answer {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        self.fails(error);
+                        wants_another = true;
+                        welcome_until = end.min(Instant::now() + WELCOME);
+                    }
+                },
+                Some(()) = silences.next() => wants_another = true,
+                _ = arrivals.changed(), if wants_another => {}
+                () = sleep_until(welcome_until), if is_alone => return Err(self.nobody()),
+                () = sleep_until(end) => {
+                    return Err(Nobody::TooSlow { name: self.signer.name.clone(), limit: self.limit });
                 }
-            },
-            Some(()) = silences.next() => wants_another = true,
-            _ = arrivals.changed(), if wants_another => {}
-            () = sleep_until(welcome_until), if is_alone => return Err(nobody(signer, failure)),
-            () = sleep_until(end) => {
-                return Err(Nobody::TooSlow { name: signer.name.clone(), limit });
             }
         }
     }
-}
 
-async fn ask(line: Arc<Line>, question: &Question) -> Result<Relayed, LineError> {
-    line.ask(question).await
+    /// The best line that was not tried yet.
+    fn next(&mut self) -> Option<Arc<Line>> {
+        let is_new = |line: &Arc<Line>| !self.tried.iter().any(|tried| Arc::ptr_eq(tried, line));
+        let line = self.signer.lines().into_iter().find(is_new)?;
+        if !self.tried.is_empty() {
+            self.metrics.note_hedge(&self.signer.name);
+        }
+        self.tried.push(Arc::clone(&line));
+        Some(line)
+    }
+
+    fn ask(&self, line: Arc<Line>) -> Asking<'a> {
+        let question = self.question;
+        Box::pin(async move { line.ask(question).await })
+    }
+
+    fn fails(&mut self, error: LineError) {
+        tracing::debug!(signer = self.signer.name, %error, "a line gave no answer");
+        self.failure = Some(error);
+    }
+
+    fn nobody(self) -> Nobody {
+        let name = self.signer.name.clone();
+        match self.failure {
+            Some(why) => Nobody::Failed { name, why },
+            None => Nobody::Away(name),
+        }
+    }
 }
 
 async fn silence(line: Arc<Line>) {
     line.falls_silent().await;
-}
-
-/// The best line that was not tried yet.
-fn next(signer: &Signer, tried: &mut HashSet<u64>) -> Option<Arc<Line>> {
-    signer.lines().into_iter().find(|line| tried.insert(line.session().id()))
-}
-
-fn nobody(signer: &Signer, failure: Option<LineError>) -> Nobody {
-    let name = signer.name.clone();
-    match failure {
-        Some(why) => Nobody::Failed { name, why },
-        None => Nobody::Away(name),
-    }
 }

@@ -4,6 +4,7 @@
 //! first. The other is a cold standby. So a signer that has not said yet which keys it has stands in
 //! the way of those named after it: it may have theirs. Naming `keys` in the configuration settles it.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use tezos::PublicKeyHash;
@@ -36,16 +37,26 @@ pub(crate) enum Route {
 }
 
 impl Claim {
-    fn has(&self, key: &PublicKeyHash) -> bool {
+    /// The keys that are claimed.
+    pub(crate) fn keys(&self) -> &BTreeSet<PublicKeyHash> {
+        const NONE: &BTreeSet<PublicKeyHash> = &BTreeSet::new();
         match self {
-            Claim::Configured(keys) | Claim::Said(keys) => keys.contains(key),
-            Claim::NotYet => false,
+            Claim::Configured(keys) | Claim::Said(keys) => keys,
+            Claim::NotYet => NONE,
         }
+    }
+
+    fn has(&self, key: &PublicKeyHash) -> bool {
+        self.keys().contains(key)
     }
 }
 
 /// Who is asked for `key` by somebody who came to the port of all signers, or to the `port` of one.
-pub(crate) fn route(claims: &[Claim], key: &PublicKeyHash, port: Option<usize>) -> Route {
+pub(crate) fn route(
+    claims: &[impl Borrow<Claim>],
+    key: &PublicKeyHash,
+    port: Option<usize>,
+) -> Route {
     match (owner(claims, key, port), port) {
         (Route::To(first), Some(port)) if first != port => {
             // Whether that signer has the key too is not known of every signer: it is not tried out.
@@ -55,30 +66,26 @@ pub(crate) fn route(claims: &[Claim], key: &PublicKeyHash, port: Option<usize>) 
     }
 }
 
-fn owner(claims: &[Claim], key: &PublicKeyHash, port: Option<usize>) -> Route {
+fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>) -> Route {
+    let claims = || claims.iter().map(Borrow::borrow);
     let is_configured = |claim: &Claim| matches!(claim, Claim::Configured(_)) && claim.has(key);
-    if let Some(first) = claims.iter().position(is_configured) {
+    if let Some(first) = claims().position(is_configured) {
         return Route::To(first);
     }
-    for (at, claim) in claims.iter().enumerate() {
+    for (at, claim) in claims().enumerate() {
         match claim {
             Claim::NotYet if port == Some(at) => return Route::To(at),
             Claim::NotYet => return Route::Unsaid(at),
             Claim::Said(_) if claim.has(key) => return Route::To(at),
             // A stock signer does not say which keys it has; on its own port it is asked.
-            Claim::Said(_) if port == Some(at) => return later_owner(claims, key, at),
+            Claim::Said(_) if port == Some(at) => {
+                // One after it may have said that the key is its own.
+                return Route::To(claims().position(|claim| claim.has(key)).unwrap_or(at));
+            }
             Claim::Said(_) | Claim::Configured(_) => {}
         }
     }
     Route::Nobody
-}
-
-/// Nobody before the signer at `at` has the key: one after it may have said so.
-fn later_owner(claims: &[Claim], key: &PublicKeyHash, at: usize) -> Route {
-    match claims.iter().position(|claim| claim.has(key)) {
-        Some(later) => Route::To(later),
-        None => Route::To(at),
-    }
 }
 
 #[cfg(test)]

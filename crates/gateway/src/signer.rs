@@ -19,7 +19,7 @@ pub(crate) struct Signer {
     pub(crate) name: String,
     lines: Present<Arc<Line>>,
     shells: Present<Session>,
-    claim: Mutex<Claim>,
+    claim: Mutex<Arc<Claim>>,
     /// News of what it said.
     said: watch::Sender<()>,
 }
@@ -37,6 +37,9 @@ pub(crate) struct Presence<'a, T, F: Fn(&T) -> bool> {
     is_it: F,
 }
 
+/// More keys than a signer has.
+pub(crate) const MOST_KEYS: usize = 256;
+
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
         let claim = config
@@ -47,7 +50,7 @@ impl Signer {
             name: config.name.clone(),
             lines: Present::default(),
             shells: Present::default(),
-            claim: Mutex::new(claim),
+            claim: Mutex::new(Arc::new(claim)),
             said: watch::Sender::new(()),
         }
     }
@@ -84,18 +87,18 @@ impl Signer {
         self.lines.arrivals.subscribe()
     }
 
-    pub(crate) fn claim(&self) -> Claim {
-        lock(&self.claim).clone()
+    pub(crate) fn claim(&self) -> Arc<Claim> {
+        Arc::clone(&lock(&self.claim))
     }
 
     /// It was heard, and said which keys it has, or did not say. One that does not know yet is believed
     /// to have what it had before.
     pub(crate) fn said(&self, keys: &Keys) {
         let mut claim = lock(&self.claim);
-        match (&mut *claim, keys) {
+        match (claim.as_ref(), keys) {
             (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Said(_), Keys::Unsaid) => {}
-            (_, Keys::All(keys)) => *claim = Claim::Said(keys.clone()),
-            (Claim::NotYet, Keys::Unsaid) => *claim = Claim::Said(BTreeSet::new()),
+            (_, Keys::All(keys)) => *claim = Arc::new(Claim::Said(keys.clone())),
+            (Claim::NotYet, Keys::Unsaid) => *claim = Arc::new(Claim::Said(BTreeSet::new())),
         }
         drop(claim);
         self.said.send_replace(());
@@ -108,13 +111,15 @@ impl Signer {
 
     /// It answered for a key, so it has it.
     pub(crate) fn has(&self, key: PublicKeyHash) {
-        match &mut *lock(&self.claim) {
-            Claim::Configured(_) => {}
-            Claim::Said(keys) => {
-                keys.insert(key);
-            }
-            claim @ Claim::NotYet => *claim = Claim::Said(BTreeSet::from([key])),
-        }
+        let mut claim = lock(&self.claim);
+        let mut keys = match claim.as_ref() {
+            Claim::Configured(_) => return,
+            Claim::Said(keys) if keys.contains(&key) || keys.len() >= MOST_KEYS => return,
+            Claim::Said(keys) => keys.clone(),
+            Claim::NotYet => BTreeSet::new(),
+        };
+        keys.insert(key);
+        *claim = Arc::new(Claim::Said(keys));
     }
 }
 

@@ -59,9 +59,9 @@ fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     let baker = calm(stage.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
-    let mut outage = None;
+    let (mut outage, mut is_moved) = (None, false);
     while outage.is_none() && moment.elapsed() < PATIENCE {
-        switch_route_when_dead(internet)?;
+        is_moved = is_moved || switch_route_when_dead(internet)?;
         outage = await_answer(&baker, moment + PERIOD, LOOK).ok();
     }
     internet.restore(Line::Wired)?;

@@ -134,13 +134,14 @@ impl UsualStage {
     }
 }
 
-/// Moves the default route to the mobile line when the main one is seen to be dead.
-pub(super) fn switch_route_when_dead(internet: &Internet) -> anyhow::Result<()> {
-    if internet.dial(Line::Wired, SSHD, Duration::from_secs(5)).is_err() {
+/// Moves the default route to the mobile line when the main one is seen to be dead. Whether it is moved.
+pub(super) fn switch_route_when_dead(internet: &Internet) -> anyhow::Result<bool> {
+    let is_dead = internet.dial(Line::Wired, SSHD, Duration::from_secs(5)).is_err();
+    if is_dead {
         let interface = Line::Wired.interface();
         internet.home().run("ip", &["route", "del", "default", "dev", interface])?;
     }
-    Ok(())
+    Ok(is_dead)
 }
 
 /// From `moment` to the first signature that came after it; none if none did.
