@@ -41,6 +41,10 @@ const COME_BACK: Duration = Duration::from_secs(60);
 
 /// The two rows.
 pub(super) fn five_hundred() -> anyhow::Result<Vec<Row>> {
+    // Before this process may open as many files as it likes: sshd would inherit that, and makes room
+    // for them all.
+    let beside = stock_weight()?;
+    daemon::open_files::raise();
     println!("\n{SIGNERS} signers at one gateway");
     let signers: Vec<Member> = (0..SIGNERS).map(Member::new).collect::<Result<_, _>>()?;
     let listen = Listen { ssh: loopback(SSH), http: loopback(HTTP), monitor: loopback(MONITOR) };
@@ -60,7 +64,6 @@ pub(super) fn five_hundred() -> anyhow::Result<Vec<Row>> {
     let back = listened.elapsed();
     crowd.leave(&runtime);
     cloud.kill()?;
-    let beside = stock_weight()?;
     Ok(vec![
         Row {
             what: format!("{SIGNERS} signers at one gateway, each with a session"),
@@ -94,7 +97,7 @@ fn weight(of: &Daemon) -> anyhow::Result<f64> {
 
 /// What a connected `ssh -N -R` weighs on the server's side.
 fn stock_weight() -> anyhow::Result<f64> {
-    println!("{STOCK_CLIENTS} stock clients at one sshd");
+    println!("\n{STOCK_CLIENTS} stock clients at one sshd");
     let client = Client::new(KeyKind::Ed25519)?;
     let mut sshd = Sshd::new(Namespace::here(), loopback(SSHD), &[client.public_key()])?;
     sshd.start()?;

@@ -23,12 +23,11 @@ pub(crate) fn tunnel() -> anyhow::Result<()> {
         run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
     }
     let outcome = in_program(&["bench", "tunnel"], LIMIT, |internet| {
-        daemon::open_files::raise();
-        let mut rows = vec![latency::one_at_a_time(internet)?];
-        rows.extend(crowd::five_hundred()?);
+        let mut rows = latency::one_at_a_time(internet)?;
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);
         rows.push(events::main_line_silent(internet)?);
+        rows.extend(crowd::five_hundred()?);
         report::write("tunnel", &rows)
     })?;
     match outcome {

@@ -20,7 +20,8 @@ const SSHD_PORT: u16 = 8444;
 const HTTP: u16 = 6732;
 const MONITOR: u16 = 9583;
 const LOCAL_HTTP: u16 = 6733;
-const LEVEL: u32 = 999;
+/// Nothing at or below it is signed.
+pub(super) const LEVEL: u32 = 999;
 /// For anything to come up.
 pub(super) const START: Duration = Duration::from_secs(20);
 
@@ -91,7 +92,7 @@ pub(super) struct UsualStage {
     pub(super) sshd: Sshd,
     pub(super) signer: SignerHome,
     _home: Daemon,
-    autossh: Daemon,
+    _autossh: Daemon,
     _client: Client,
 }
 
@@ -114,12 +115,7 @@ impl UsualStage {
             Ok(TcpStream::connect(loopback(SSHD_PORT)).ok())
         });
         up.with_context(|| autossh.log().unwrap_or_default())?;
-        Ok(UsualStage { sshd, signer, _home: home, autossh, _client: client })
-    }
-
-    /// What its programs say, when something is wrong.
-    pub(super) fn log(&self) -> String {
-        self.autossh.log().unwrap_or_default()
+        Ok(UsualStage { sshd, signer, _home: home, _autossh: autossh, _client: client })
     }
 
     pub(super) fn http(&self) -> SocketAddr {
