@@ -26,7 +26,8 @@ impl Timing {
     /// For requests, over a line that costs nothing.
     pub const PROMPT: Timing =
         Timing { keepalive: Duration::from_secs(1), silent: Duration::from_secs(3) };
-    /// For a metered line; and for the shell, whose large copies make a line slow.
+    /// For a metered line, while another one is up; and for the shell, whose large copies make a line
+    /// slow.
     pub const THRIFTY: Timing =
         Timing { keepalive: Duration::from_secs(5), silent: Duration::from_secs(15) };
 }
@@ -38,6 +39,8 @@ pub enum Event {
     Tick(Instant),
     /// Some line of this computer changed: an interface, an address, a route.
     LineChanged,
+    /// The line is to be watched like this from now on.
+    Watch(Timing),
     /// The gateway's port took the connection.
     Connected,
     /// Both sides have proved who they are.
@@ -61,6 +64,8 @@ pub enum Action {
     Authenticate,
     /// Ask for the port.
     AskForPort,
+    /// Ask whether the other side is there.
+    Ping,
     /// Drop the connection: it took too long, or nothing is heard.
     HangUp,
 }
@@ -86,6 +91,8 @@ pub enum Phase {
 #[derive(Debug, Clone)]
 pub struct Link {
     timing: Timing,
+    /// How a connection is watched: as the line's own timing says, or more closely for a while.
+    watch: Timing,
     phase: Phase,
     /// When the last attempt began.
     attempt: Instant,
@@ -93,6 +100,8 @@ pub struct Link {
     down_since: Instant,
     /// When the other side was last heard, as far as was told.
     heard: Instant,
+    /// When it was last asked whether it is there.
+    pinged: Instant,
     random: u64,
 }
 
@@ -118,7 +127,8 @@ impl Link {
     pub fn new(timing: Timing, seed: u64, now: Instant) -> Link {
         let (phase, random) = (Phase::Waiting(now), seed | 1);
         let attempt = now.checked_sub(PATIENT).unwrap_or(now);
-        Link { timing, phase, attempt, down_since: now, heard: now, random }
+        let watch = timing;
+        Link { timing, watch, phase, attempt, down_since: now, heard: now, pinged: now, random }
     }
 
     /// Where it is.
@@ -134,8 +144,8 @@ impl Link {
             Phase::Waiting(until) => until,
             Phase::Dialing => self.attempt + DIAL_LIMIT,
             Phase::Authenticating(since) | Phase::Forwarding(since) => self.step_end(since),
-            Phase::Standby(ask_at) => ask_at.min(self.silent_at()),
-            Phase::Up => self.silent_at(),
+            Phase::Standby(ask_at) => ask_at.min(self.ping_at()).min(self.silent_at()),
+            Phase::Up => self.ping_at().min(self.silent_at()),
         }
     }
 
@@ -144,11 +154,12 @@ impl Link {
         match event {
             Event::Tick(heard) => self.tick(heard, now),
             Event::LineChanged => self.line_changed(now),
+            Event::Watch(watch) => self.watch(watch, now),
             Event::Connected => self.go_on(Phase::Authenticating(now), now, Action::Authenticate),
             Event::Authenticated => self.go_on(Phase::Forwarding(now), now, Action::AskForPort),
             Event::Granted => self.go_on(Phase::Up, now, Action::Nothing),
             Event::Denied => {
-                let again = now + self.timing.keepalive / 2;
+                let again = now + self.watch.keepalive / 2;
                 self.go_on(Phase::Standby(again), now, Action::Nothing)
             }
             Event::Lost => self.lose(now, Action::Nothing),
@@ -172,6 +183,7 @@ impl Link {
                 self.phase = Phase::Forwarding(now);
                 Action::AskForPort
             }
+            Phase::Standby(_) | Phase::Up if now >= self.ping_at() => self.ping(now),
             Phase::Waiting(_)
             | Phase::Dialing
             | Phase::Authenticating(_)
@@ -194,6 +206,26 @@ impl Link {
             | Phase::Standby(_)
             | Phase::Up => Action::Nothing,
         }
+    }
+
+    fn watch(&mut self, watch: Timing, now: Instant) -> Action {
+        self.watch = watch;
+        match self.phase {
+            Phase::Standby(_) | Phase::Up => {
+                // Of silence before the question, nobody can say what it meant.
+                self.heard = now;
+                self.ping(now)
+            }
+            Phase::Waiting(_)
+            | Phase::Dialing
+            | Phase::Authenticating(_)
+            | Phase::Forwarding(_) => Action::Nothing,
+        }
+    }
+
+    fn ping(&mut self, now: Instant) -> Action {
+        self.pinged = now;
+        Action::Ping
     }
 
     fn dial(&mut self, now: Instant) -> Action {
@@ -244,8 +276,12 @@ impl Link {
         longest / 2 + longest / 2 * share / 1_000
     }
 
+    fn ping_at(&self) -> Instant {
+        self.heard.max(self.pinged) + self.watch.keepalive
+    }
+
     fn silent_at(&self) -> Instant {
-        self.heard + self.timing.silent
+        self.heard + self.watch.silent
     }
 
     fn step_end(&self, since: Instant) -> Instant {
@@ -296,10 +332,36 @@ mod tests {
     fn silence_of_three_seconds_is_death() {
         let (mut link, now) = up();
         let heard = now + 5_000 * MS;
+        for seconds in 1..3 {
+            assert_eq!(link.handle(Event::Tick(heard), heard + 1_000 * MS * seconds), Action::Ping);
+            assert_eq!(link.wake_at(), heard + 1_000 * MS * (seconds + 1));
+        }
         assert_eq!(link.handle(Event::Tick(heard), heard + 2_999 * MS), Action::Nothing);
-        assert_eq!(link.wake_at(), heard + 3_000 * MS);
         assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::HangUp);
         assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::Dial);
+    }
+
+    #[test]
+    fn who_is_heard_is_not_asked() {
+        let (mut link, now) = up();
+        for tenths in 1..100 {
+            let heard = now + 100 * MS * tenths;
+            assert_eq!(link.handle(Event::Tick(heard), heard), Action::Nothing);
+            assert_eq!(link.wake_at(), heard + 1_000 * MS);
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_watched_more_closely_is_asked_before_it_is_dead() {
+        let now = Instant::now();
+        let mut link = Link::new(Timing::THRIFTY, 7, now);
+        for event in [Event::Tick(now), Event::Connected, Event::Authenticated, Event::Granted] {
+            link.handle(event, now);
+        }
+        let later = now + 4_900 * MS;
+        assert_eq!(link.handle(Event::Watch(Timing::PROMPT), later), Action::Ping);
+        assert_eq!(link.handle(Event::Tick(now), later + 2_999 * MS), Action::Ping);
+        assert_eq!(link.handle(Event::Tick(now), later + 3_000 * MS), Action::HangUp);
     }
 
     #[test]
@@ -379,6 +441,7 @@ mod tests {
             [
                 Event::Tick(heard),
                 Event::LineChanged,
+                Event::Watch(Timing::THRIFTY),
                 Event::Connected,
                 Event::Authenticated,
                 Event::Granted,
@@ -387,20 +450,20 @@ mod tests {
             ]
         };
         let paces = [0, 90, 600, 4_000, 40_000];
-        for code in 0..7_u32.pow(5) * 5 {
+        for code in 0..8_u32.pow(5) * 5 {
             let (mut link, start) = link();
             let mut now = start;
             let mut dials: Vec<Instant> = Vec::new();
             for at in 0..5 {
                 let pace = paces[(code as usize + at as usize) % paces.len()];
                 now += MS * pace;
-                let event = events(now)[(code / 7_u32.pow(at) % 7) as usize];
+                let event = events(now)[(code / 8_u32.pow(at) % 8) as usize];
                 if link.handle(event, now) == Action::Dial {
                     dials.push(now);
                 }
             }
             // From now on only time passes, and nothing is heard.
-            for _ in 0..8 {
+            for _ in 0..16 {
                 let wake = link.wake_at().max(now);
                 assert!(
                     wake - now <= Duration::from_secs(9),

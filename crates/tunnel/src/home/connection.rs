@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use russh::client::{self, ChannelOpenHandle, Handler, Msg, Session as Ssh};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelOpenFailure, Disconnect, Preferred, SshId};
@@ -43,7 +44,6 @@ pub(super) struct Terms {
     pub(super) identity: Identity,
     pub(super) gateway: Gateway,
     pub(super) metered: bool,
-    pub(super) keepalive: Duration,
     pub(super) target: Target,
 }
 
@@ -102,10 +102,10 @@ impl Terms {
         let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);
         client::Config {
             client_id: SshId::Standard(version.into()),
-            // Silence is watched on the wire, where a write that is stuck cannot hide it.
+            // Silence is watched on the wire, where a write that is stuck cannot hide it, and the link
+            // knows when to ask.
             inactivity_timeout: None,
-            keepalive_interval: Some(self.keepalive),
-            keepalive_max: 0,
+            keepalive_interval: None,
             nodelay: true,
             preferred: self.preferred(),
             ..client::Config::default()
@@ -127,6 +127,14 @@ impl Connection {
         let ssh = Arc::clone(&self.ssh);
         // Where a stock sshd listens is its configuration's to say; without a word there, on loopback.
         async move { ssh.tcpip_forward("localhost", u32::from(port)).await.is_ok() }
+    }
+
+    /// Asks the other side whether it is there; whatever it answers is heard on the wire.
+    pub(super) fn ping(&self) {
+        // When the queue is full there is enough under way that wants an answer.
+        if let Some(Err(error)) = self.ssh.send_keepalive(true).now_or_never() {
+            tracing::debug!(%error, "a connection is over that should be asked");
+        }
     }
 
     /// Says goodbye, and lets go.

@@ -28,6 +28,8 @@ pub(super) struct Driver {
     /// Shared by all links to the gateway.
     pub(super) name: Arc<Mutex<Name>>,
     pub(super) entry: Entry,
+    /// No line is up that is not metered: this one is watched as closely as they are.
+    pub(super) is_relied_on: bool,
     pub(super) step: Option<Step>,
     pub(super) connection: Option<Connection>,
 }
@@ -47,6 +49,7 @@ pub(super) enum Done {
 impl Driver {
     /// Keeps the link up until `stop`.
     pub(super) async fn run(mut self, mut changes: watch::Receiver<()>, stop: CancellationToken) {
+        let mut news = self.entry.news();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => break,
@@ -56,6 +59,10 @@ impl Driver {
                     Event::Lost
                 }
                 Ok(()) = changes.changed() => Event::LineChanged,
+                is_relied_on = reliance(&self.entry, &mut news, self.is_relied_on) => {
+                    self.is_relied_on = is_relied_on;
+                    Event::Watch(if is_relied_on { Timing::PROMPT } else { self.timing })
+                }
                 () = sleep_until(self.link.wake_at().into()) => Event::Tick(self.heard_at()),
             };
             let before = self.link.phase();
@@ -117,6 +124,11 @@ impl Driver {
                     self.step = Some(Box::pin(async {
                         if asking.await { Done::Granted } else { Done::Denied }
                     }));
+                }
+            }
+            Action::Ping => {
+                if let Some(connection) = &self.connection {
+                    connection.ping();
                 }
             }
             Action::HangUp => self.trouble(match before {
@@ -200,6 +212,16 @@ async fn step(step: &mut Option<Step>) -> Done {
         Some(step) => step.await,
         None => std::future::pending().await,
     }
+}
+
+/// Returns when a link is relied on that was not, or the other way round; tells which.
+async fn reliance(entry: &Entry, news: &mut watch::Receiver<()>, was_relied_on: bool) -> bool {
+    while entry.is_relied_on() == was_relied_on {
+        if news.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+    !was_relied_on
 }
 
 /// Returns when the connection is over; never, if there is none.

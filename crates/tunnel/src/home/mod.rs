@@ -59,7 +59,8 @@ pub struct Gateway {
 pub struct Uplink {
     /// The network interface that connections are bound to.
     pub interface: String,
-    /// Its bytes cost money: less keepalive, and used when no other line answers.
+    /// Its bytes cost money: used when no other line answers, and asked less often whether it is there
+    /// while another one is.
     pub metered: bool,
 }
 
@@ -121,7 +122,6 @@ impl Home {
                 identity: self.config.identity.clone(),
                 gateway: self.config.gateways.get(gateway)?.clone(),
                 metered,
-                keepalive: timing.keepalive,
                 target,
             };
             Some(Driver {
@@ -133,6 +133,7 @@ impl Home {
                 port: door.port(self.config.port)?,
                 name: Arc::clone(names.get(gateway)?),
                 entry: self.board.entry(at),
+                is_relied_on: false,
                 step: None,
                 connection: None,
             })
