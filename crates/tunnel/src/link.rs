@@ -4,7 +4,7 @@
 //!            ┌───────────── lost, refused, silent ◀──────────────┐
 //!            ▼                                                   │
 //!  Waiting ──▶ Dialing ──▶ Authenticating ──▶ Forwarding ──▶ Up ─┤
-//!     ▲  a line changed: at once                 │    ▲         │
+//!     ▲  a line changed: in a moment             │    ▲         │
 //!     │                                   denied ▼    │ again   │
 //!     └─────────────────────────────────────── Standby ─────────┘
 //! ```
@@ -96,6 +96,8 @@ pub struct Link {
     phase: Phase,
     /// When the last attempt began.
     attempt: Instant,
+    /// A line changed since then.
+    is_stale: bool,
     /// Since when the link is not up.
     down_since: Instant,
     /// When the other side was last heard, as far as was told.
@@ -114,7 +116,10 @@ const EAGER_FOR: Duration = Duration::from_secs(30);
 const PATIENT: Duration = Duration::from_secs(5);
 /// From one attempt to the next when lines keep changing.
 const HASTY: Duration = Duration::from_millis(100);
-/// A connect on a line that was dead is not worth waiting for once a line changed.
+/// From the news of a line to a dial. An interface is announced before its queue sends and before it has
+/// a route; what is sent in between is lost, and the system sends it again after a second.
+const SETTLING: Duration = Duration::from_millis(50);
+/// A connect that began before a line changed is not worth waiting for any longer.
 const STALE_DIAL: Duration = Duration::from_millis(300);
 /// For a port to take the connection: the system's third try would come after it.
 const DIAL_LIMIT: Duration = Duration::from_secs(3);
@@ -128,7 +133,8 @@ impl Link {
         let (phase, random) = (Phase::Waiting(now), seed | 1);
         let attempt = now.checked_sub(PATIENT).unwrap_or(now);
         let watch = timing;
-        Link { timing, watch, phase, attempt, down_since: now, heard: now, pinged: now, random }
+        let (down_since, heard, pinged) = (now, now, now);
+        Link { timing, watch, phase, attempt, is_stale: false, down_since, heard, pinged, random }
     }
 
     /// Where it is.
@@ -142,6 +148,7 @@ impl Link {
     pub fn wake_at(&self) -> Instant {
         match self.phase {
             Phase::Waiting(until) => until,
+            Phase::Dialing if self.is_stale => self.attempt + STALE_DIAL,
             Phase::Dialing => self.attempt + DIAL_LIMIT,
             Phase::Authenticating(since) | Phase::Forwarding(since) => self.step_end(since),
             Phase::Standby(ask_at) => ask_at.min(self.ping_at()).min(self.silent_at()),
@@ -170,6 +177,7 @@ impl Link {
         self.heard = self.heard.max(heard);
         match self.phase {
             Phase::Waiting(until) if now >= until => self.dial(now),
+            Phase::Dialing if self.is_stale && now >= self.attempt + STALE_DIAL => self.dial(now),
             Phase::Dialing if now >= self.attempt + DIAL_LIMIT => self.lose(now, Action::HangUp),
             Phase::Authenticating(since) | Phase::Forwarding(since)
                 if now >= self.step_end(since) =>
@@ -196,15 +204,17 @@ impl Link {
     fn line_changed(&mut self, now: Instant) -> Action {
         match self.phase {
             Phase::Waiting(until) => {
-                self.phase = Phase::Waiting(until.min(now.max(self.attempt + HASTY)));
+                let soon = (now + SETTLING).max(self.attempt + HASTY);
+                self.phase = Phase::Waiting(until.min(soon));
                 self.tick(self.heard, now)
             }
-            Phase::Dialing if now >= self.attempt + STALE_DIAL => self.dial(now),
-            Phase::Dialing
-            | Phase::Authenticating(_)
-            | Phase::Forwarding(_)
-            | Phase::Standby(_)
-            | Phase::Up => Action::Nothing,
+            Phase::Dialing => {
+                self.is_stale = true;
+                self.tick(self.heard, now)
+            }
+            Phase::Authenticating(_) | Phase::Forwarding(_) | Phase::Standby(_) | Phase::Up => {
+                Action::Nothing
+            }
         }
     }
 
@@ -230,7 +240,7 @@ impl Link {
 
     fn dial(&mut self, now: Instant) -> Action {
         self.phase = Phase::Dialing;
-        self.attempt = now;
+        (self.attempt, self.is_stale) = (now, false);
         Action::Dial
     }
 
@@ -394,23 +404,45 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_up_is_dialled_at_once() {
+    fn a_line_that_comes_up_is_dialled_as_soon_as_it_carries() {
         let (mut link, now) = link();
         link.down_since = now - Duration::from_secs(600);
         link.handle(Event::Tick(now), now);
         link.handle(Event::Lost, now);
         assert!(link.wake_at() > now + 2_000 * MS);
-        assert_eq!(link.handle(Event::LineChanged, now + 50 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::LineChanged, now + 500 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::LineChanged, now + 510 * MS), Action::Nothing);
+        assert_eq!(link.wake_at(), now + 500 * MS + SETTLING);
+        assert_eq!(link.handle(Event::Tick(now), now + 500 * MS + SETTLING), Action::Dial);
+    }
+
+    #[test]
+    fn a_line_that_comes_and_goes_is_not_dialled_all_the_time() {
+        let (mut link, now) = link();
+        link.handle(Event::Tick(now), now);
+        link.handle(Event::Lost, now);
+        assert_eq!(link.handle(Event::LineChanged, now + 10 * MS), Action::Nothing);
         assert_eq!(link.wake_at(), now + HASTY);
-        assert_eq!(link.handle(Event::LineChanged, now + 150 * MS), Action::Dial);
     }
 
     #[test]
     fn a_dial_into_a_dead_line_is_not_waited_for_when_a_line_changed() {
         let (mut link, now) = link();
         link.handle(Event::Tick(now), now);
-        assert_eq!(link.handle(Event::LineChanged, now + 100 * MS), Action::Nothing);
+        assert_eq!(link.wake_at(), now + DIAL_LIMIT);
         assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
+        assert_eq!(link.wake_at(), now + 400 * MS + DIAL_LIMIT);
+    }
+
+    /// An interface is announced before its route: a dial in between goes nowhere.
+    #[test]
+    fn a_dial_is_begun_again_when_a_line_changed_soon_after_it() {
+        let (mut link, now) = link();
+        link.handle(Event::Tick(now), now);
+        assert_eq!(link.handle(Event::LineChanged, now + 5 * MS), Action::Nothing);
+        assert_eq!(link.wake_at(), now + STALE_DIAL);
+        assert_eq!(link.handle(Event::Tick(now), now + STALE_DIAL), Action::Dial);
+        assert_eq!(link.wake_at(), now + STALE_DIAL + DIAL_LIMIT);
     }
 
     #[test]
