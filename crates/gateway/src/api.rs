@@ -12,7 +12,7 @@ use hyper::{Request, Uri};
 use signer_api::{Answer, Call, CallError, accepts_json, check_content_type, parse_signing_body};
 use tezos::PublicKeyHash;
 
-use crate::knowledge::{Knowledge, hashes};
+use crate::knowledge::hashes;
 use crate::metrics::{Metrics, Outcome};
 use crate::race::race;
 use crate::reception::Signers;
@@ -83,18 +83,23 @@ impl Api {
     /// For all signers: a baker that has a key which one of them wants uses it with all.
     async fn authorized_keys(&self) -> Reply {
         if let Some(signer) = self.port.and_then(|port| self.signers.0.get(port)) {
-            return match knowledge(signer) {
+            return match signer.knowledge() {
                 Some(knowledge) => Reply::Relayed(knowledge.authorized.clone()),
                 None => self.ask(signer, &Question::get("/authorized_keys")).await,
             };
         }
-        let said =
-            || -> Vec<Arc<Knowledge>> { self.signers.0.iter().filter_map(knowledge).collect() };
-        let Some(said) = self.signers.find(|| Some(said()).filter(|said| !said.is_empty())).await
-        else {
+        // Whoever is away is believed to want what it wanted: its baker asks before it is back.
+        let said = || -> Option<Vec<Relayed>> {
+            let all = self.signers.0.iter().map(Signer::authorized);
+            let all: Vec<Option<Relayed>> = all.collect::<Result<_, _>>().ok()?;
+            let heard: Vec<Relayed> = all.into_iter().flatten().collect();
+            let is_anyone_here = self.signers.0.iter().any(|signer| signer.knowledge().is_some());
+            is_anyone_here.then_some(heard)
+        };
+        let Some(said) = self.signers.find(said).await else {
             return Answer::AskAgain("no signer is connected; ask again".to_owned()).into();
         };
-        let wanted = said.iter().filter_map(|own| hashes(&own.authorized, "authorized_keys"));
+        let wanted = said.iter().filter_map(|own| hashes(own, "authorized_keys"));
         let wanted: Vec<BTreeSet<PublicKeyHash>> = wanted.collect();
         let union: BTreeSet<PublicKeyHash> = wanted.iter().flatten().copied().collect();
         let keys = (!wanted.is_empty()).then(|| union.into_iter().collect());
@@ -118,7 +123,7 @@ impl Api {
             Err(Away::Unknown(_)) => return Answer::UnknownKey.into(),
             Err(away) => return away.into_answer().into(),
         };
-        let knowledge = knowledge(signer);
+        let knowledge = signer.knowledge();
         if let Some(answer) = knowledge.as_ref().and_then(|known| known.public_key(&key)) {
             return Reply::Relayed(answer);
         }
@@ -193,6 +198,10 @@ impl Api {
     }
 
     async fn ask(&self, signer: &Signer, question: &Question) -> Reply {
+        let Ok(_place) = signer.places.try_acquire() else {
+            let line = format!("signer {:?} is asked too much at once; ask again", signer.name);
+            return Answer::AskAgain(line).into();
+        };
         let started = std::time::Instant::now();
         let answer = race(signer, question, self.answer_limit, &self.metrics).await;
         let outcome = match &answer {
@@ -273,11 +282,6 @@ impl Away {
             Away::Unsaid { .. } => Answer::AskAgain(line),
         }
     }
-}
-
-/// What a signer said over its best line that knows anything.
-fn knowledge(signer: &Signer) -> Option<Arc<Knowledge>> {
-    signer.lines().iter().find_map(|line| line.knowledge())
 }
 
 fn get(uri: &Uri) -> Question {

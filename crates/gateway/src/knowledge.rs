@@ -33,6 +33,9 @@ pub(crate) enum Keys {
     Unsaid,
 }
 
+/// Bytes; more than any answer with a public key has.
+const LONGEST_KEY: usize = 4 * 1024;
+
 impl Knowledge {
     pub(crate) fn new(authorized: Relayed, keys: Keys) -> Knowledge {
         Knowledge { authorized, keys, public_keys: Mutex::default() }
@@ -45,7 +48,7 @@ impl Knowledge {
 
     pub(crate) fn note_public_key(&self, key: PublicKeyHash, answer: Relayed) {
         let mut keys = self.public_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() < MOST_KEYS {
+        if keys.len() < MOST_KEYS && answer.body.len() < LONGEST_KEY {
             keys.insert(key, answer);
         }
     }

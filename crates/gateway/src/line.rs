@@ -1,5 +1,6 @@
 //! A way to a signer: one session of the tunnel, the conversations over it, and what was said there.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +16,9 @@ use crate::talk::{Broken, Question, Relayed, Talk};
 #[derive(Debug)]
 pub(crate) struct Line {
     session: Session,
-    /// Conversations without a question, the last one used last.
-    resting: Mutex<Vec<Talk>>,
+    /// Conversations without a question. They take turns, so that all stay fresh: both votes of a round
+    /// find one, and none has to wait a round trip longer than the other.
+    resting: Mutex<VecDeque<Talk>>,
     knowledge: Mutex<Option<Arc<Knowledge>>>,
     /// When it was last found silent.
     silent_at: Mutex<Option<Instant>>,
@@ -34,7 +36,7 @@ pub(crate) enum LineError {
 /// A preattestation, an attestation and a block, and one to spare.
 const RESTING: usize = 4;
 /// Less than a signer keeps a connection open that asks nothing.
-const REST: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_secs(45);
 /// Between two looks at what a signer says; it also keeps the connection open.
 const LOOK: Duration = Duration::from_secs(10);
 const METERED_LOOK: Duration = Duration::from_secs(30);
@@ -50,6 +52,8 @@ pub(crate) const HEAD_START: Duration = Duration::from_millis(20);
 /// Silence that may mean nothing.
 const PATIENCE: Duration = Duration::from_millis(250);
 const ROUND_TRIPS: u32 = 3;
+/// A line that needs more is as good as silent.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(2);
 /// Who asks, for the other side's log.
 const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -109,15 +113,15 @@ impl Line {
         lock(&self.silent_at).is_some_and(|at| self.session.heard_at() <= at)
     }
 
-    /// Looks again and again at what the signer says about itself; `said` hears which keys it has.
+    /// Looks again and again at what the signer says about itself; `said` hears it.
     /// Never returns.
-    pub(crate) async fn learn(&self, mut said: impl FnMut(&Keys)) {
+    pub(crate) async fn learn(&self, mut said: impl FnMut(&Knowledge)) {
         loop {
             if let Ok(Ok(mut talk)) = timeout(LOOK_LIMIT, self.begin()).await {
                 let mut pause = SOON;
                 while let Some(knowledge) = self.look(&mut talk).await {
                     *lock(&self.knowledge) = Some(Arc::clone(&knowledge));
-                    said(&knowledge.keys);
+                    said(&knowledge);
                     pause = match knowledge.keys {
                         Keys::NotYet => (pause * 2).min(self.look_interval() / 10),
                         Keys::All(_) | Keys::Unsaid => self.look_interval(),
@@ -136,6 +140,8 @@ impl Line {
     /// What the signer says now: the same knowledge, if it says the same.
     async fn look(&self, talk: &mut Talk) -> Option<Arc<Knowledge>> {
         let asking = async {
+            // Also measures the round trip, which no answer that comes soon does.
+            self.session.ping().await.ok()?;
             let authorized = talk.ask(&Question::get("/authorized_keys")).await.ok()?;
             let known = talk.ask(&Question::get("/known_keys")).await.ok()?;
             authorized.is_ok().then(|| (authorized, Keys::read(&known)))
@@ -154,7 +160,7 @@ impl Line {
     /// A conversation that rests, and can go on.
     async fn rested(&self) -> Option<Talk> {
         loop {
-            let mut talk = lock(&self.resting).pop()?;
+            let mut talk = lock(&self.resting).pop_front()?;
             if talk.rested_at.elapsed() < REST && talk.goes_on().await {
                 return Some(talk);
             }
@@ -165,13 +171,14 @@ impl Line {
         if talk.goes_on().await {
             let mut resting = lock(&self.resting);
             if resting.len() < RESTING {
-                resting.push(talk);
+                resting.push_back(talk);
             }
         }
     }
 
     fn patience(&self) -> Duration {
-        PATIENCE.max(self.session.round_trip().unwrap_or_default() * ROUND_TRIPS)
+        let round_trips = self.session.round_trip().unwrap_or_default() * ROUND_TRIPS;
+        round_trips.clamp(PATIENCE, LONGEST_PATIENCE)
     }
 
     fn look_interval(&self) -> Duration {

@@ -40,7 +40,7 @@ impl Attendant for Signers {
             Door::Signing => {
                 let line = Arc::new(Line::new(session));
                 let _present = signer.add_line(&line);
-                line.learn(|keys| signer.said(keys)).await;
+                line.learn(|knowledge| signer.said(&line, knowledge)).await;
             }
             Door::Shell => {
                 let _present = signer.add_shell(&session);

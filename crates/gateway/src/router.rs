@@ -1,8 +1,9 @@
 //! Whose key is it? Pure: what the configuration says and what signers said go in, one signer comes out.
 //!
 //! A key that two signers have is asked of one of them only: of the one that the configuration names
-//! first. The other is a cold standby. So a signer that has not said yet which keys it has stands in
-//! the way of those named after it: it may have theirs. Naming `keys` in the configuration settles it.
+//! first. The other is a cold standby. So a signer that has not said all of its keys, for it was not
+//! heard yet or never says, stands in the way of those named after it: it may have theirs. Naming
+//! `keys` in the configuration settles it.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -12,12 +13,12 @@ use tezos::PublicKeyHash;
 /// What is known about a signer's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// The configuration says.
+    /// These: the configuration says.
     Configured(BTreeSet<PublicKeyHash>),
-    /// It was not heard since the gateway started.
-    NotYet,
-    /// It said so, now or before; or it was seen to have them.
-    Said(BTreeSet<PublicKeyHash>),
+    /// These: it said so.
+    All(BTreeSet<PublicKeyHash>),
+    /// It was seen to have these, and may have others.
+    Some(BTreeSet<PublicKeyHash>),
 }
 
 /// Who is asked for a key.
@@ -39,10 +40,8 @@ pub(crate) enum Route {
 impl Claim {
     /// The keys that are claimed.
     pub(crate) fn keys(&self) -> &BTreeSet<PublicKeyHash> {
-        const NONE: &BTreeSet<PublicKeyHash> = &BTreeSet::new();
         match self {
-            Claim::Configured(keys) | Claim::Said(keys) => keys,
-            Claim::NotYet => NONE,
+            Claim::Configured(keys) | Claim::All(keys) | Claim::Some(keys) => keys,
         }
     }
 
@@ -67,6 +66,7 @@ pub(crate) fn route(
 }
 
 fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>) -> Route {
+    let is_only_one = claims.len() == 1;
     let claims = || claims.iter().map(Borrow::borrow);
     let is_configured = |claim: &Claim| matches!(claim, Claim::Configured(_)) && claim.has(key);
     if let Some(first) = claims().position(is_configured) {
@@ -74,15 +74,11 @@ fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>
     }
     for (at, claim) in claims().enumerate() {
         match claim {
-            Claim::NotYet if port == Some(at) => return Route::To(at),
-            Claim::NotYet => return Route::Unsaid(at),
-            Claim::Said(_) if claim.has(key) => return Route::To(at),
-            // A stock signer does not say which keys it has; on its own port it is asked.
-            Claim::Said(_) if port == Some(at) => {
-                // One after it may have said that the key is its own.
-                return Route::To(claims().position(|claim| claim.has(key)).unwrap_or(at));
-            }
-            Claim::Said(_) | Claim::Configured(_) => {}
+            Claim::All(_) | Claim::Some(_) if claim.has(key) => return Route::To(at),
+            // Nobody before it has the key; it is asked, and says so if it has not.
+            Claim::Some(_) if port == Some(at) || is_only_one => return Route::To(at),
+            Claim::Some(_) => return Route::Unsaid(at),
+            Claim::All(_) | Claim::Configured(_) => {}
         }
     }
     Route::Nobody
@@ -105,7 +101,11 @@ mod tests {
     }
 
     fn said(keys: &[PublicKeyHash]) -> Claim {
-        Claim::Said(keys.iter().copied().collect())
+        Claim::All(keys.iter().copied().collect())
+    }
+
+    fn seen(keys: &[PublicKeyHash]) -> Claim {
+        Claim::Some(keys.iter().copied().collect())
     }
 
     fn configured(keys: &[PublicKeyHash]) -> Claim {
@@ -113,8 +113,17 @@ mod tests {
     }
 
     /// All that a signer can claim about our key.
-    fn claims() -> [Claim; 5] {
-        [Claim::NotYet, said(&[]), said(&[ours()]), configured(&[ours()]), configured(&[other()])]
+    fn claims() -> [Claim; 8] {
+        [
+            seen(&[]),
+            seen(&[other()]),
+            seen(&[ours()]),
+            said(&[]),
+            said(&[other()]),
+            said(&[ours()]),
+            configured(&[ours()]),
+            configured(&[other()]),
+        ]
     }
 
     #[test]
@@ -129,10 +138,19 @@ mod tests {
                         Route::Standby { .. } | Route::Unsaid(_) | Route::Nobody => None,
                     })
                     .collect();
-                // Of two that do not say which keys they have, each is asked on its own port.
-                let is_claimed = pair.iter().any(|claim| claim.has(&ours()));
-                assert!(asked.len() <= 1 || !is_claimed, "{pair:?}: {asked:?}");
+                assert!(asked.len() <= 1, "{pair:?}: {asked:?}");
             }
+        }
+    }
+
+    /// It was seen to have one key, or says nothing: either way it may have another one, too.
+    #[test]
+    fn a_signer_that_has_said_less_than_all_may_have_any_key() {
+        for first in [seen(&[]), seen(&[other()])] {
+            let pair = [first, said(&[ours()])];
+            assert_eq!(route(&pair, &ours(), None), Route::Unsaid(0));
+            assert_eq!(route(&pair, &ours(), Some(1)), Route::Unsaid(0));
+            assert_eq!(route(&pair, &ours(), Some(0)), Route::To(0));
         }
     }
 
@@ -153,19 +171,21 @@ mod tests {
 
     #[test]
     fn whoever_may_have_it_stands_in_the_way_of_those_after_it() {
-        let pair = [Claim::NotYet, said(&[ours()])];
+        let pair = [seen(&[]), said(&[ours()])];
         assert_eq!(route(&pair, &ours(), None), Route::Unsaid(0));
         assert_eq!(route(&pair, &ours(), Some(1)), Route::Unsaid(0));
-        let pair = [said(&[ours()]), Claim::NotYet];
+        let pair = [said(&[ours()]), seen(&[])];
         assert_eq!(route(&pair, &ours(), None), Route::To(0));
     }
 
     #[test]
-    fn a_key_that_nobody_claims_is_asked_on_a_port_that_says_nothing_only() {
-        let one = [said(&[])];
-        assert_eq!(route(&one, &ours(), None), Route::Nobody);
-        assert_eq!(route(&one, &ours(), Some(0)), Route::To(0));
-        let one = [configured(&[other()])];
-        assert_eq!(route(&one, &ours(), Some(0)), Route::Nobody);
+    fn the_only_signer_is_asked_for_what_it_may_have() {
+        let only = [seen(&[])];
+        assert_eq!(route(&only, &ours(), None), Route::To(0));
+        assert_eq!(route(&only, &ours(), Some(0)), Route::To(0));
+        let only = [said(&[other()])];
+        assert_eq!(route(&only, &ours(), None), Route::Nobody);
+        let only = [configured(&[other()])];
+        assert_eq!(route(&only, &ours(), Some(0)), Route::Nobody);
     }
 }

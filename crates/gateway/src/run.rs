@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use daemon::http::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
@@ -51,6 +52,9 @@ pub enum RunError {
     System(#[from] io::Error),
 }
 
+/// For a signer that is waited for, and the last bytes of an answer.
+const MARGIN: Duration = Duration::from_secs(3);
+
 /// Everything that is bound, before anything is answered.
 struct Bound {
     endpoint: Endpoint,
@@ -85,7 +89,7 @@ impl Gateway {
             port: None,
             allow_list_known_keys: config.allow_list_known_keys,
             answer_limit: config.answer_limit,
-            limits: Limits::default(),
+            limits: limits(&config),
             monitor,
             metrics,
         };
@@ -159,7 +163,7 @@ impl Gateway {
 
 impl Bound {
     async fn bind(config: &Config) -> Result<Bound, RunError> {
-        let limits = Limits::default();
+        let limits = limits(config);
         let (mut ports, mut shells) = (Vec::new(), Vec::new());
         for signer in &config.signers {
             let address = SocketAddr::new(config.http_address(), signer.port);
@@ -183,6 +187,12 @@ impl Bound {
         });
         Ok(Bound { endpoint: endpoint.await?, all, ports, shells, monitor })
     }
+}
+
+/// A stop lets every request have its answer, up to the configured limit.
+fn limits(config: &Config) -> Limits {
+    let limits = Limits::default();
+    Limits { grace: limits.body + config.answer_limit + MARGIN, ..limits }
 }
 
 /// Always on the loopback: whoever wants a shell is on the gateway's host, or forwards a port to it.

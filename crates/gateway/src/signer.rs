@@ -5,24 +5,33 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tezos::PublicKeyHash;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tunnel::endpoint::Session;
 
 use crate::config::SignerConfig;
-use crate::knowledge::Keys;
+use crate::knowledge::{Keys, Knowledge};
 use crate::line::Line;
 use crate::router::Claim;
+use crate::talk::Relayed;
 
 /// A signer as the gateway sees it.
 #[derive(Debug)]
 pub(crate) struct Signer {
     pub(crate) name: String,
+    /// For requests at once: one signer that hangs does not take all places of the common port.
+    pub(crate) places: Semaphore,
     lines: Present<Arc<Line>>,
     shells: Present<Session>,
     claim: Mutex<Arc<Claim>>,
+    /// Its last answer to `GET /authorized_keys`.
+    authorized: Mutex<Option<Relayed>>,
     /// News of what it said.
     said: watch::Sender<()>,
 }
+
+/// A signer that has just come was not asked yet what it wants.
+#[derive(Debug)]
+pub(crate) struct NotAskedYet;
 
 /// What is there now, and news of what comes.
 #[derive(Debug)]
@@ -37,20 +46,24 @@ pub(crate) struct Presence<'a, T, F: Fn(&T) -> bool> {
     is_it: F,
 }
 
+/// More than bakers ask of one signer at once.
+const PLACES: usize = 64;
 /// More keys than a signer has.
 pub(crate) const MOST_KEYS: usize = 256;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
-        let claim = config
-            .keys
-            .as_ref()
-            .map_or(Claim::NotYet, |keys| Claim::Configured(keys.iter().copied().collect()));
+        let claim = config.keys.as_ref().map_or_else(
+            || Claim::Some(BTreeSet::new()),
+            |keys| Claim::Configured(keys.iter().copied().collect()),
+        );
         Signer {
             name: config.name.clone(),
+            places: Semaphore::new(PLACES),
             lines: Present::default(),
             shells: Present::default(),
             claim: Mutex::new(Arc::new(claim)),
+            authorized: Mutex::default(),
             said: watch::Sender::new(()),
         }
     }
@@ -91,14 +104,41 @@ impl Signer {
         Arc::clone(&lock(&self.claim))
     }
 
-    /// It was heard, and said which keys it has, or did not say. One that does not know yet is believed
-    /// to have what it had before.
-    pub(crate) fn said(&self, keys: &Keys) {
+    /// What it said, as long as that is to be believed. Only the newest line counts: an older one may be
+    /// of before a restart, and not known to be dead yet.
+    pub(crate) fn knowledge(&self) -> Option<Arc<Knowledge>> {
+        self.newest()?.knowledge()
+    }
+
+    /// Its answer to `GET /authorized_keys`, the last one if it is away; none if it was never heard.
+    ///
+    /// # Errors
+    /// When it is here, and was not asked yet.
+    pub(crate) fn authorized(&self) -> Result<Option<Relayed>, NotAskedYet> {
+        match self.newest() {
+            Some(line) => {
+                line.knowledge().map(|own| Some(own.authorized.clone())).ok_or(NotAskedYet)
+            }
+            None => Ok(lock(&self.authorized).clone()),
+        }
+    }
+
+    fn newest(&self) -> Option<Arc<Line>> {
+        self.lines.all().iter().max_by_key(|line| line.session().id()).cloned()
+    }
+
+    /// It said this over that line. A signer that does not know its keys yet is believed to have those
+    /// that it had before.
+    pub(crate) fn said(&self, line: &Arc<Line>, knowledge: &Knowledge) {
+        if !self.newest().is_some_and(|newest| Arc::ptr_eq(&newest, line)) {
+            return;
+        }
+        *lock(&self.authorized) = Some(knowledge.authorized.clone());
         let mut claim = lock(&self.claim);
-        match (claim.as_ref(), keys) {
-            (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Said(_), Keys::Unsaid) => {}
-            (_, Keys::All(keys)) => *claim = Arc::new(Claim::Said(keys.clone())),
-            (Claim::NotYet, Keys::Unsaid) => *claim = Arc::new(Claim::Said(BTreeSet::new())),
+        match (claim.as_ref(), &knowledge.keys) {
+            (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Some(_), Keys::Unsaid) => {}
+            (_, Keys::All(keys)) => *claim = Arc::new(Claim::All(keys.clone())),
+            (Claim::All(keys), Keys::Unsaid) => *claim = Arc::new(Claim::Some(keys.clone())),
         }
         drop(claim);
         self.said.send_replace(());
@@ -109,17 +149,14 @@ impl Signer {
         self.said.subscribe()
     }
 
-    /// It answered for a key, so it has it.
+    /// It answered for a key, so it has it, and maybe others.
     pub(crate) fn has(&self, key: PublicKeyHash) {
         let mut claim = lock(&self.claim);
-        let mut keys = match claim.as_ref() {
-            Claim::Configured(_) => return,
-            Claim::Said(keys) if keys.contains(&key) || keys.len() >= MOST_KEYS => return,
-            Claim::Said(keys) => keys.clone(),
-            Claim::NotYet => BTreeSet::new(),
-        };
-        keys.insert(key);
-        *claim = Arc::new(Claim::Said(keys));
+        let Claim::Some(keys) = claim.as_ref() else { return };
+        if !keys.contains(&key) && keys.len() < MOST_KEYS {
+            let seen = keys.iter().copied().chain([key]).collect();
+            *claim = Arc::new(Claim::Some(seen));
+        }
     }
 }
 

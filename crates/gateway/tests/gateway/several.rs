@@ -69,14 +69,28 @@ async fn a_signer_that_waits_for_its_device_is_believed_to_have_what_it_had() {
 
 #[tokio::test]
 async fn a_signer_that_waits_for_its_device_is_worth_another_question() {
-    let place = Place::with(&[None]).await;
-    let mind = Mind::with(&[KEY]);
-    *mind.waits_for_device.lock().unwrap() = true;
-    let _signer = place.heard_signer(0, &mind).await;
-    assert_eq!(place.sign(KEY).await.status, 502);
-    *mind.waits_for_device.lock().unwrap() = false;
+    let place = Place::with(&[None, None]).await;
+    let minds = [Mind::with(&[OTHER_KEY]), Mind::with(&[KEY])];
+    *minds[0].waits_for_device.lock().unwrap() = true;
+    let _first = place.heard_signer(0, &minds[0]).await;
+    let _second = place.heard_signer(1, &minds[1]).await;
+    assert_eq!(place.sign(KEY).await.status, 502, "the first one may have it, too");
+    *minds[0].waits_for_device.lock().unwrap() = false;
     until("it has said its keys", async || place.sign(KEY).await.status != 502).await;
     assert_eq!(place.sign(KEY).await.status, 200);
+}
+
+/// It answers for a key in memory while its Ledger, with another key, is away.
+#[tokio::test]
+async fn an_answer_for_one_key_says_nothing_of_the_others() {
+    let place = Place::with(&[None, None]).await;
+    let minds = [Mind::with(&[OTHER_KEY]), Mind::with(&[KEY])];
+    *minds[0].waits_for_device.lock().unwrap() = true;
+    let _first = place.heard_signer(0, &minds[0]).await;
+    let _second = place.heard_signer(1, &minds[1]).await;
+    assert_eq!(sign_at(place.port(0), OTHER_KEY).await.status, 200);
+    assert_eq!(place.sign(KEY).await.status, 502);
+    assert_eq!(minds[1].posts(), 0);
 }
 
 #[tokio::test]
@@ -95,9 +109,22 @@ async fn a_signer_that_does_not_list_its_keys_is_asked_on_its_own_port() {
     let mind = Mind::with(&[KEY]);
     *mind.lists_keys.lock().unwrap() = false;
     let _signer = place.heard_signer(0, &mind).await;
-    assert_eq!(place.sign(KEY).await.status, 500);
+    assert_eq!(place.sign(KEY).await.status, 200, "there is no other");
     assert_eq!(sign_at(place.port(0), KEY).await.status, 200);
-    assert_eq!(place.sign(KEY).await.status, 200, "it answered for the key, so it has it");
+}
+
+/// It may have any key: another one's are named, or not asked for.
+#[tokio::test]
+async fn a_signer_that_never_lists_its_keys_comes_first_for_ever() {
+    let place = Place::with(&[None, None]).await;
+    let minds = [Mind::with(&[OTHER_KEY]), Mind::with(&[KEY])];
+    *minds[0].lists_keys.lock().unwrap() = false;
+    let _stock = place.heard_signer(0, &minds[0]).await;
+    let _other = place.heard_signer(1, &minds[1]).await;
+    assert_eq!(sign_at(place.port(0), OTHER_KEY).await.status, 200);
+    let reply = sign_at(place.port(1), KEY).await;
+    assert_eq!((reply.status, minds[1].posts()), (502, 0));
+    assert!(reply.body.contains("name the keys of each signer"), "{reply:?}");
 }
 
 #[tokio::test]
@@ -110,4 +137,18 @@ async fn a_key_that_one_signer_wants_is_named_to_all() {
     let _other = place.heard_signer(1, &minds[1]).await;
     let wanted = format!("{{\"authorized_keys\":[\"{KEY}\"]}}\n");
     until("both were heard", async || place.get("/authorized_keys").await.body == wanted).await;
+}
+
+/// It drops for a moment; its baker asks meanwhile, and its request will wait for it.
+#[tokio::test]
+async fn what_a_signer_wants_is_remembered_while_it_is_away() {
+    let place = Place::with(&[None, None]).await;
+    let minds = [Mind::with(&[KEY]), Mind::with(&[OTHER_KEY])];
+    let wanted = format!("{{\"authorized_keys\":[\"{KEY}\"]}}\n");
+    minds[1].authorized.lock().unwrap().clone_from(&wanted);
+    let _one = place.heard_signer(0, &minds[0]).await;
+    let other = place.heard_signer(1, &minds[1]).await;
+    drop(other);
+    until("it is away", async || place.sign(OTHER_KEY).await.status == 502).await;
+    assert_eq!(place.get("/authorized_keys").await.body, wanted);
 }
