@@ -98,6 +98,10 @@ pub struct Link {
     attempt: Instant,
     /// A line changed since then.
     is_stale: bool,
+    /// That is why the last attempt began; it is not begun again for that reason.
+    is_second: bool,
+    /// Since when the link is up, if it is.
+    up_since: Instant,
     /// Since when the link is not up.
     down_since: Instant,
     /// When the other side was last heard, as far as was told.
@@ -112,6 +116,8 @@ pub struct Link {
 const EAGER: Duration = Duration::from_millis(500);
 /// For how long it is eager.
 const EAGER_FOR: Duration = Duration::from_secs(30);
+/// A link that was up for so long is eager again when it is lost.
+const STEADY: Duration = Duration::from_secs(10);
 /// From one attempt to the next after that: at most this, at least half of it.
 const PATIENT: Duration = Duration::from_secs(5);
 /// From one attempt to the next when lines keep changing.
@@ -134,7 +140,19 @@ impl Link {
         let attempt = now.checked_sub(PATIENT).unwrap_or(now);
         let watch = timing;
         let (down_since, heard, pinged) = (now, now, now);
-        Link { timing, watch, phase, attempt, is_stale: false, down_since, heard, pinged, random }
+        Link {
+            timing,
+            watch,
+            phase,
+            attempt,
+            is_stale: false,
+            is_second: false,
+            up_since: now,
+            down_since,
+            heard,
+            pinged,
+            random,
+        }
     }
 
     /// Where it is.
@@ -177,7 +195,11 @@ impl Link {
         self.heard = self.heard.max(heard);
         match self.phase {
             Phase::Waiting(until) if now >= until => self.dial(now),
-            Phase::Dialing if self.is_stale && now >= self.attempt + STALE_DIAL => self.dial(now),
+            Phase::Dialing if self.is_stale && now >= self.attempt + STALE_DIAL => {
+                let action = self.dial(now);
+                self.is_second = true;
+                action
+            }
             Phase::Dialing if now >= self.attempt + DIAL_LIMIT => self.lose(now, Action::HangUp),
             Phase::Authenticating(since) | Phase::Forwarding(since)
                 if now >= self.step_end(since) =>
@@ -209,7 +231,7 @@ impl Link {
                 self.tick(self.heard, now)
             }
             Phase::Dialing => {
-                self.is_stale = true;
+                self.is_stale = !self.is_second;
                 self.tick(self.heard, now)
             }
             Phase::Authenticating(_) | Phase::Forwarding(_) | Phase::Standby(_) | Phase::Up => {
@@ -240,7 +262,7 @@ impl Link {
 
     fn dial(&mut self, now: Instant) -> Action {
         self.phase = Phase::Dialing;
-        (self.attempt, self.is_stale) = (now, false);
+        (self.attempt, self.is_stale, self.is_second) = (now, false, false);
         Action::Dial
     }
 
@@ -256,6 +278,9 @@ impl Link {
             return Action::Nothing;
         }
         self.heard = now;
+        if next == Phase::Up {
+            self.up_since = now;
+        }
         self.phase = next;
         action
     }
@@ -264,7 +289,9 @@ impl Link {
     fn lose(&mut self, now: Instant, action: Action) -> Action {
         match self.phase {
             Phase::Waiting(_) => return Action::Nothing,
-            Phase::Up => self.down_since = now,
+            // One that is lost as soon as it is up was not really up.
+            Phase::Up if now >= self.up_since + STEADY => self.down_since = now,
+            Phase::Up => {}
             Phase::Dialing
             | Phase::Authenticating(_)
             | Phase::Forwarding(_)
@@ -432,6 +459,34 @@ mod tests {
         assert_eq!(link.wake_at(), now + DIAL_LIMIT);
         assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
         assert_eq!(link.wake_at(), now + 400 * MS + DIAL_LIMIT);
+    }
+
+    /// Lines can change all the time (containers come and go), and a dial may need longer than that.
+    #[test]
+    fn a_dial_is_begun_again_for_that_reason_once_only() {
+        let (mut link, now) = link();
+        link.handle(Event::Tick(now), now);
+        assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
+        for tenths in 5..30 {
+            let later = now + 100 * MS * tenths;
+            assert_eq!(link.handle(Event::LineChanged, later), Action::Nothing);
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_lost_as_soon_as_it_is_up_is_not_dialled_eagerly_for_ever() {
+        let (mut link, start) = link();
+        let mut now = start;
+        let mut dials = 0;
+        while now < start + Duration::from_secs(300) {
+            assert_eq!(link.handle(Event::Tick(now), now), Action::Dial);
+            for event in [Event::Connected, Event::Authenticated, Event::Granted, Event::Lost] {
+                link.handle(event, now + MS);
+            }
+            dials += 1;
+            now = link.wake_at();
+        }
+        assert!(dials < 300, "{dials} in five minutes");
     }
 
     /// An interface is announced before its route: a dial in between goes nowhere.

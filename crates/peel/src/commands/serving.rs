@@ -15,6 +15,7 @@ pub(crate) fn until_signal<R>(
 where
     R: Future<Output = anyhow::Result<()>>,
 {
+    daemon::open_files::raise();
     // One thread carries all connections: they are few or idle, and a request that changes threads on
     // its way waits for each of them to wake up.
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;

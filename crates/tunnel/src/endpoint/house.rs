@@ -68,15 +68,16 @@ impl House {
         if taken { Meaning::Taken } else { Meaning::Free }
     }
 
-    /// Notes a connection of a guest; whether its oldest one had to go for it.
+    /// Notes a connection of a guest; whether one had to go for it: the one that was not
+    /// heard for longest.
     pub(super) fn come_in(&self, guest: usize, watch: &Watch) -> bool {
         let mut present = self.present();
         let connections = present.entry(guest).or_default();
         connections.retain(|other| !other.is_gone());
         connections.push(watch.clone());
         let is_crowded = connections.len() > self.limits.connections.max(1);
-        if is_crowded {
-            connections.remove(0).cut();
+        if is_crowded && let Some(dead) = connections.iter().min_by_key(|other| other.heard_at()) {
+            dead.cut();
         }
         is_crowded
     }

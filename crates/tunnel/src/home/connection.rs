@@ -58,6 +58,8 @@ struct Doorkeeper {
     leave: CancellationToken,
 }
 
+/// Connections to the sshd at once, over one line: a gateway must not use up what signing needs.
+const SHELLS: usize = 32;
 /// For the sshd to take a connection.
 const SHELL_LIMIT: Duration = Duration::from_secs(3);
 /// For a gateway to hear that we go.
@@ -220,6 +222,9 @@ impl Handler for Doorkeeper {
     ) -> Result<(), russh::Error> {
         match &self.target {
             Target::Signing(queue) => Self::take_in(queue.clone(), channel, reply).await,
+            Target::Shell(_) if self.tasks.len() >= SHELLS => {
+                reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            }
             Target::Shell(at) => {
                 let (at, leave) = (*at, self.leave.clone());
                 self.tasks.spawn(async move {

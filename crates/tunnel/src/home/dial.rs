@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::Door;
 
@@ -13,6 +14,8 @@ use crate::Door;
 /// "low priority data" for copies. Linux queues the first before the second on a full line.
 const AF21: u32 = 18 << 2;
 const CS1: u32 = 8 << 2;
+/// For each of several addresses of one name.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Connects to the first of the addresses that takes it.
 ///
@@ -26,12 +29,19 @@ pub(super) async fn dial(
 ) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        match dial_one(*address, interface, door, silent).await {
+        let dialing = dial_one(*address, interface, door, silent);
+        let dialed = if addresses.len() == 1 { dialing.await } else { in_turn(dialing).await };
+        match dialed {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// One address that answers nothing must not use up the time of the others.
+async fn in_turn(dialing: impl Future<Output = io::Result<TcpStream>>) -> io::Result<TcpStream> {
+    timeout(TURN, dialing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 async fn dial_one(

@@ -18,7 +18,6 @@ pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    daemon::open_files::raise();
     serving::until_signal(async |shutdown| {
         let gateway = Gateway::start(config, shutdown).await?;
         let running = async {
