@@ -34,6 +34,8 @@ const SSH: u16 = 7_001;
 const HTTP: u16 = 6734;
 const MONITOR: u16 = 9585;
 const SSHD: u16 = 7_002;
+/// Where nobody listens.
+const NOBODY: u16 = 9;
 /// Enough for a mean: each is two processes.
 const STOCK_CLIENTS: u16 = 30;
 const AWAY: Duration = Duration::from_secs(2);
@@ -105,7 +107,7 @@ fn stock_weight() -> anyhow::Result<f64> {
     let mut clients = Vec::new();
     for at in 0..STOCK_CLIENTS {
         let port = FIRST_PORT + at;
-        let forward = Forward { port, to: loopback(port) };
+        let forward = Forward { port, to: loopback(NOBODY) };
         let ssh = client.ssh_reverse(Namespace::here(), &sshd.endpoint(), &[forward])?;
         clients.push(Daemon::start("ssh", ssh)?);
         lab::wait::until("the forward", START, || {
