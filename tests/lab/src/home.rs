@@ -15,13 +15,26 @@ use crate::openssh::Endpoint;
 use crate::process::Daemon;
 use crate::secret;
 
-/// A signer with a software key, and its store, identity and configuration.
+/// A signer with one key, and its store, identity and configuration.
 #[derive(Debug)]
 pub struct SignerHome {
     folder: TempDir,
     key: PublicKeyHash,
+    keeper: Keeper,
     identity: Identity,
 }
+
+/// Where the key is.
+#[derive(Debug, Clone, Copy)]
+enum Keeper {
+    /// In the file `key`.
+    File,
+    /// In a Ledger behind a TCP port, at [`LEDGER_PATH`].
+    Ledger(SocketAddr),
+}
+
+/// Curve and path of a key in a Ledger.
+pub const LEDGER_PATH: &str = "secp256k1/0h/0h";
 
 /// Where a signer dials, and what it shows there.
 #[derive(Debug, Clone)]
@@ -55,20 +68,45 @@ pub struct Listen {
 }
 
 impl SignerHome {
-    /// A new key and a new identity; nothing is configured yet.
+    /// A new software key and a new identity; nothing is configured yet.
     ///
     /// # Errors
     /// When the files cannot be written.
     pub fn new() -> anyhow::Result<SignerHome> {
-        let folder = tempfile::tempdir()?;
         let mut randomness = [0; 32];
         getrandom::fill(&mut randomness)?;
         let key = SecretKey::generate(Curve::Ed25519, &randomness)?;
+        let home = SignerHome::of(key.hash(), Keeper::File)?;
         let text = format!("unencrypted:{}\n", key.to_base58().as_str());
-        secret::write(&folder.path().join("key"), &text)?;
+        secret::write(&home.folder.path().join("key"), &text)?;
+        Ok(home)
+    }
+
+    /// With the key `key` at [`LEDGER_PATH`] of the Ledger at `ledger`, and a new identity.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn with_ledger(ledger: SocketAddr, key: PublicKeyHash) -> anyhow::Result<SignerHome> {
+        SignerHome::of(key, Keeper::Ledger(ledger))
+    }
+
+    /// Another computer with the same key, and an identity and a store of its own.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn twin(&self) -> anyhow::Result<SignerHome> {
+        let twin = SignerHome::of(self.key, self.keeper)?;
+        if matches!(self.keeper, Keeper::File) {
+            fs::copy(self.folder.path().join("key"), twin.folder.path().join("key"))?;
+        }
+        Ok(twin)
+    }
+
+    fn of(key: PublicKeyHash, keeper: Keeper) -> anyhow::Result<SignerHome> {
+        let folder = tempfile::tempdir()?;
         let identity = Identity::generate("home")?;
         secret::write(&folder.path().join("identity"), &identity.to_openssh()?)?;
-        Ok(SignerHome { folder, key: key.hash(), identity })
+        Ok(SignerHome { folder, key, keeper, identity })
     }
 
     /// Writes `signer.toml`.
@@ -78,8 +116,8 @@ impl SignerHome {
     pub fn configure(&self, listen: Listen, tunnel: Option<&Tunnel>) -> anyhow::Result<()> {
         let text = listen.section() + &tunnel.map(Tunnel::section).unwrap_or_default();
         let text = format!(
-            "chains = [\"mainnet\"]\n\n[state]\ndirectory = \".\"\n\n\
-             [[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n{text}"
+            "chains = [\"mainnet\"]\n\n[state]\ndirectory = \".\"\n\n{}{text}",
+            self.key_section()
         );
         Ok(fs::write(self.config(), text)?)
     }
@@ -107,6 +145,18 @@ impl SignerHome {
     pub fn start(&self, mut peel: Command) -> anyhow::Result<Daemon> {
         peel.args(["signer", "run", "--config"]).arg(self.config());
         Daemon::start("the signer", peel)
+    }
+
+    fn key_section(&self) -> String {
+        match self.keeper {
+            Keeper::File => "[[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n".to_owned(),
+            // With its hash: whoever makes the store need not reach the device.
+            Keeper::Ledger(address) => format!(
+                "[ledger]\ntransport = \"tcp://{address}\"\n\n[[key]]\nname = \"baker\"\n\
+                 ledger = \"{LEDGER_PATH}\"\npublic_key_hash = \"{}\"\n",
+                self.key
+            ),
+        }
     }
 
     /// Its configuration file.
@@ -205,5 +255,35 @@ metered = true
 "#
         );
         assert_eq!(fs::read_to_string(home.config()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_ledger_is_written_as_a_user_writes_it() {
+        let key = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o".parse().unwrap();
+        let home = SignerHome::with_ledger("127.0.0.1:9999".parse().unwrap(), key).unwrap();
+        home.configure(Listen::default(), None).unwrap();
+        let expected = r#"chains = ["mainnet"]
+
+[state]
+directory = "."
+
+[ledger]
+transport = "tcp://127.0.0.1:9999"
+
+[[key]]
+name = "baker"
+ledger = "secp256k1/0h/0h"
+public_key_hash = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o"
+"#;
+        assert_eq!(fs::read_to_string(home.config()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_twin_has_the_same_key_and_another_identity() {
+        let home = SignerHome::new().unwrap();
+        let twin = home.twin().unwrap();
+        let key = |home: &SignerHome| fs::read_to_string(home.folder.path().join("key")).unwrap();
+        assert_eq!(key(&home), key(&twin));
+        assert_ne!(home.ssh_public_key(), twin.ssh_public_key());
     }
 }
