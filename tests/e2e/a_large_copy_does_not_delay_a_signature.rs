@@ -1,6 +1,8 @@
 //! Promised: whatever goes through the shell's port, a signature waits for no more than the line itself
 //! makes it wait.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,6 +50,22 @@ impl<'a> Shell<'a> {
         Daemon::start("ssh through the gateway", shell)
     }
 
+    /// `scp file …@127.0.0.1:there` with port 9443, in the cloud.
+    fn scp(&self, file: &Path, there: &Path) -> anyhow::Result<Daemon> {
+        let endpoint = Endpoint { address: loopback(SHELL), ..self.sshd.endpoint() };
+        let ssh = self.user.ssh(self.stage.internet.cloud(), &endpoint)?;
+        let words = ssh
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned())
+            .map(|word| if word == "-p" { "-P".to_owned() } else { word });
+        let mut words: Vec<String> = words.collect();
+        let host = words.pop().unwrap_or_default();
+        let mut scp = Command::new("scp");
+        // The protocol that needs no sftp in sshd's configuration.
+        scp.arg("-O").args(words).arg(file).arg(format!("{host}:{}", there.display()));
+        Daemon::start("scp through the gateway", scp)
+    }
+
     /// So many bytes from home to the cloud, and as many back at the same time; what a baker lived
     /// through meanwhile.
     fn copy(&self, bytes: u32) -> anyhow::Result<Record> {
@@ -75,6 +93,12 @@ fn an_unlimited_line_full_of_copies_delays_no_signature() -> anyhow::Result<()> 
         shell
             .ssh("\"$@\"", "echo hello from home")?
             .wait_until_log_says("hello from home", SOON)?;
+        let folder = tempfile::tempdir()?;
+        let [file, there] = ["file", "there"].map(|name| folder.path().join(name));
+        fs::write(&file, "by scp")?;
+        let copied = shell.scp(&file, &there)?.wait(SOON)?;
+        assert!(copied.success(), "{copied}");
+        assert_eq!(fs::read_to_string(&there)?, "by scp");
         let record = shell.copy(128 * MEGABYTE)?;
         assert!(record.slowest() <= Some(Duration::from_secs(1)), "{record}");
         Ok(())

@@ -41,7 +41,9 @@ fn needed() -> anyhow::Result<()> {
         return Ok(());
     }
     run("apt-get", &["update"])?;
-    run("apt-get", &[&["install", "--yes"][..], &missing].concat())
+    // Nobody is there to answer a package's questions.
+    let install = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"];
+    run("env", &[&install[..], &missing].concat())
 }
 
 /// Bans, licences and sources of what is linked in. Its database of advisories is not asked: the
