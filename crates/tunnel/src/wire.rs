@@ -77,6 +77,11 @@ impl Watch {
         CutOnDrop(self.cut.clone())
     }
 
+    /// Whoever runs ssh on the wire does not let it go; nobody waits for that any more.
+    pub(crate) fn forsake(&self) {
+        self.gone.cancel();
+    }
+
     /// Whether whoever ran ssh on the wire has let it go.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.is_cancelled()

@@ -4,11 +4,11 @@
 //! to come out of the first. Here the two are joined inside the session: the forward is granted and
 //! never bound, and a connection to it that comes from the same session is sent back through it.
 
-use std::time::Duration;
-
 use russh::server::{ChannelOpenHandle, Handle, Msg};
 use russh::{Channel, ChannelOpenFailure};
 use tokio::io::copy_bidirectional;
+
+use crate::endpoint::visit::Scope;
 
 /// The forwards of a session that are granted and not bound.
 #[derive(Debug, Default)]
@@ -18,8 +18,6 @@ pub(super) struct Joined(Vec<(String, u32)>);
 const CAPACITY: usize = 2;
 /// Below it a port may have a meaning on the gateway.
 const LOWEST_PORT: u32 = 1024;
-/// For the other side to take a connection that it asked for itself.
-const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 impl Joined {
     /// Remembers a forward; whether there is room for it.
@@ -50,14 +48,15 @@ pub(super) async fn join(
     reply: ChannelOpenHandle,
     (address, port): (String, u32),
     handle: Handle,
+    scope: &Scope,
 ) {
     let opening = handle.channel_open_forwarded_tcpip(address, port, "127.0.0.1", port);
-    let Ok(Ok(back)) = tokio::time::timeout(OPEN_LIMIT, opening).await else {
+    let Ok(back) = opening.await else {
         reply.reject(ChannelOpenFailure::ConnectFailed).await;
         return;
     };
     reply.accept().await;
-    let (mut there, mut back) = (channel.into_stream(), back.into_stream());
+    let (mut there, mut back) = (scope.stream(channel), scope.stream(back));
     if let Err(error) = copy_bidirectional(&mut there, &mut back).await {
         tracing::debug!(%error, "a joined connection ended badly");
     }

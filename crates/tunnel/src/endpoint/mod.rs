@@ -22,12 +22,12 @@ mod visit;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use russh::server::Config as RusshConfig;
 use russh::{MethodKind, MethodSet, Preferred, SshId, compression};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -69,7 +69,7 @@ pub struct Guest {
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections that have not proved a key, at once. When all places are taken, the oldest of the
-    /// address with the most of them has to go.
+    /// address with the most of them has to go, or nobody gets in from there for some seconds.
     pub strangers: usize,
     /// For proving a key.
     pub login: Duration,
@@ -82,7 +82,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            strangers: 128,
+            // Each takes some 50 kB.
+            strangers: 512,
             // A metered line that wakes up takes some seconds; OpenSSH gives two minutes.
             login: Duration::from_secs(20),
             // Two doors over a few lines, twice for those that are not proven dead yet.
@@ -116,6 +117,8 @@ pub struct Endpoint {
 
 /// A question to a client from which nothing has been heard for so long. Peel's own ask more often.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+/// tokio asks for 128.
+const BACKLOG: u32 = 1024;
 /// OpenSSH gives six; a signer has one key.
 const AUTHENTICATION_TRIES: usize = 3;
 /// A wrong key costs its owner a second.
@@ -130,8 +133,7 @@ impl Endpoint {
     /// When the port is taken or the address is not ours.
     pub async fn bind(config: Config) -> Result<Endpoint, ListenError> {
         let address = config.listen;
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|cause| ListenError { address, cause })?;
+        let listener = listen(address).map_err(|cause| ListenError { address, cause })?;
         let russh = Arc::new(russh_config(&config.host_key));
         Ok(Endpoint { listener, house: Arc::new(House::new(config)), russh })
     }
@@ -160,8 +162,11 @@ impl Endpoint {
                 Some(_) = visits.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
+                        let Some(place) = lobby.enter(peer.ip(), Instant::now()) else {
+                            self.house.refusals.note(Refusal::Login);
+                            continue;
+                        };
                         prepare(&stream, self.house.limits.silent);
-                        let place = lobby.enter(peer.ip());
                         let house = Arc::clone(&self.house);
                         let (russh, attendant) = (Arc::clone(&self.russh), Arc::clone(&attendant));
                         let visit = Visit::new(house, attendant, russh, place, (stream, peer));
@@ -181,6 +186,15 @@ impl Endpoint {
             visits.shutdown().await;
         }
     }
+}
+
+/// As [`TcpListener::bind`], with more room for those who were not accepted yet: who comes in a burst of
+/// others and finds none tries again after a second only.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn russh_config(host_key: &Identity) -> RusshConfig {

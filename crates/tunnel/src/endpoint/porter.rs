@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use russh::Channel;
 use russh::keys::{Certificate, HashAlg};
 use russh::server::VerifiedPublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
 };
+use russh::{Channel, ChannelId};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -77,10 +77,9 @@ impl<A: Attendant> Porter<A> {
             guest,
             door,
             metered: self.metered,
-            peer: self.scope.peer,
             asked,
             handle: ssh.handle(),
-            watch: self.scope.watch.clone(),
+            scope: self.scope.clone(),
         });
         let (house, attendant) = (Arc::clone(&self.house), Arc::clone(&self.attendant));
         let peer = self.scope.peer;
@@ -151,11 +150,11 @@ impl<A: Attendant> Porter<A> {
             return self
                 .refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
         };
-        let (leave, handle) = (self.scope.leave.clone(), ssh.handle());
+        let (scope, handle) = (self.scope.clone(), ssh.handle());
         self.scope.tasks.spawn(async move {
             tokio::select! {
-                () = join(channel, reply, target, handle) => {}
-                () = leave.cancelled() => {}
+                () = join(channel, reply, target, handle, &scope) => {}
+                () = scope.leave.cancelled() => {}
             }
             drop(place);
         });
@@ -309,6 +308,11 @@ impl<A: Attendant> Handler for Porter<A> {
         ssh: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.direct(channel, host, port, reply, ssh);
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, _: ChannelId, _: &mut Ssh) -> Result<(), russh::Error> {
+        self.scope.channels.close();
         Ok(())
     }
 

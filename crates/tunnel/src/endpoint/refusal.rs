@@ -11,7 +11,7 @@ pub enum Refusal {
     UnknownKey,
     /// A password, or something else that is no key.
     Method,
-    /// No key was proved in time, or the connection was wanted by somebody else.
+    /// No key was proved in time, or there was no place for one who might have.
     Login,
     /// What came is not ssh, or ended in the middle of it.
     Protocol,

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use russh::server::Handle;
 use thiserror::Error;
+use tokio::sync::oneshot;
 
-use crate::wire::Watch;
+use crate::endpoint::visit::Scope;
 use crate::{Door, Stream};
 
 /// A connection over which streams to one door of a signer can be opened. Clones share it.
@@ -21,12 +22,11 @@ struct Inner {
     guest: usize,
     door: Door,
     metered: bool,
-    peer: SocketAddr,
     opened_at: Instant,
     /// Address and port as the client asked for them: it knows its forward by these.
     asked: (String, u32),
     handle: Handle,
-    watch: Watch,
+    scope: Scope,
     /// Microseconds; 0 when nothing was measured yet.
     round_trip: AtomicU64,
 }
@@ -48,26 +48,24 @@ pub(super) struct Parts {
     pub(super) guest: usize,
     pub(super) door: Door,
     pub(super) metered: bool,
-    pub(super) peer: SocketAddr,
     pub(super) asked: (String, u32),
     pub(super) handle: Handle,
-    pub(super) watch: Watch,
+    pub(super) scope: Scope,
 }
 
 impl Session {
     pub(super) fn new(parts: Parts) -> Session {
-        let Parts { id, guest, door, metered, peer, asked, handle, watch } = parts;
+        let Parts { id, guest, door, metered, asked, handle, scope } = parts;
         let (opened_at, round_trip) = (Instant::now(), AtomicU64::default());
         Session(Arc::new(Inner {
             id,
             guest,
             door,
             metered,
-            peer,
             opened_at,
             asked,
             handle,
-            watch,
+            scope,
             round_trip,
         }))
     }
@@ -99,7 +97,7 @@ impl Session {
     /// Where it comes from, as far as can be seen from here.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.0.peer
+        self.0.scope.peer
     }
 
     /// Since when it can be asked.
@@ -111,7 +109,7 @@ impl Session {
     /// When the last byte came from the other side.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
-        self.0.watch.heard_at()
+        self.0.scope.watch.heard_at()
     }
 
     /// The last round trip that was measured.
@@ -124,7 +122,7 @@ impl Session {
     /// Whether the connection is over.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.0.watch.is_gone()
+        self.0.scope.watch.is_gone()
     }
 
     /// Asks the other side's ssh whether it is there, and returns when it answers. It answers at once
@@ -138,7 +136,7 @@ impl Session {
         let answer = self.0.handle.cancel_forward_tcpip(String::new(), 0);
         tokio::select! {
             _ = answer => {}
-            () = self.0.watch.gone() => {}
+            () = self.0.scope.watch.gone() => {}
         }
         if self.is_gone() {
             return Err(OpenError::Gone);
@@ -154,22 +152,35 @@ impl Session {
     /// # Errors
     /// When the connection is over, or the other side refuses. A silent line gives neither: set a limit.
     pub async fn open(&self, originator: SocketAddr) -> Result<Stream, OpenError> {
-        let (address, port) = self.0.asked.clone();
+        let Inner { handle, scope, asked, .. } = self.0.as_ref();
+        let (handle, (address, port)) = (handle.clone(), asked.clone());
         let (ip, from) = (originator.ip().to_string(), u32::from(originator.port()));
-        let channel = tokio::select! {
-            channel = self.0.handle.channel_open_forwarded_tcpip(address, port, ip, from) => channel,
-            () = self.0.watch.gone() => return Err(OpenError::Gone),
+        let (give, take) = oneshot::channel();
+        let (opened, leave) = (scope.clone(), scope.leave.clone());
+        // Also when nobody waits for it any more: a channel that comes up later has to be closed.
+        scope.tasks.spawn(async move {
+            let opening = handle.channel_open_forwarded_tcpip(address, port, ip, from);
+            tokio::select! {
+                channel = opening => {
+                    let _ = give.send(channel.map(|channel| opened.stream(channel)));
+                }
+                () = leave.cancelled() => {}
+            }
+        });
+        let stream = tokio::select! {
+            stream = take => stream,
+            () = scope.watch.gone() => return Err(OpenError::Gone),
         };
-        match channel {
-            Ok(channel) => Ok(Stream::new(channel.into_stream())),
-            Err(russh::Error::ChannelOpenFailure(_)) => Err(OpenError::Refused),
-            Err(_) => Err(OpenError::Gone),
+        match stream {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(russh::Error::ChannelOpenFailure(_))) => Err(OpenError::Refused),
+            Ok(Err(_)) | Err(_) => Err(OpenError::Gone),
         }
     }
 
     /// Returns when the connection is over.
     pub async fn gone(&self) {
-        self.0.watch.gone().await;
+        self.0.scope.watch.gone().await;
     }
 }
 

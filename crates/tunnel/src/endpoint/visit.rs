@@ -2,19 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use russh::server::Config as RusshConfig;
+use russh::Channel;
+use russh::server::{Config as RusshConfig, Msg};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Stream;
 use crate::endpoint::house::House;
 use crate::endpoint::lobby::Place;
 use crate::endpoint::porter::Porter;
 use crate::endpoint::refusal::brief;
 use crate::endpoint::{Attendant, GRACE, Refusal};
+use crate::stream::{Channels, Parting};
 use crate::wire::{Watch, Wire};
 
 /// One connection.
@@ -64,6 +68,8 @@ impl<A: Attendant> Visit<A> {
             admitted: admitted.clone(),
             leave: leave.clone(),
             tasks: tasks.clone(),
+            parting: Parting::new(LINGER, tasks.clone(), leave.clone()),
+            channels: Channels::default(),
         };
         let porter = Porter::new(Arc::clone(&house), attendant, scope);
         let ssh = async { russh::server::run_stream(russh, wire, porter).await?.await };
@@ -76,8 +82,9 @@ impl<A: Attendant> Visit<A> {
         };
         watch.cut();
         if !matches!(end, End::Ssh(_)) && timeout(GRACE, ssh).await.is_err() {
-            tracing::warn!(%peer, "an ssh connection does not end");
+            tracing::warn!(%peer, "an ssh connection does not end: nobody reads what came through it");
         }
+        watch.forsake();
         leave.cancel();
         tasks.close();
         tasks.wait().await;
@@ -85,7 +92,8 @@ impl<A: Attendant> Visit<A> {
     }
 }
 
-/// What a visit and its porter share.
+/// What a visit, its porter and its sessions share.
+#[derive(Clone)]
 pub(super) struct Scope {
     pub(super) peer: SocketAddr,
     pub(super) watch: Watch,
@@ -95,6 +103,22 @@ pub(super) struct Scope {
     pub(super) leave: CancellationToken,
     /// Whoever attends; all end when `leave` is cancelled.
     pub(super) tasks: TaskTracker,
+    parting: Parting,
+    pub(super) channels: Channels,
+}
+
+/// For a signer's end to close what was let go here. Its own lingers for less.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Scope {
+    /// What comes through a channel that was opened just now.
+    pub(super) fn stream(&self, channel: Channel<Msg>) -> Stream {
+        if self.channels.open() {
+            tracing::info!(peer = %self.peer, "a connection is worn out, and has to be made anew");
+            self.watch.cut();
+        }
+        Stream::new(channel.into_stream(), self.parting.clone())
+    }
 }
 
 /// Returns when somebody without a key has to go.

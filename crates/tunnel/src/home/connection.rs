@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use russh::client::{self, ChannelOpenHandle, Handler, Msg, Session as Ssh};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelOpenFailure, Disconnect, Preferred, SshId};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Preferred, SshId};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::home::Gateway;
 use crate::home::board::Trouble;
+use crate::stream::{Channels, Parting};
 use crate::wire::{CutOnDrop, Watch, Wire};
 use crate::{Identity, METERED, PublicKey, Stream};
 
@@ -33,6 +34,7 @@ pub(super) enum Target {
 pub(super) struct Connection {
     ssh: Arc<client::Handle<Doorkeeper>>,
     pub(super) watch: Watch,
+    channels: Channels,
     tasks: TaskTracker,
     _leave: DropGuard,
     _cut: CutOnDrop,
@@ -54,12 +56,17 @@ struct Doorkeeper {
     /// What was shown instead of it.
     shown: Arc<Mutex<Option<String>>>,
     target: Target,
+    watch: Watch,
+    channels: Channels,
+    parting: Parting,
     tasks: TaskTracker,
     leave: CancellationToken,
 }
 
 /// Connections to the sshd at once, over one line: a gateway must not use up what signing needs.
 const SHELLS: usize = 32;
+/// For a gateway that is a stock sshd to close what was let go here, over a slow line.
+const LINGER: Duration = Duration::from_millis(500);
 /// For the sshd to take a connection.
 const SHELL_LIMIT: Duration = Duration::from_secs(3);
 /// For a gateway to hear that we go.
@@ -75,11 +82,14 @@ impl Terms {
         let (wire, watch) = Wire::new(stream);
         let (cut, tasks, leave) =
             (watch.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
-        let shown = Arc::default();
+        let (shown, channels) = (Arc::default(), Channels::default());
         let doorkeeper = Doorkeeper {
             host_key: self.gateway.host_key.clone(),
             shown: Arc::clone(&shown),
             target: self.target,
+            watch: watch.clone(),
+            channels: channels.clone(),
+            parting: Parting::new(LINGER, tasks.clone(), leave.clone()),
             tasks: tasks.clone(),
             leave: leave.clone(),
         };
@@ -94,7 +104,8 @@ impl Terms {
         if !proved.success() {
             return Err(Trouble::key_refused(&self.gateway, &self.identity));
         }
-        Ok(Connection { ssh: Arc::new(ssh), watch, tasks, _leave: leave.drop_guard(), _cut: cut })
+        let ssh = Arc::new(ssh);
+        Ok(Connection { ssh, watch, channels, tasks, _leave: leave.drop_guard(), _cut: cut })
     }
 }
 
@@ -139,6 +150,11 @@ impl Connection {
         }
     }
 
+    /// Whether so much came through it that another one has to be made.
+    pub(super) fn is_worn_out(&self) -> bool {
+        self.channels.are_too_many()
+    }
+
     /// Says goodbye, and lets go.
     pub(super) async fn close(self) {
         let goodbye = self.ssh.disconnect(Disconnect::ByApplication, "the signer stops", "en");
@@ -164,11 +180,16 @@ impl Connection {
 
 impl Doorkeeper {
     /// A stream for HTTP, if it has room.
-    async fn take_in(queue: mpsc::Sender<Stream>, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+    async fn take_in(
+        queue: mpsc::Sender<Stream>,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        parting: Parting,
+    ) {
         match queue.try_reserve() {
             Ok(place) => {
                 reply.accept().await;
-                place.send(Stream::new(channel.into_stream()));
+                place.send(Stream::new(channel.into_stream(), parting));
             }
             Err(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
         }
@@ -176,7 +197,12 @@ impl Doorkeeper {
 }
 
 /// A stream for the sshd.
-async fn show_shell(at: SocketAddr, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+async fn show_shell(
+    at: SocketAddr,
+    channel: Channel<Msg>,
+    reply: ChannelOpenHandle,
+    parting: Parting,
+) {
     let mut shell = match timeout(SHELL_LIMIT, TcpStream::connect(at)).await {
         Ok(Ok(shell)) => shell,
         Ok(Err(_)) | Err(_) => {
@@ -186,7 +212,7 @@ async fn show_shell(at: SocketAddr, channel: Channel<Msg>, reply: ChannelOpenHan
         }
     };
     reply.accept().await;
-    let mut stream = channel.into_stream();
+    let mut stream = Stream::new(channel.into_stream(), parting);
     if let Err(error) = copy_bidirectional(&mut stream, &mut shell).await {
         tracing::debug!(%error, "a shell's connection ended badly");
     }
@@ -220,8 +246,12 @@ impl Handler for Doorkeeper {
         reply: ChannelOpenHandle,
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
+        if self.channels.open() {
+            self.watch.cut();
+        }
+        let parting = self.parting.clone();
         match &self.target {
-            Target::Signing(queue) => Self::take_in(queue.clone(), channel, reply).await,
+            Target::Signing(queue) => Self::take_in(queue.clone(), channel, reply, parting).await,
             Target::Shell(_) if self.tasks.len() >= SHELLS => {
                 reply.reject(ChannelOpenFailure::ResourceShortage).await;
             }
@@ -229,12 +259,17 @@ impl Handler for Doorkeeper {
                 let (at, leave) = (*at, self.leave.clone());
                 self.tasks.spawn(async move {
                     tokio::select! {
-                        () = show_shell(at, channel, reply) => {}
+                        () = show_shell(at, channel, reply, parting) => {}
                         () = leave.cancelled() => {}
                     }
                 });
             }
         }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, _: ChannelId, _: &mut Ssh) -> Result<(), russh::Error> {
+        self.channels.close();
         Ok(())
     }
 }

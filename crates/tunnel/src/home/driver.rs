@@ -55,7 +55,7 @@ impl Driver {
                 () = stop.cancelled() => break,
                 done = step(&mut self.step) => self.note(done),
                 () = gone(self.connection.as_ref()) => {
-                    self.trouble(Trouble::closed(&self.terms.gateway));
+                    self.tell_end();
                     Event::Lost
                 }
                 Ok(()) = changes.changed() => Event::LineChanged,
@@ -162,6 +162,15 @@ impl Driver {
                 }
             }
         })
+    }
+
+    fn tell_end(&self) {
+        if self.connection.as_ref().is_some_and(Connection::is_worn_out) {
+            let (uplink, door) = (self.interface.as_deref().unwrap_or("any"), self.door);
+            tracing::info!(uplink, %door, "a link is worn out and made anew");
+        } else {
+            self.trouble(Trouble::closed(&self.terms.gateway));
+        }
     }
 
     /// Shows why the link is not up, and logs it when that is news.

@@ -231,13 +231,13 @@ impl Bystander {
         Bystander { signer, session, asking, stop }
     }
 
-    /// Its connection was never lost, and it never took long.
+    /// Its connection was never lost, and it never took as long as a baker waits.
     pub(crate) async fn was_there_all_the_time(self) {
         assert!(echoes(&self.session).await);
         self.stop.cancel();
         let took = self.asking.await.unwrap();
         let longest = took.iter().max().unwrap();
-        assert!(*longest < Duration::from_secs(1), "{longest:?}");
+        assert!(*longest < Duration::from_secs(3), "{longest:?}");
         assert_eq!(self.signer.board.links()[0].ups, 1);
     }
 }

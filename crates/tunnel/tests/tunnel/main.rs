@@ -8,3 +8,4 @@ mod openssh_as_endpoint;
 mod openssh_as_signer;
 mod pair;
 mod stock;
+mod streams;

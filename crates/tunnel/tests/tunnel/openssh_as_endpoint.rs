@@ -178,3 +178,15 @@ async fn new_keys_in_the_middle_of_a_copy_do_not_stop_it() {
     assert_eq!(signer.board.links()[0].ups, 1);
     signer.stop().await;
 }
+
+/// More than a connection may have that the other side has not closed.
+#[tokio::test]
+async fn any_number_of_streams_comes_through_one_stock_sshd() {
+    let cloud = StockCloud::with("ed25519", "ed25519").await;
+    let signer = Signer::with(cloud.config(&[]));
+    for _ in 0..5_000 {
+        port_echoes(cloud.port).await;
+    }
+    assert_eq!(signer.board.links()[0].ups, 1);
+    signer.stop().await;
+}

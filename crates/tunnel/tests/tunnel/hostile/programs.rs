@@ -1,40 +1,19 @@
-//! Who wants what is not theirs, with the programs that everybody has. Each is refused, counted and
-//! logged, and another signer answers meanwhile.
+//! With the programs that everybody has.
 
 use std::process::Command;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
-use tunnel::Identity;
-use tunnel::endpoint::{Limits, Refusal};
+use tunnel::endpoint::Refusal;
 
-use crate::ends::{Bystander, Cloud, LIMIT, PORT, connect, loopback, until};
-use crate::log::Log;
-use crate::stock::{Destination, Folder, Key, Program, free_port, program};
-
-/// The one with a key, and the other signer.
-struct Scene {
-    folder: Folder,
-    key: Key,
-    cloud: Cloud,
-    destination: Destination,
-    bystander: Bystander,
-    log: Log,
-}
+use crate::ends::{LIMIT, PORT, connect, until};
+use crate::hostile::Scene;
+use crate::stock::{Destination, Program, free_port, program};
 
 impl Scene {
-    async fn new() -> Scene {
-        let log = Log::start();
-        let folder = Folder::new();
-        let key = folder.key("ed25519", 0);
-        let other = Identity::generate("other").unwrap();
-        let host_key = Identity::generate("host").unwrap();
-        let keys = [key.public(), other.public()];
-        let mut cloud = Cloud::at(loopback(), host_key, &keys, Limits::default()).await;
-        let destination = Destination::new(&folder, cloud.address, &cloud.host_key.public());
-        let bystander = Bystander::dial(&other, &mut cloud).await;
-        Scene { folder, key, cloud, destination, bystander, log }
+    fn destination(&self) -> Destination {
+        Destination::new(&self.folder, self.cloud.address, &self.cloud.host_key.public())
     }
 
     /// A program fails, for that reason alone.
@@ -45,24 +24,12 @@ impl Scene {
         let fingerprint = self.key.public().fingerprint();
         self.has_refused(&fingerprint, refusal, &program.said()).await;
     }
-
-    async fn has_refused(self, fingerprint: &str, refusal: Refusal, said: &str) {
-        let refusals = &self.cloud.refusals;
-        until(&format!("{refusal} is counted: {said}"), || refusals.count(refusal) > 0).await;
-        for other in Refusal::ALL {
-            assert_eq!(refusals.count(other) > 0, other == refusal, "{other}: {said}");
-        }
-        let lines = self.log.lines_with(&[fingerprint, &refusal.to_string()]);
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        self.bystander.was_there_all_the_time().await;
-        self.cloud.stop().await;
-    }
 }
 
 /// `ssh` with these arguments fails.
 async fn ssh_is_refused(arguments: &[&str], refusal: Refusal) {
     let scene = Scene::new().await;
-    let ssh = scene.destination.ssh(&scene.key, arguments);
+    let ssh = scene.destination().ssh(&scene.key, arguments);
     scene.refuses(ssh, refusal).await;
 }
 
@@ -75,7 +42,7 @@ async fn forward_is_refused(forward: &str, refusal: Refusal) {
 async fn an_unknown_key_is_refused() {
     let mut scene = Scene::new().await;
     scene.key = scene.folder.key("ed25519", 0);
-    let ssh = scene.destination.ssh(&scene.key, &["-N"]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N"]);
     scene.refuses(ssh, Refusal::UnknownKey).await;
 }
 
@@ -85,7 +52,7 @@ async fn a_known_key_without_its_secret_half_is_refused() {
     let scene = Scene::new().await;
     let forged = scene.folder.key("ed25519", 0);
     std::fs::write(forged.path.with_extension("pub"), scene.key.public_line()).unwrap();
-    let ssh = scene.destination.ssh(&forged, &["-N"]);
+    let ssh = scene.destination().ssh(&forged, &["-N"]);
     scene.refuses(ssh, Refusal::Login).await;
 }
 
@@ -94,7 +61,7 @@ async fn a_password_is_refused() {
     let scene = Scene::new().await;
     let askpass = scene.folder.write("askpass", "#!/bin/sh\necho secret\n");
     let methods = ["-o", "PubkeyAuthentication=no", "-o", "BatchMode=no", "-N"];
-    let mut ssh = scene.destination.ssh(&scene.key, &methods);
+    let mut ssh = scene.destination().ssh(&scene.key, &methods);
     ssh.env("SSH_ASKPASS", askpass).env("SSH_ASKPASS_REQUIRE", "force");
     let mut ssh = Program::start(ssh, &scene.folder);
     assert!(!ssh.ends().await.success());
@@ -110,7 +77,7 @@ async fn a_certificate_is_refused() {
     sign.args(["-q", "-I", "root", "-n", "signer", "-s"]).arg(&authority.path);
     assert!(sign.arg(scene.key.path.with_extension("pub")).status().unwrap().success());
     let only = "PubkeyAcceptedAlgorithms=ssh-ed25519-cert-v01@openssh.com";
-    let ssh = scene.destination.ssh(&scene.key, &["-N", "-o", only]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N", "-o", only]);
     scene.refuses(ssh, Refusal::Method).await;
 }
 
@@ -122,7 +89,7 @@ async fn a_shell_is_refused() {
 #[tokio::test]
 async fn a_command_is_refused() {
     let scene = Scene::new().await;
-    let mut ssh = scene.destination.ssh(&scene.key, &[]);
+    let mut ssh = scene.destination().ssh(&scene.key, &[]);
     ssh.arg("id");
     scene.refuses(ssh, Refusal::Session).await;
 }
@@ -131,7 +98,7 @@ async fn a_command_is_refused() {
 async fn sftp_is_refused() {
     let scene = Scene::new().await;
     let mut sftp = program("sftp", "openssh-client");
-    sftp.args(scene.destination.options(&scene.key)).arg(scene.destination.host());
+    sftp.args(scene.destination().options(&scene.key)).arg(scene.destination().host());
     scene.refuses(sftp, Refusal::Session).await;
 }
 
@@ -140,8 +107,8 @@ async fn scp_is_refused() {
     for protocol in ["-O", "-s"] {
         let scene = Scene::new().await;
         let mut scp = program("scp", "openssh-client");
-        scp.args(scene.destination.options(&scene.key)).arg(protocol);
-        scp.arg("/etc/hostname").arg(format!("{}:stolen", scene.destination.host()));
+        scp.args(scene.destination().options(&scene.key)).arg(protocol);
+        scp.arg("/etc/hostname").arg(format!("{}:stolen", scene.destination().host()));
         scene.refuses(scp, Refusal::Session).await;
     }
 }
@@ -149,7 +116,7 @@ async fn scp_is_refused() {
 #[tokio::test]
 async fn an_agent_is_refused() {
     let scene = Scene::new().await;
-    let mut ssh = scene.destination.ssh(&scene.key, &["-A", "-T"]);
+    let mut ssh = scene.destination().ssh(&scene.key, &["-A", "-T"]);
     ssh.env("SSH_AUTH_SOCK", scene.folder.new_path("agent"));
     scene.refuses(ssh, Refusal::Session).await;
 }
@@ -157,7 +124,7 @@ async fn an_agent_is_refused() {
 #[tokio::test]
 async fn x11_is_refused() {
     let scene = Scene::new().await;
-    let mut ssh = scene.destination.ssh(&scene.key, &["-X", "-T"]);
+    let mut ssh = scene.destination().ssh(&scene.key, &["-X", "-T"]);
     ssh.env("DISPLAY", "127.0.0.1:10");
     scene.refuses(ssh, Refusal::Session).await;
 }
@@ -166,7 +133,7 @@ async fn x11_is_refused() {
 #[tokio::test]
 async fn a_tunnel_device_is_refused() {
     let scene = Scene::new().await;
-    let ssh = scene.destination.ssh(&scene.key, &["-N", "-w", "any"]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N", "-w", "any"]);
     let mut ssh = Program::start(ssh, &scene.folder);
     assert!(!ssh.ends().await.success(), "{}", ssh.said());
     scene.bystander.was_there_all_the_time().await;
@@ -184,7 +151,7 @@ async fn a_local_forward_leads_nowhere() {
     let scene = Scene::new().await;
     let socket = scene.folder.new_path("socket");
     let forward = format!("{}:127.0.0.1:8444", socket.display());
-    let ssh = scene.destination.ssh(&scene.key, &["-N", "-L", &forward]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N", "-L", &forward]);
     let ssh = Program::start(ssh, &scene.folder);
     until("ssh listens", || socket.exists()).await;
     let mut through = UnixStream::connect(&socket).await.unwrap();
@@ -199,7 +166,7 @@ async fn a_forward_to_a_socket_here_leads_nowhere() {
     let scene = Scene::new().await;
     let socket = scene.folder.new_path("socket");
     let forward = format!("{}:/run/docker.sock", socket.display());
-    let ssh = scene.destination.ssh(&scene.key, &["-N", "-L", &forward]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N", "-L", &forward]);
     let ssh = Program::start(ssh, &scene.folder);
     until("ssh listens", || socket.exists()).await;
     let mut through = UnixStream::connect(&socket).await.unwrap();
@@ -216,11 +183,11 @@ async fn a_dynamic_forward_leads_nowhere() {
     const CONNECT: [u8; 10] = [5, 1, 0, 1, 10, 1, 2, 3, 0, 80];
     let scene = Scene::new().await;
     let port = free_port();
-    let ssh = scene.destination.ssh(&scene.key, &["-N", "-D", &format!("127.0.0.1:{port}")]);
+    let ssh = scene.destination().ssh(&scene.key, &["-N", "-D", &format!("127.0.0.1:{port}")]);
     let ssh = Program::start(ssh, &scene.folder);
     let mut socks = connect(port).await;
     for words in [&HELLO[..], &CONNECT] {
-        tokio::io::AsyncWriteExt::write_all(&mut socks, words).await.unwrap();
+        socks.write_all(words).await.unwrap();
     }
     let mut said = Vec::new();
     let end = timeout(LIMIT, socks.read_to_end(&mut said)).await.unwrap();

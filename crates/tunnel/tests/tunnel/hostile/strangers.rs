@@ -1,0 +1,252 @@
+//! Those who prove no key, byte by byte.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tunnel::Identity;
+use tunnel::endpoint::{Limits, Refusal};
+
+use crate::ends::{Cloud, LIMIT, Signer, echoes, until};
+use crate::hostile::Scene;
+
+const LOGIN: Duration = Duration::from_secs(1);
+const VERSION: &[u8] = b"SSH-2.0-stranger\r\n";
+
+async fn scene() -> Scene {
+    Scene::with(Limits { login: LOGIN, ..Limits::default() }).await
+}
+
+impl Scene {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.cloud.address).await.unwrap()
+    }
+
+    /// After these words a stranger is cut, for that reason, and not before `least`.
+    async fn cuts(self, words: &[u8], refusal: Refusal, least: Duration) {
+        let mut stream = self.connect().await;
+        let started = Instant::now();
+        // It may be cut in the middle of it.
+        let _ = stream.write_all(words).await;
+        is_cut(&mut stream).await;
+        let took = started.elapsed();
+        assert!(least <= took && took < LOGIN * 5, "{took:?}");
+        let peer = stream.local_addr().unwrap();
+        self.has_refused(&format!("peer={peer}"), refusal, "").await;
+    }
+}
+
+/// Returns when the other side has closed.
+async fn is_cut(stream: &mut TcpStream) {
+    let mut bytes = [0; 4096];
+    let reading = async { while let Ok(1..) = stream.read(&mut bytes).await {} };
+    timeout(LIMIT, reading).await.expect("it is not cut");
+}
+
+/// A packet as RFC 4253 §6 has it before keys are agreed, that says it has `length` bytes.
+fn packet(length: u32, payload: &[u8]) -> Vec<u8> {
+    let padding = 8 - (5 + payload.len()) % 8 + 8;
+    let mut packet = length.to_be_bytes().to_vec();
+    packet.push(u8::try_from(padding).unwrap());
+    packet.extend_from_slice(payload);
+    packet.extend(vec![0; padding]);
+    packet
+}
+
+/// RFC 4253 §7.1: 16 random bytes, ten lists, a flag and a zero.
+fn key_exchange_init() -> Vec<u8> {
+    let lists = [
+        "curve25519-sha256",
+        "ssh-ed25519",
+        "aes256-ctr",
+        "aes256-ctr",
+        "hmac-sha2-256",
+        "hmac-sha2-256",
+        "none",
+        "none",
+        "",
+        "",
+    ];
+    let mut payload = vec![20];
+    payload.extend([7; 16]);
+    for list in lists {
+        payload.extend(u32::try_from(list.len()).unwrap().to_be_bytes());
+        payload.extend(list.bytes());
+    }
+    payload.extend([0; 5]);
+    payload
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_cut_after_the_login_limit() {
+    scene().await.cuts(b"", Refusal::Login, LOGIN).await;
+}
+
+#[tokio::test]
+async fn who_says_one_byte_at_a_time_is_cut_after_the_login_limit() {
+    let scene = scene().await;
+    let (mut read, mut write) = scene.connect().await.into_split();
+    let started = Instant::now();
+    let dripping = async {
+        for byte in VERSION.iter().cycle() {
+            if write.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut said = Vec::new();
+    tokio::select! {
+        () = dripping => {}
+        _ = read.read_to_end(&mut said) => {}
+        () = sleep(LIMIT) => panic!("it is not cut"),
+    }
+    let took = started.elapsed();
+    assert!(LOGIN <= took && took < LOGIN * 5, "{took:?}");
+    scene.has_refused("", Refusal::Login, "").await;
+}
+
+#[tokio::test]
+async fn a_version_without_an_end_is_cut_at_once() {
+    scene().await.cuts(&vec![b'x'; 1 << 20], Refusal::Protocol, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn another_protocol_is_cut_at_once() {
+    let request = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n";
+    scene().await.cuts(request, Refusal::Protocol, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn garbage_after_the_version_is_cut_at_once() {
+    for garbage in [vec![0xff; 100_000], packet(20, b"\x15hello")] {
+        let words = [VERSION, &garbage].concat();
+        scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_exchange_that_says_it_is_longer_than_it_is_is_cut_after_the_login_limit() {
+    let words = [VERSION, &packet(200_000, &key_exchange_init())].concat();
+    scene().await.cuts(&words, Refusal::Login, LOGIN).await;
+}
+
+#[tokio::test]
+async fn a_key_exchange_that_says_it_is_shorter_than_it_is_is_cut_at_once() {
+    let words = [VERSION, &packet(100, &key_exchange_init())].concat();
+    scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_key_exchange_of_a_gigabyte_is_cut_at_once() {
+    let words = [VERSION, &packet(1 << 30, &key_exchange_init())].concat();
+    scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+}
+
+/// Dials, and says how long it took until it could be asked.
+async fn gets_in(identity: &Identity, cloud: &mut Cloud) -> Duration {
+    let started = Instant::now();
+    let signer = Signer::dial(identity, cloud.address, cloud.host_key.public());
+    let session = cloud.session().await;
+    let took = started.elapsed();
+    assert!(echoes(&session).await);
+    signer.stop().await;
+    took
+}
+
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Whence a crowd comes.
+const HERE: [u8; 4] = [127, 0, 0, 1];
+const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
+
+/// A connection of a stranger who says who it is, and nothing more; none if it was not taken soon.
+fn stranger(from: [u8; 4], to: SocketAddr) -> Option<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).ok()?;
+    socket.connect_timeout(&to.into(), Duration::from_millis(10)).ok()?;
+    // It may be cut already.
+    let _ = (&socket).write_all(VERSION);
+    Some(socket)
+}
+
+#[tokio::test]
+async fn a_crowd_that_says_nothing_keeps_no_signer_out() {
+    for (from, count) in [(HERE, 500), (ELSEWHERE, 1_000)] {
+        let mut scene = Scene::new().await;
+        let address = scene.cloud.address;
+        let crowd = tokio::task::spawn_blocking(move || {
+            (0..count).filter_map(|_| stranger(from, address)).collect::<Vec<_>>()
+        });
+        let crowd = crowd.await.unwrap();
+        assert!(crowd.len() > 400);
+        let took = gets_in(&scene.key.identity(), &mut scene.cloud).await;
+        assert!(took < AT_ONCE, "{took:?}");
+        scene.ends_well().await;
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_is_cut_after_the_login_limit() {
+    let scene = scene().await;
+    let mut crowd = Vec::new();
+    for _ in 0..500 {
+        crowd.push(scene.connect().await);
+    }
+    for stream in &mut crowd {
+        is_cut(stream).await;
+    }
+    let refusals = &scene.cloud.refusals;
+    until("each is counted", || refusals.count(Refusal::Login) == 500).await;
+    scene.ends_well().await;
+}
+
+/// A signer gets in again and again while new connections come, each `pause` after the last.
+async fn gets_in_through_a_flood(from: [u8; 4], pause: Duration) {
+    let mut scene = scene().await;
+    let address = scene.cloud.address;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let flood = tokio::task::spawn_blocking(move || {
+        let (mut open, mut count) = (VecDeque::new(), 0);
+        // Also when the test fails: nobody would stop it then.
+        let end = Instant::now() + LIMIT;
+        while !stopped.load(Ordering::Relaxed) && Instant::now() < end {
+            open.extend(stranger(from, address));
+            count += 1;
+            if open.len() > 1_000 {
+                open.pop_front();
+            }
+            std::thread::sleep(pause);
+        }
+        count
+    });
+    until("the flood is there", || scene.cloud.refusals.count(Refusal::Login) > 100).await;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(2) {
+        let took = gets_in(&scene.key.identity(), &mut scene.cloud).await;
+        assert!(took < AT_ONCE, "{took:?}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    let count = flood.await.unwrap();
+    assert!(count > 300, "{count} connections are no flood");
+    scene.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_new_connections_keeps_no_signer_out() {
+    gets_in_through_a_flood(ELSEWHERE, Duration::ZERO).await;
+}
+
+/// From there, the flood has as good a claim to a place as the signer has.
+#[tokio::test]
+async fn a_slow_flood_from_the_signers_own_address_keeps_no_signer_out() {
+    gets_in_through_a_flood(HERE, Duration::from_millis(3)).await;
+}
