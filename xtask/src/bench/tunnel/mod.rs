@@ -23,7 +23,7 @@ pub(crate) fn tunnel() -> anyhow::Result<()> {
         run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
     }
     let outcome = in_program(&["bench", "tunnel"], LIMIT, |internet| {
-        let mut rows = latency::one_at_a_time(internet)?;
+        let mut rows = latency::one_at_a_time()?;
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);
         rows.push(events::main_line_silent(internet)?);

@@ -1,7 +1,8 @@
 //! A signer at home and an endpoint in the cloud: Peel's, or the usual ones.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use lab::baker::{Baker, Plan};
 use lab::cloud::{self, GatewayHome, Signer};
 use lab::home::{self, SignerHome, Tunnel, Uplink};
 use lab::net::{CLOUD, Internet, Line, Namespace};
-use lab::openssh::{Client, Forward, KeyKind, Sshd};
+use lab::openssh::{Client, Endpoint, Forward, KeyKind, Sshd};
 use lab::process::Daemon;
 use tunnel::Identity;
 
@@ -42,10 +43,19 @@ pub(super) struct PeelStage {
 }
 
 impl PeelStage {
-    /// A signer in `place` that dials `CLOUD`.
-    pub(super) fn start(place: Namespace, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
+    /// A signer at home that dials `CLOUD` over these lines.
+    pub(super) fn start(internet: &Internet, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
+        PeelStage::at(internet.home(), CLOUD, uplinks)
+    }
+
+    /// Both ends on the loopback.
+    pub(super) fn on_loopback() -> anyhow::Result<PeelStage> {
+        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[])
+    }
+
+    fn at(place: Namespace, cloud: IpAddr, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
         let signer = SignerHome::new()?;
-        let ssh = SocketAddr::new(CLOUD, SSH);
+        let ssh = SocketAddr::new(cloud, SSH);
         let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
         let known = Signer {
             name: "home".to_owned(),
@@ -92,30 +102,42 @@ pub(super) struct UsualStage {
     pub(super) sshd: Sshd,
     pub(super) signer: SignerHome,
     _home: Daemon,
-    _autossh: Daemon,
+    _ssh: Daemon,
     _client: Client,
 }
 
+/// Makes the command that holds the forward.
+type Reverse = fn(&Client, Namespace, &Endpoint, &[Forward]) -> anyhow::Result<Command>;
+
 impl UsualStage {
-    /// A signer in `place`, and sshd at `CLOUD`.
-    pub(super) fn start(place: Namespace) -> anyhow::Result<UsualStage> {
+    /// A signer at home with autossh, and sshd at `CLOUD`.
+    pub(super) fn start(internet: &Internet) -> anyhow::Result<UsualStage> {
+        UsualStage::at(internet.home(), CLOUD, Client::autossh_reverse)
+    }
+
+    /// Both ends on the loopback, with a plain ssh: the ports of autossh's monitor would be there twice.
+    pub(super) fn on_loopback() -> anyhow::Result<UsualStage> {
+        UsualStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), Client::ssh_reverse)
+    }
+
+    fn at(place: Namespace, cloud: IpAddr, reverse: Reverse) -> anyhow::Result<UsualStage> {
         let signer = SignerHome::new()?;
         let listen = home::Listen { http: Some(loopback(LOCAL_HTTP)), monitor: None };
         signer.configure(listen, None)?;
         signer.init_watermark(&peel(), LEVEL)?;
         let home = signer.start(place.command(peel())?)?;
         let client = Client::new(KeyKind::Ed25519)?;
-        let address = SocketAddr::new(CLOUD, SSHD);
+        let address = SocketAddr::new(cloud, SSHD);
         let mut sshd = Sshd::new(Namespace::here(), address, &[client.public_key()])?;
         sshd.start()?;
         let forward = Forward { port: SSHD_PORT, to: loopback(LOCAL_HTTP) };
-        let autossh = client.autossh_reverse(place, &sshd.endpoint(), &[forward])?;
-        let autossh = Daemon::start("autossh", autossh)?;
+        let ssh = reverse(&client, place, &sshd.endpoint(), &[forward])?;
+        let ssh = Daemon::start("ssh", ssh)?;
         let up = lab::wait::until("the forward", START, || {
             Ok(TcpStream::connect(loopback(SSHD_PORT)).ok())
         });
-        up.with_context(|| autossh.log().unwrap_or_default())?;
-        Ok(UsualStage { sshd, signer, _home: home, _autossh: autossh, _client: client })
+        up.with_context(|| ssh.log().unwrap_or_default())?;
+        Ok(UsualStage { sshd, signer, _home: home, _ssh: ssh, _client: client })
     }
 
     pub(super) fn http(&self) -> SocketAddr {
