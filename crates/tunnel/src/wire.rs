@@ -163,3 +163,49 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Both ends of a connection; the far one reads and says nothing.
+    async fn wire() -> (BufReader<Wire>, Watch, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (wire, watch) = Wire::new(near);
+        (wire, watch, listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_stuck_ends_when_the_silence_has_lasted_too_long() {
+        let (mut wire, watch, _far) = wire().await;
+        let block = vec![0; 64 * 1024];
+        let writing = async {
+            loop {
+                if let Err(error) = wire.write_all(&block).await {
+                    return error.kind();
+                }
+            }
+        };
+        let watching = async {
+            watch.silence(Duration::from_millis(300)).await;
+            watch.cut();
+        };
+        let (ended, ()) = tokio::join!(writing, watching);
+        assert_eq!(ended, io::ErrorKind::ConnectionAborted);
+        drop(wire);
+        assert!(watch.is_gone());
+    }
+
+    #[tokio::test]
+    async fn a_byte_of_anything_is_a_sign_of_life() {
+        let (mut wire, watch, mut far) = wire().await;
+        let before = watch.heard_at();
+        far.write_all(b"x").await.unwrap();
+        tokio::io::AsyncReadExt::read_u8(&mut wire).await.unwrap();
+        assert!(watch.heard_at() > before);
+    }
+}
