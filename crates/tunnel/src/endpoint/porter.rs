@@ -36,8 +36,13 @@ pub(super) struct Porter<A> {
     joined: Joined,
     joining: Arc<Semaphore>,
     told: Vec<(Refusal, Option<String>)>,
+    /// Requests so far, but for connections to what is joined.
+    asked: u32,
 }
 
+/// A connection may ask for so much: two doors and a monitor need four forwards, and a signer whose port
+/// is refused asks again every half second. russh queues without a bound what it has to answer.
+const PATIENCE: u32 = 500;
 /// Connections at once to forwards that are joined; autossh makes one at a time.
 const JOINING: usize = 4;
 
@@ -55,6 +60,7 @@ impl<A: Attendant> Porter<A> {
             joined: Joined::default(),
             joining: Arc::new(Semaphore::new(JOINING)),
             told: Vec::new(),
+            asked: 0,
         }
     }
 
@@ -143,12 +149,12 @@ impl<A: Attendant> Porter<A> {
         port: u32,
         reply: ChannelOpenHandle,
         ssh: &Ssh,
-    ) {
+    ) -> Result<(), russh::Error> {
         let target = if is_loopback(host) { self.joined.find(port) } else { None };
         let place = Arc::clone(&self.joining).try_acquire_owned().ok();
         let (Some(target), Some(place)) = (target, place) else {
-            return self
-                .refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
+            self.refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
+            return self.go_on();
         };
         let (scope, handle) = (self.scope.clone(), ssh.handle());
         self.scope.tasks.spawn(async move {
@@ -158,6 +164,7 @@ impl<A: Attendant> Porter<A> {
             }
             drop(place);
         });
+        Ok(())
     }
 }
 
@@ -173,6 +180,16 @@ impl<A> Porter<A> {
         let key = self.fingerprint.as_deref().unwrap_or("none");
         let signer = self.guest.map_or("unknown", |guest| self.house.name(guest));
         tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}");
+    }
+
+    /// Counts a request, and ends the connection of who asks for too much.
+    fn go_on(&mut self) -> Result<(), russh::Error> {
+        self.asked += 1;
+        if self.asked <= PATIENCE {
+            return Ok(());
+        }
+        self.refuse(Refusal::Flood, "another request");
+        Err(russh::Error::Disconnect)
     }
 }
 
@@ -257,7 +274,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.refuse(Refusal::Session, "a session");
-        Ok(())
+        self.go_on()
     }
 
     async fn channel_open_x11(
@@ -269,7 +286,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.refuse(Refusal::Session, "X11");
-        Ok(())
+        self.go_on()
     }
 
     async fn channel_open_direct_streamlocal(
@@ -280,7 +297,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.refuse(Refusal::Direct, &format!("a connection to the socket {}", brief(path)));
-        Ok(())
+        self.go_on()
     }
 
     async fn channel_open_forwarded_tcpip(
@@ -294,7 +311,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &mut Ssh,
     ) -> Result<(), russh::Error> {
         self.refuse(Refusal::Direct, &format!("a connection from {}:{port}", brief(host)));
-        Ok(())
+        self.go_on()
     }
 
     async fn channel_open_direct_tcpip(
@@ -307,8 +324,7 @@ impl<A: Attendant> Handler for Porter<A> {
         reply: ChannelOpenHandle,
         ssh: &mut Ssh,
     ) -> Result<(), russh::Error> {
-        self.direct(channel, host, port, reply, ssh);
-        Ok(())
+        self.direct(channel, host, port, reply, ssh)
     }
 
     async fn channel_close(&mut self, _: ChannelId, _: &mut Ssh) -> Result<(), russh::Error> {
@@ -322,12 +338,13 @@ impl<A: Attendant> Handler for Porter<A> {
         port: &mut u32,
         ssh: &mut Ssh,
     ) -> Result<bool, russh::Error> {
-        Ok(self.forward(address, *port, ssh))
+        let granted = self.forward(address, *port, ssh);
+        self.go_on().map(|()| granted)
     }
 
     async fn streamlocal_forward(&mut self, path: &str, _: &mut Ssh) -> Result<bool, russh::Error> {
         self.refuse(Refusal::Address, &format!("the forward of the socket {}", brief(path)));
-        Ok(false)
+        self.go_on().map(|()| false)
     }
 
     async fn cancel_tcpip_forward(
@@ -336,6 +353,7 @@ impl<A: Attendant> Handler for Porter<A> {
         port: u32,
         _: &mut Ssh,
     ) -> Result<bool, russh::Error> {
-        Ok(self.cancel(address, port))
+        let cancelled = self.cancel(address, port);
+        self.go_on().map(|()| cancelled)
     }
 }

@@ -25,11 +25,13 @@ pub enum Refusal {
     Address,
     /// More connections than a key may have.
     Crowd,
+    /// More requests than anybody needs, over one connection.
+    Flood,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::UnknownKey,
         Refusal::Method,
         Refusal::Login,
@@ -39,6 +41,7 @@ impl Refusal {
         Refusal::Port,
         Refusal::Address,
         Refusal::Crowd,
+        Refusal::Flood,
     ];
 
     /// A bounded word, for a metric.
@@ -54,6 +57,7 @@ impl Refusal {
             Refusal::Port => "port",
             Refusal::Address => "address",
             Refusal::Crowd => "crowd",
+            Refusal::Flood => "flood",
         }
     }
 }
@@ -70,6 +74,7 @@ impl fmt::Display for Refusal {
             Refusal::Port => "the port is not this key's",
             Refusal::Address => "the address is not the gateway's",
             Refusal::Crowd => "the key has too many connections",
+            Refusal::Flood => "it asks for too much, and is cut",
         })
     }
 }

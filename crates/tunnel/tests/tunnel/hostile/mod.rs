@@ -1,9 +1,11 @@
 //! Who wants what is not theirs. Each is refused, counted and logged, and another signer answers all the
 //! time.
 
+mod guests;
 mod programs;
 mod strangers;
 
+use tokio::net::TcpStream;
 use tunnel::Identity;
 use tunnel::endpoint::{Limits, Refusal};
 
@@ -35,6 +37,12 @@ impl Scene {
         let mut cloud = Cloud::at(loopback(), host_key, &keys, limits).await;
         let bystander = Bystander::dial(&other, &mut cloud).await;
         Scene { folder, key, cloud, bystander, log }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.cloud.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
     /// That was refused and nothing else, which one line of the log says with `who`.

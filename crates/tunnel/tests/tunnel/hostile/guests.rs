@@ -1,0 +1,202 @@
+//! Those who have proved a key, and want more than a stock client can ask for.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use russh::client::{Config, Handle, Handler, connect_stream};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tunnel::endpoint::{Limits, Refusal};
+
+use crate::ends::{LIMIT, PORT, until};
+use crate::hostile::Scene;
+
+/// Takes any host key.
+pub(super) struct Anyone;
+
+impl Handler for Anyone {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        Ok(true)
+    }
+}
+
+/// A connection that is not read any more from some moment on.
+struct Deaf {
+    stream: TcpStream,
+    is_deaf: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Deaf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Deaf {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Scene {
+    pub(super) async fn agree_on_keys(&self) -> Handle<Anyone> {
+        let stream = self.connect().await;
+        connect_stream(Arc::new(Config::default()), stream, Anyone).await.unwrap()
+    }
+
+    async fn log_in(&self) -> Handle<Anyone> {
+        let mut ssh = self.agree_on_keys().await;
+        self.prove_key(&mut ssh).await;
+        ssh
+    }
+
+    async fn prove_key(&self, ssh: &mut Handle<Anyone>) {
+        let key = PrivateKey::from_openssh(std::fs::read(&self.key.path).unwrap()).unwrap();
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+        assert!(ssh.authenticate_publickey("signer", key).await.unwrap().success());
+    }
+
+    /// Who asks like this again and again is refused for that reason, and cut in the end.
+    async fn tires_of(self, refusal: Option<Refusal>, ask: impl AsyncFn(&Handle<Anyone>)) {
+        let ssh = self.log_in().await;
+        let asking = async {
+            for _ in 0..10_000 {
+                ask(&ssh).await;
+                if ssh.is_closed() {
+                    return;
+                }
+            }
+            panic!("it may go on for ever");
+        };
+        timeout(LIMIT, asking).await.expect("it does not end");
+        let refusals = &self.cloud.refusals;
+        assert_eq!(refusals.count(Refusal::Flood), 1);
+        let fingerprint = self.key.public().fingerprint();
+        for other in Refusal::ALL {
+            let count = refusals.count(other);
+            assert_eq!(count > 0, other == Refusal::Flood || Some(other) == refusal, "{other}");
+            let lines = self.log.lines_with(&[&fingerprint, &other.to_string()]);
+            assert_eq!(lines.len(), usize::from(count > 0), "{lines:?}");
+        }
+        self.ends_well().await;
+    }
+}
+
+#[tokio::test]
+async fn who_opens_sessions_without_end_is_cut() {
+    let session = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.channel_open_session().await.is_err());
+    };
+    Scene::new().await.tires_of(Some(Refusal::Session), session).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_connections_without_end_is_cut() {
+    let connection = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.channel_open_direct_tcpip("10.1.2.3", 80, "127.0.0.1", 1).await.is_err());
+    };
+    Scene::new().await.tires_of(Some(Refusal::Direct), connection).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_others_ports_without_end_is_cut() {
+    let port = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.tcpip_forward("", u32::from(PORT + 1)).await.is_err());
+    };
+    Scene::new().await.tires_of(Some(Refusal::Port), port).await;
+}
+
+#[tokio::test]
+async fn who_takes_and_gives_back_its_own_port_without_end_is_cut() {
+    let own = async |ssh: &Handle<Anyone>| {
+        // It is cut in one of the two.
+        let _ = ssh.tcpip_forward("", u32::from(PORT)).await;
+        let _ = ssh.cancel_tcpip_forward("", u32::from(PORT)).await;
+    };
+    Scene::new().await.tires_of(None, own).await;
+}
+
+#[tokio::test]
+async fn who_gives_back_without_end_what_it_does_not_have_is_cut() {
+    let nothing = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.cancel_tcpip_forward("", u32::from(PORT)).await.is_err());
+    };
+    Scene::new().await.tires_of(None, nothing).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_sockets_without_end_is_cut() {
+    let forward = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.streamlocal_forward("/run/peel.sock").await.is_err());
+    };
+    Scene::new().await.tires_of(Some(Refusal::Address), forward).await;
+    let connection = async |ssh: &Handle<Anyone>| {
+        assert!(ssh.channel_open_direct_streamlocal("/run/docker.sock").await.is_err());
+    };
+    Scene::new().await.tires_of(Some(Refusal::Direct), connection).await;
+}
+
+/// Requests are answered one after the other, and no more is read while an answer is not taken.
+#[tokio::test]
+async fn who_asks_and_does_not_listen_is_cut_after_the_limit_of_silence() {
+    let silent = Duration::from_secs(2);
+    let scene = Scene::with(Limits { silent, ..Limits::default() }).await;
+    // Of what it does not take, the system keeps as little as it can.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(1).unwrap();
+    let stream = socket.connect(scene.cloud.address).await.unwrap();
+    let is_deaf = Arc::new(AtomicBool::new(false));
+    let deaf = Deaf { stream, is_deaf: Arc::clone(&is_deaf) };
+    let mut ssh = connect_stream(Arc::new(Config::default()), deaf, Anyone).await.unwrap();
+    scene.prove_key(&mut ssh).await;
+    is_deaf.store(true, Ordering::Relaxed);
+    let mut asked = 0;
+    let asking = async {
+        while ssh.send_keepalive(true).await.is_ok() {
+            asked += 1;
+        }
+    };
+    timeout(LIMIT, asking).await.expect("it is not cut");
+    assert!(asked > 1_000, "{asked} requests are not many");
+    let dead = ["a connection is dead"];
+    until("it is logged", || scene.log.lines_with(&dead).len() == 1).await;
+    scene.ends_well().await;
+}
+
+/// What russh answers by itself, as fast as a client can ask and listen.
+#[tokio::test]
+async fn who_asks_for_what_nobody_knows_keeps_nobody_waiting() {
+    let scene = Scene::new().await;
+    let ssh = scene.log_in().await;
+    for _ in 0..20_000 {
+        ssh.send_keepalive(true).await.unwrap();
+    }
+    scene.ends_well().await;
+}
