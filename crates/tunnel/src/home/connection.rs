@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use russh::client::{self, ChannelOpenHandle, Handler, Msg, Session as Ssh};
+use russh::client::{self, AuthResult, ChannelOpenHandle, Handler, Msg, Session as Ssh};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Preferred, SshId};
 use tokio::io::copy_bidirectional;
@@ -101,8 +101,15 @@ impl Terms {
         let key = PrivateKeyWithHashAlg::new(self.identity.private(), None);
         let proved = ssh.authenticate_publickey(self.gateway.user.clone(), key).await;
         let proved = proved.map_err(|error| Trouble::no_ssh(&self.gateway, &error))?;
-        if !proved.success() {
-            return Err(Trouble::key_refused(&self.gateway, &self.identity));
+        match proved {
+            AuthResult::Success => {}
+            // So russh says that the connection ended; who refuses a key names what else may be tried.
+            AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
+                return Err(Trouble::closed(&self.gateway));
+            }
+            AuthResult::Failure { .. } => {
+                return Err(Trouble::key_refused(&self.gateway, &self.identity));
+            }
         }
         let ssh = Arc::new(ssh);
         Ok(Connection { ssh, watch, channels, tasks, _leave: leave.drop_guard(), _cut: cut })
@@ -136,10 +143,23 @@ impl Terms {
 
 impl Connection {
     /// Asks for a port. Whether it is ours now.
-    pub(super) fn ask_for(&self, port: u16) -> impl Future<Output = bool> + Send + use<> {
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub(super) fn ask_for(
+        &self,
+        port: u16,
+    ) -> impl Future<Output = Result<bool, russh::Error>> + Send + use<> {
         let ssh = Arc::clone(&self.ssh);
-        // Where a stock sshd listens is its configuration's to say; without a word there, on loopback.
-        async move { ssh.tcpip_forward("localhost", u32::from(port)).await.is_ok() }
+        async move {
+            // Where a stock sshd listens is its configuration's to say; without a word there, on
+            // loopback.
+            match ssh.tcpip_forward("localhost", u32::from(port)).await {
+                Ok(_) => Ok(true),
+                Err(russh::Error::RequestDenied) => Ok(false),
+                Err(error) => Err(error),
+            }
+        }
     }
 
     /// Asks the other side whether it is there; whatever it answers is heard on the wire.

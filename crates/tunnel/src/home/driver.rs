@@ -121,8 +121,13 @@ impl Driver {
             Action::AskForPort => {
                 if let Some(connection) = &self.connection {
                     let asking = connection.ask_for(self.port);
-                    self.step = Some(Box::pin(async {
-                        if asking.await { Done::Granted } else { Done::Denied }
+                    let gateway = self.terms.gateway.clone();
+                    self.step = Some(Box::pin(async move {
+                        match asking.await {
+                            Ok(true) => Done::Granted,
+                            Ok(false) => Done::Denied,
+                            Err(_) => Done::Failed(Trouble::closed(&gateway)),
+                        }
                     }));
                 }
             }

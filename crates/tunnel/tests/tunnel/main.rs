@@ -9,6 +9,7 @@
 )]
 
 mod ends;
+mod faults;
 mod hostile;
 mod log;
 mod openssh_as_endpoint;
