@@ -144,7 +144,7 @@ impl Api {
         let signer = match self.signer_of(key) {
             Ok(signer) => signer,
             Err(Away::Unknown(_)) => return Answer::UnknownKey.into(),
-            Err(away) => return Answer::Status(Err(away.into_line())).into(),
+            Err(away) => return Answer::Status(Err(away.line())).into(),
         };
         match self.ask(signer, &get(uri)).await {
             Reply::Own(Answer::AskAgain(line)) => Answer::Status(Err(line)).into(),
@@ -268,10 +268,6 @@ impl Away {
                  {key}; name the keys of each signer under keys there"
             ),
         }
-    }
-
-    fn into_line(self) -> String {
-        self.line()
     }
 
     /// A standby refuses; whoever may still turn up is worth another question.

@@ -42,15 +42,16 @@ pub(crate) async fn race(
     let end = Instant::now() + limit;
     let mut race = Race { signer, question, metrics, limit, tried: Vec::new(), failure: None };
     // Most answers come over the first line, and soon: they need no more than this.
-    let Some(first) = race.next() else { return race.run(FuturesUnordered::new(), end).await };
+    let Some(first) = race.next() else { return race.run(None, end).await };
     let mut asking = race.ask(Arc::clone(&first));
-    let asked = FuturesUnordered::new();
     match timeout_at(end.min(Instant::now() + HEAD_START), &mut asking).await {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => race.fails(error),
-        Err(_) => asked.push(asking),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            race.fails(error);
+            race.run(None, end).await
+        }
+        Err(_) => race.run(Some((asking, first)), end).await,
     }
-    race.run(asked, end).await
 }
 
 /// A question on its way over one line after the other.
@@ -68,16 +69,20 @@ struct Race<'a> {
 type Asking<'a> = Pin<Box<dyn Future<Output = Result<Relayed, LineError>> + Send + 'a>>;
 
 impl<'a> Race<'a> {
+    /// Goes on with what has begun, if anything has.
     async fn run(
         mut self,
-        mut asked: FuturesUnordered<Asking<'a>>,
+        begun: Option<(Asking<'a>, Arc<Line>)>,
         end: Instant,
     ) -> Result<Relayed, Nobody> {
         let mut welcome_until = end.min(Instant::now() + WELCOME);
         let mut arrivals = self.signer.arrivals();
-        let mut wants_another = asked.is_empty();
-        let mut silences: FuturesUnordered<_> =
-            self.tried.iter().filter(|_| !wants_another).cloned().map(silence).collect();
+        let mut wants_another = begun.is_none();
+        let (mut asked, mut silences) = (FuturesUnordered::new(), FuturesUnordered::new());
+        if let Some((asking, line)) = begun {
+            asked.push(asking);
+            silences.push(silence(line));
+        }
         loop {
             if wants_another && let Some(line) = self.next() {
                 wants_another = false;

@@ -22,6 +22,8 @@ pub(crate) struct Shell {
 
 /// People and their copies.
 const CONNECTIONS: usize = 32;
+/// After a connection that could not be accepted: let some end first.
+const PAUSE: Duration = Duration::from_millis(100);
 /// For a session to open a stream.
 const OPEN_LIMIT: Duration = Duration::from_secs(3);
 
@@ -36,8 +38,8 @@ impl Shell {
                 accepted = self.listener.accept(), if visits.len() < CONNECTIONS => {
                     if let Ok((stream, peer)) = accepted {
                         visits.spawn(connect(self.signers.clone(), self.at, stream, peer));
-                    } else {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    } else if timeout(PAUSE, shutdown.requested()).await.is_ok() {
+                        break;
                     }
                 }
             }
