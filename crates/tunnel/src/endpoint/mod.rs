@@ -29,6 +29,7 @@ use russh::{MethodKind, MethodSet, Preferred, SshId, compression};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::house::House;
@@ -123,6 +124,8 @@ const BACKLOG: u32 = 1024;
 const AUTHENTICATION_TRIES: usize = 3;
 /// A wrong key costs its owner a second.
 const REJECTION: Duration = Duration::from_secs(1);
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
 /// For connections to end after they were told to.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -175,14 +178,16 @@ impl Endpoint {
                     Err(error) => {
                         // Out of file descriptors, most likely: let some connections end first.
                         tracing::warn!(%error, "an ssh connection cannot be accepted");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        if timeout(PAUSE, stop.cancelled()).await.is_ok() {
+                            break;
+                        }
                     }
                 },
             }
         }
         drop(self.listener);
         let all = async { while visits.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        if timeout(GRACE, all).await.is_err() {
             visits.shutdown().await;
         }
     }

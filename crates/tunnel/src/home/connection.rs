@@ -114,9 +114,7 @@ impl Terms {
         let ssh = Arc::new(ssh);
         Ok(Connection { ssh, watch, channels, tasks, _leave: leave.drop_guard(), _cut: cut })
     }
-}
 
-impl Terms {
     fn russh_config(&self) -> client::Config {
         let comment = if self.metered { METERED } else { "" };
         let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);

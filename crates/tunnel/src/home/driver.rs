@@ -169,9 +169,14 @@ impl Driver {
         })
     }
 
+    /// For the log.
+    fn uplink(&self) -> &str {
+        self.interface.as_deref().unwrap_or("any")
+    }
+
     fn tell_end(&self) {
         if self.connection.as_ref().is_some_and(Connection::is_worn_out) {
-            let (uplink, door) = (self.interface.as_deref().unwrap_or("any"), self.door);
+            let (uplink, door) = (self.uplink(), self.door);
             tracing::info!(uplink, %door, "a link is worn out and made anew");
         } else {
             self.trouble(Trouble::closed(&self.terms.gateway));
@@ -186,7 +191,7 @@ impl Driver {
         if before.trouble.is_some_and(|before| before.word == trouble.word) {
             return;
         }
-        let (uplink, door) = (self.interface.as_deref().unwrap_or("any"), self.door);
+        let (uplink, door) = (self.uplink(), self.door);
         if trouble.word == "wrong_host_key" {
             tracing::error!(uplink, %door, "{}", trouble.line);
         } else {
@@ -214,7 +219,7 @@ impl Driver {
         if let Some([before, now]) = told
             && now.ups > before.ups
         {
-            let (uplink, door) = (self.interface.as_deref().unwrap_or("any"), self.door);
+            let (uplink, door) = (self.uplink(), self.door);
             tracing::info!(uplink, %door, "a link to {} is up", self.terms.gateway.address);
         }
     }
