@@ -170,14 +170,8 @@ impl Bound {
             ports.push(Listener::bind(address, limits).await?);
             shells.push(bind_shell(signer).await?);
         }
-        let all = match config.http {
-            Some(address) => Some(Listener::bind(address, limits).await?),
-            None => None,
-        };
-        let monitor = match config.monitor {
-            Some(address) => Some(Listener::bind(address, limits).await?),
-            None => None,
-        };
+        let all = Listener::bind_if_named(config.http, limits).await?;
+        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let endpoint = Endpoint::bind(endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),

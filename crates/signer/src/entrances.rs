@@ -35,8 +35,9 @@ const WAITING_STREAMS: usize = 32;
 impl Entrances {
     /// Listens on the ports. Dials nobody yet.
     pub(crate) async fn open(config: &Config) -> Result<Entrances, ListenError> {
-        let http = bind(config.http.as_ref().map(|http| http.listen)).await?;
-        let monitor = bind(config.monitor).await?;
+        let (limits, http) = (Limits::default(), config.http.as_ref().map(|http| http.listen));
+        let http = Listener::bind_if_named(http, limits).await?;
+        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
                 let (home, board) = Home::new(tunnel);
@@ -71,13 +72,6 @@ impl Entrances {
             serving.spawn(listener.serve(Arc::new(monitor), shutdown.clone()));
         }
         serving
-    }
-}
-
-async fn bind(address: Option<SocketAddr>) -> Result<Option<Listener>, ListenError> {
-    match address {
-        Some(address) => Ok(Some(Listener::bind(address, Limits::default()).await?)),
-        None => Ok(None),
     }
 }
 

@@ -134,6 +134,20 @@ impl Listener {
         Ok(Listener { listener, limits })
     }
 
+    /// The same, where the configuration names an address.
+    ///
+    /// # Errors
+    /// Those of [`Listener::bind`].
+    pub async fn bind_if_named(
+        address: Option<SocketAddr>,
+        limits: Limits,
+    ) -> Result<Option<Listener>, ListenError> {
+        match address {
+            Some(address) => Ok(Some(Listener::bind(address, limits).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// Where it listens.
     ///
     /// # Errors
