@@ -108,6 +108,8 @@ pub struct Link {
     heard: Instant,
     /// When it was last asked whether it is there.
     pinged: Instant,
+    /// Silence before then means nothing: this program was not running, and asked and read nothing.
+    excused: Instant,
     random: u64,
 }
 
@@ -129,6 +131,9 @@ const SETTLING: Duration = Duration::from_millis(50);
 const STALE_DIAL: Duration = Duration::from_millis(300);
 /// For a port to take the connection: the system's third try would come after it.
 const DIAL_LIMIT: Duration = Duration::from_secs(3);
+/// A tick that comes so much later than it was wanted comes to a program that was not running: the computer
+/// slept, or others had the processor.
+const OVERSLEPT: Duration = Duration::from_millis(500);
 /// For each of the steps after that, in units of what counts as silence.
 const STEP_LIMIT: u32 = 2;
 
@@ -151,6 +156,7 @@ impl Link {
             down_since,
             heard,
             pinged,
+            excused: now,
             random,
         }
     }
@@ -192,8 +198,13 @@ impl Link {
     }
 
     fn tick(&mut self, heard: Instant, now: Instant) -> Action {
+        let overslept = now > self.wake_at() + OVERSLEPT;
         self.heard = self.heard.max(heard);
         match self.phase {
+            Phase::Standby(_) | Phase::Up if overslept && now >= self.silent_at() => {
+                self.excused = now;
+                self.ping(now)
+            }
             Phase::Waiting(until) if now >= until => self.dial(now),
             Phase::Dialing if self.is_stale && now >= self.attempt + STALE_DIAL => {
                 let action = self.dial(now);
@@ -318,7 +329,7 @@ impl Link {
     }
 
     fn silent_at(&self) -> Instant {
-        self.heard + self.watch.silent
+        self.heard.max(self.excused) + self.watch.silent
     }
 
     fn step_end(&self, since: Instant) -> Instant {
@@ -376,6 +387,17 @@ mod tests {
         assert_eq!(link.handle(Event::Tick(heard), heard + 2_999 * MS), Action::Nothing);
         assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::HangUp);
         assert_eq!(link.handle(Event::Tick(heard), heard + 3_000 * MS), Action::Dial);
+    }
+
+    /// Its answers may be there, unread; or it was not asked.
+    #[test]
+    fn silence_while_this_program_was_not_running_is_no_death() {
+        let (mut link, now) = up();
+        let awake = now + 60_000 * MS;
+        assert_eq!(link.handle(Event::Tick(now), awake), Action::Ping);
+        assert_eq!(link.handle(Event::Tick(now), awake + 1_000 * MS), Action::Ping);
+        assert_eq!(link.handle(Event::Tick(now), awake + 2_000 * MS), Action::Ping);
+        assert_eq!(link.handle(Event::Tick(now), awake + 3_000 * MS), Action::HangUp);
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub(crate) struct CutOnDrop(CancellationToken);
 
 /// For all packets of a request and its answer.
 const READ_BUFFER: usize = 8 * 1024;
+/// A timer that is so late was late because this program did not run.
+const OVERSLEPT: Duration = Duration::from_millis(500);
+/// For whatever came meanwhile to be read, and for a question to be answered.
+const CATCH_UP: Duration = Duration::from_secs(2);
 const READING: usize = 0;
 const WRITING: usize = 1;
 
@@ -100,6 +104,10 @@ impl Watch {
                 return;
             }
             tokio::time::sleep_until(dead_at.into()).await;
+            if Instant::now() > dead_at + OVERSLEPT {
+                // This program was not running: what came meanwhile is still to be read.
+                tokio::time::sleep(CATCH_UP).await;
+            }
         }
     }
 

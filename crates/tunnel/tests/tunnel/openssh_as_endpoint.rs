@@ -1,6 +1,7 @@
 //! Our signer's end at a stock sshd.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -123,6 +124,24 @@ async fn of_two_lines_one_has_the_port_and_the_other_stands_by_and_takes_over() 
     .await;
     port_echoes(cloud.port).await;
     assert_ne!(listeners(cloud.port), holder);
+    signer.stop().await;
+}
+
+/// As when the computer was asleep, or others had the processor. Its sshd takes no new connection, so what is
+/// given up is gone.
+#[tokio::test]
+async fn a_link_survives_that_this_program_did_not_run_for_a_while() {
+    let cloud = StockCloud::with("ed25519", "ed25519").await;
+    let signer = Signer::with(cloud.config(&[]));
+    port_echoes(cloud.port).await;
+    for _ in 0..3 {
+        // Nothing is left to be read before, and nothing new comes before what was due meanwhile is done.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        std::thread::sleep(Duration::from_secs(4));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        port_echoes(cloud.port).await;
+    }
+    assert_eq!(signer.board.links()[0].ups, 1);
     signer.stop().await;
 }
 
