@@ -8,6 +8,8 @@ use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{self, Algorithm, HashAlg, LineEnding, PrivateKey};
 use thiserror::Error;
 
+use crate::short_scalar::with_whole_scalar;
+
 /// A private key that proves who one is: a signer's identity, or a gateway's host key. `Debug` shows
 /// its fingerprint only.
 #[derive(Clone)]
@@ -52,7 +54,11 @@ impl Identity {
     /// # Errors
     /// When it is anything else.
     pub fn parse(text: &str) -> Result<Identity, KeyError> {
-        let key = PrivateKey::from_openssh(text.trim_start()).map_err(|_| KeyError::NotPrivate)?;
+        let text = text.trim_start();
+        let key = PrivateKey::from_openssh(text)
+            .ok()
+            .or_else(|| PrivateKey::from_bytes(&with_whole_scalar(text)?).ok())
+            .ok_or(KeyError::NotPrivate)?;
         if key.is_encrypted() {
             return Err(KeyError::Encrypted);
         }

@@ -12,17 +12,18 @@
 //! It knows no Tezos: whoever uses it is handed streams. The life of a link is a pure function
 //! ([`link`]); what waits and what connects is in [`home`].
 
+mod algorithms;
 mod door;
 pub mod endpoint;
+mod foreign_text;
 pub mod home;
 mod keys;
 pub mod link;
+mod short_scalar;
 mod stream;
+mod version;
 mod wire;
 
 pub use door::Door;
 pub use keys::{Identity, KeyError, PublicKey};
 pub use stream::Stream;
-
-/// How a client whose bytes cost money ends its version line (a comment, RFC 4253 §4.2).
-const METERED: &str = " metered";

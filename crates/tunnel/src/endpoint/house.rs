@@ -1,10 +1,15 @@
 //! What all visits share: who may come in, and who is in.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use crate::endpoint::{Config, Guest, Limits, Refusals};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::endpoint::log_limit::LogLimit;
+use crate::endpoint::{Config, Guest, Limits, Refusal, Refusals};
 use crate::wire::Watch;
 use crate::{Door, PublicKey};
 
@@ -15,10 +20,16 @@ pub(super) struct House {
     taken: Vec<u16>,
     pub(super) limits: Limits,
     pub(super) refusals: Refusals,
+    log_limit: LogLimit,
+    /// For each guest: how many of its monitor connections may be joined at once.
+    monitors: Vec<Arc<Semaphore>>,
     ids: AtomicU64,
     /// The connections of each guest, oldest first.
     present: Mutex<HashMap<usize, Vec<Watch>>>,
 }
+
+/// autossh's monitor has one connection at a time, and an older session may still have one.
+const MONITORS_PER_KEY: usize = 2;
 
 /// What a port means to a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +44,10 @@ pub(super) enum Meaning {
 
 impl House {
     pub(super) fn new(config: Config) -> House {
+        let monitors = || Arc::new(Semaphore::new(MONITORS_PER_KEY));
         House {
+            monitors: config.guests.iter().map(|_| monitors()).collect(),
+            log_limit: LogLimit::default(),
             guests: config.guests,
             taken: config.taken,
             limits: config.limits,
@@ -47,8 +61,23 @@ impl House {
         self.guests.iter().position(|guest| guest.key == *key)
     }
 
+    pub(super) fn port(&self, guest: usize) -> u16 {
+        self.guests.get(guest).map_or(0, |guest| guest.port)
+    }
+
     pub(super) fn name(&self, guest: usize) -> &str {
         self.guests.get(guest).map_or("?", |guest| &guest.name)
+    }
+
+    /// Counts a refusal. If it is to be logged now: how many such lines were suppressed before.
+    pub(super) fn refuse(&self, refusal: Refusal, key: Option<&str>) -> Option<Suppressed> {
+        self.refusals.note(refusal);
+        self.log_limit.admit(refusal, key, Instant::now()).map(Suppressed)
+    }
+
+    /// The right to join one more monitor connection of a guest; none while it has enough.
+    pub(super) fn monitor(&self, guest: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.monitors.get(guest)?).try_acquire_owned().ok()
     }
 
     pub(super) fn next_id(&self) -> u64 {
@@ -84,6 +113,19 @@ impl House {
 
     fn present(&self) -> MutexGuard<'_, HashMap<usize, Vec<Watch>>> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many lines of the log were left out before this one, as its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Suppressed(u64);
+
+impl fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            count => write!(f, " (and {count} more like this since the last such line)"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 mod house;
 mod joined;
 mod lobby;
+mod log_limit;
 mod porter;
 mod refusal;
 mod session;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::server::Config as RusshConfig;
-use russh::{MethodKind, MethodSet, Preferred, SshId, compression};
+use russh::{MethodKind, MethodSet, SshId};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -35,7 +36,8 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoint::house::House;
 use crate::endpoint::lobby::Lobby;
 use crate::endpoint::visit::Visit;
-use crate::{Identity, PublicKey};
+use crate::version::Version;
+use crate::{Identity, PublicKey, algorithms};
 
 pub use refusal::{Refusal, Refusals};
 pub use session::{OpenError, Session};
@@ -166,7 +168,7 @@ impl Endpoint {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
                         let Some(place) = lobby.enter(peer.ip(), Instant::now()) else {
-                            self.house.refusals.note(Refusal::Login);
+                            self.house.refuse(Refusal::Login, None);
                             continue;
                         };
                         prepare(&stream, self.house.limits.silent);
@@ -203,7 +205,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn russh_config(host_key: &Identity) -> RusshConfig {
-    let version = concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"));
+    let version = Version { is_peel: true, ..Version::default() }.line();
     RusshConfig {
         server_id: SshId::Standard(version.into()),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
@@ -216,14 +218,9 @@ fn russh_config(host_key: &Identity) -> RusshConfig {
         keepalive_interval: Some(KEEPALIVE),
         keepalive_max: 0,
         nodelay: true,
-        preferred: preferred(),
+        preferred: algorithms::offered(),
         ..RusshConfig::default()
     }
-}
-
-/// Without compression: what travels is small, and compressing it has been attacked.
-pub(crate) fn preferred() -> Preferred {
-    Preferred { compression: vec![compression::NONE].into(), ..Preferred::DEFAULT }
 }
 
 /// A socket that is gone already shows it at the first read.

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use russh::keys::{Certificate, HashAlg};
+use russh::keys::{Algorithm, Certificate, HashAlg};
 use russh::server::VerifiedPublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session as Ssh,
 };
-use russh::{Channel, ChannelId};
+use russh::{Channel, ChannelId, Disconnect};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,8 @@ use crate::endpoint::refusal::brief;
 use crate::endpoint::session::{Parts, Session};
 use crate::endpoint::visit::Scope;
 use crate::endpoint::{Attendant, Refusal};
-use crate::{Door, METERED, PublicKey};
+use crate::version::Version;
+use crate::{Door, PublicKey, algorithms};
 
 /// The one who opens, or does not.
 pub(super) struct Porter<A> {
@@ -30,7 +31,7 @@ pub(super) struct Porter<A> {
     /// The key that was offered last, for the log.
     fingerprint: Option<String>,
     guest: Option<usize>,
-    metered: bool,
+    client: Version,
     /// The doors that are served over this connection, each until its token is cancelled.
     served: Vec<(Door, (String, u32), CancellationToken)>,
     joined: Joined,
@@ -44,7 +45,7 @@ pub(super) struct Porter<A> {
 /// is refused asks again every half second. russh queues without a bound what it has to answer.
 const PATIENCE: u32 = 500;
 /// Connections at once to forwards that are joined; autossh makes one at a time.
-const JOINING: usize = 4;
+const JOINING: usize = 1;
 
 impl<A: Attendant> Porter<A> {
     pub(super) fn new(house: Arc<House>, attendant: Arc<A>, scope: Scope) -> Porter<A> {
@@ -55,7 +56,7 @@ impl<A: Attendant> Porter<A> {
             knocked: false,
             fingerprint: None,
             guest: None,
-            metered: false,
+            client: Version::default(),
             served: Vec::new(),
             joined: Joined::default(),
             joining: Arc::new(Semaphore::new(JOINING)),
@@ -64,9 +65,13 @@ impl<A: Attendant> Porter<A> {
         }
     }
 
-    fn guest_with(&mut self, key: &russh::keys::PublicKey) -> Option<usize> {
+    fn guest_with(&mut self, key: &russh::keys::PublicKey, signature: &Algorithm) -> Option<usize> {
         self.knocked = true;
         self.fingerprint = Some(key.fingerprint(HashAlg::Sha256).to_string());
+        if !algorithms::is_taken(signature) {
+            self.refuse(Refusal::Algorithm, &format!("a signature of kind {signature}"));
+            return None;
+        }
         let guest = self.house.guest_with(&PublicKey::of(key));
         if guest.is_none() {
             self.refuse(Refusal::UnknownKey, "a key");
@@ -82,7 +87,7 @@ impl<A: Attendant> Porter<A> {
             id: self.house.next_id(),
             guest,
             door,
-            metered: self.metered,
+            metered: self.client.is_metered,
             asked,
             handle: ssh.handle(),
             scope: self.scope.clone(),
@@ -111,7 +116,7 @@ impl<A: Attendant> Porter<A> {
     }
 
     /// What becomes of `-R address:port`.
-    fn forward(&mut self, address: &str, port: u32, ssh: &Ssh) -> bool {
+    fn forward(&mut self, address: &str, port: u32, ssh: &mut Ssh) -> bool {
         let Some(guest) = self.guest else { return false };
         let what = format!("the forward of {}:{port}", brief(address));
         if !is_own_address(address) {
@@ -119,15 +124,43 @@ impl<A: Attendant> Porter<A> {
             return false;
         }
         match self.house.meaning(guest, port) {
+            // It is told that it would get the port, and bakers are not sent to it.
+            Meaning::Own(_) if self.client.is_check => true,
             Meaning::Own(door) => {
                 self.serve(guest, door, (address.to_owned(), port), ssh);
                 true
             }
-            Meaning::Free if self.joined.add(address, port) => true,
+            Meaning::Free if !self.client.is_peel && self.joined.add(address, port) => {
+                let (signer, peer) = (self.house.name(guest), self.scope.peer);
+                tracing::info!(
+                    signer, %peer,
+                    "port {port} is taken for autossh's monitor: it is joined inside the session, and \
+                     nobody else reaches it. This signer's own port is {}",
+                    self.house.port(guest)
+                );
+                true
+            }
             Meaning::Free | Meaning::Taken => {
                 self.refuse(Refusal::Port, &what);
+                self.name_own_port(guest, port, ssh);
                 false
             }
+        }
+    }
+
+    /// Tells a Peel signer which port it has here: a refused request has no room for a word, the end of a
+    /// connection has.
+    fn name_own_port(&self, guest: usize, asked: u32, ssh: &mut Ssh) {
+        if !self.client.is_peel {
+            return;
+        }
+        let own = self.house.port(guest);
+        let line = format!(
+            "port {asked} is not this signer's: gateway.toml says port = {own}; write the same into \
+             signer.toml"
+        );
+        if let Err(error) = ssh.disconnect(Disconnect::ServiceNotAvailable, &line, "en") {
+            tracing::debug!(%error, "a connection is over that was to be told its port");
         }
     }
 
@@ -152,7 +185,8 @@ impl<A: Attendant> Porter<A> {
     ) -> Result<(), russh::Error> {
         let target = if is_loopback(host) { self.joined.find(port) } else { None };
         let place = Arc::clone(&self.joining).try_acquire_owned().ok();
-        let (Some(target), Some(place)) = (target, place) else {
+        let monitor = self.guest.and_then(|guest| self.house.monitor(guest));
+        let (Some(target), Some(place), Some(monitor)) = (target, place, monitor) else {
             self.refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
             return self.go_on();
         };
@@ -162,7 +196,7 @@ impl<A: Attendant> Porter<A> {
                 () = join(channel, reply, target, handle, &scope) => {}
                 () = scope.leave.cancelled() => {}
             }
-            drop(place);
+            drop((place, monitor));
         });
         Ok(())
     }
@@ -171,15 +205,17 @@ impl<A: Attendant> Porter<A> {
 impl<A> Porter<A> {
     /// Counts every refusal, and logs each kind once for each key.
     fn refuse(&mut self, refusal: Refusal, what: &str) {
-        self.house.refusals.note(refusal);
         let entry = (refusal, self.fingerprint.clone());
         if self.told.contains(&entry) {
+            self.house.refusals.note(refusal);
             return;
         }
+        let suppressed = self.house.refuse(refusal, self.fingerprint.as_deref());
         self.told.push(entry);
+        let Some(suppressed) = suppressed else { return };
         let key = self.fingerprint.as_deref().unwrap_or("none");
         let signer = self.guest.map_or("unknown", |guest| self.house.name(guest));
-        tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}");
+        tracing::warn!(peer = %self.scope.peer, key, signer, "refused {what}: {refusal}{suppressed}");
     }
 
     /// Counts a request, and ends the connection of who asks for too much.
@@ -235,7 +271,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
-        let known = self.guest_with(offer.public_key).is_some();
+        let known = self.guest_with(offer.public_key, offer.algorithm).is_some();
         Ok(if known { Auth::Accept } else { Auth::reject() })
     }
 
@@ -244,7 +280,7 @@ impl<A: Attendant> Handler for Porter<A> {
         _: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, russh::Error> {
-        self.guest = self.guest_with(key.public_key);
+        self.guest = self.guest_with(key.public_key, key.algorithm);
         Ok(if self.guest.is_some() { Auth::Accept } else { Auth::reject() })
     }
 
@@ -259,7 +295,7 @@ impl<A: Attendant> Handler for Porter<A> {
 
     async fn auth_succeeded(&mut self, ssh: &mut Ssh) -> Result<(), russh::Error> {
         let Some(guest) = self.guest else { return Err(russh::Error::NotAuthenticated) };
-        self.metered = ssh.remote_sshid().ends_with(METERED.as_bytes());
+        self.client = Version::parse(ssh.remote_sshid());
         self.scope.admitted.cancel();
         if self.house.come_in(guest, &self.scope.watch) {
             self.refuse(Refusal::Crowd, "to keep the oldest connection");

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::foreign_text::escaped;
+
 /// Why somebody was refused something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
@@ -27,11 +29,13 @@ pub enum Refusal {
     Crowd,
     /// More requests than anybody needs, over one connection.
     Flood,
+    /// A signature of a kind that is not taken.
+    Algorithm,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::UnknownKey,
         Refusal::Method,
         Refusal::Login,
@@ -42,6 +46,7 @@ impl Refusal {
         Refusal::Address,
         Refusal::Crowd,
         Refusal::Flood,
+        Refusal::Algorithm,
     ];
 
     /// A bounded word, for a metric.
@@ -58,6 +63,7 @@ impl Refusal {
             Refusal::Address => "address",
             Refusal::Crowd => "crowd",
             Refusal::Flood => "flood",
+            Refusal::Algorithm => "algorithm",
         }
     }
 }
@@ -75,6 +81,9 @@ impl fmt::Display for Refusal {
             Refusal::Address => "the address is not the gateway's",
             Refusal::Crowd => "the key has too many connections",
             Refusal::Flood => "it asks for too much, and is cut",
+            Refusal::Algorithm => {
+                "its signature is of a kind that is not taken: rsa-sha2-256 or rsa-sha2-512, not SHA-1"
+            }
         })
     }
 }
@@ -102,22 +111,10 @@ impl Refusals {
     }
 }
 
-/// What a client said, as it may stand in a log: on one line, and no longer than that.
+/// What a client said, as it may stand in a log.
 pub(super) fn brief(said: &str) -> String {
-    said.chars().take(BRIEF).flat_map(char::escape_debug).collect()
+    escaped(said, BRIEF)
 }
 
 /// A name of a host may have 253 characters; who it is is clear before that.
 const BRIEF: usize = 80;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_client_says_stays_on_its_line_of_the_log() {
-        assert_eq!(brief("10.1.2.3"), "10.1.2.3");
-        assert_eq!(brief("x\n12:00 all is well\x1b[2K"), "x\\n12:00 all is well\\u{1b}[2K");
-        assert_eq!(brief(&"x".repeat(100_000)).len(), BRIEF);
-    }
-}

@@ -143,13 +143,15 @@ impl End {
     fn tell(&self, house: &House, peer: SocketAddr, was_admitted: bool) {
         match self {
             End::Stranger => {
-                house.refusals.note(Refusal::Login);
-                tracing::warn!(%peer, "refused: {}", Refusal::Login);
+                if let Some(suppressed) = house.refuse(Refusal::Login, None) {
+                    tracing::warn!(%peer, "refused: {}{suppressed}", Refusal::Login);
+                }
             }
             End::Ssh(Err(error)) if !was_admitted && is_nonsense(error) => {
-                house.refusals.note(Refusal::Protocol);
-                let error = brief(&error.to_string());
-                tracing::warn!(%peer, "refused: {} ({error})", Refusal::Protocol);
+                if let Some(suppressed) = house.refuse(Refusal::Protocol, None) {
+                    let error = brief(&error.to_string());
+                    tracing::warn!(%peer, "refused: {} ({error}){suppressed}", Refusal::Protocol);
+                }
             }
             End::Silent => {
                 let silent = house.limits.silent.as_secs();

@@ -1,13 +1,15 @@
 //! An ssh connection to a gateway: who they are, who we are, and what comes through.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use russh::client::{self, AuthResult, ChannelOpenHandle, Handler, Msg, Session as Ssh};
+use russh::client::{
+    self, AuthResult, ChannelOpenHandle, DisconnectReason, Handler, Msg, Session as Ssh,
+};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Preferred, SshId};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Names, Preferred, SshId};
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -15,11 +17,13 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::foreign_text::escaped;
 use crate::home::Gateway;
 use crate::home::board::Trouble;
 use crate::stream::{Channels, Parting};
+use crate::version::Version;
 use crate::wire::{CutOnDrop, Watch, Wire};
-use crate::{Identity, METERED, PublicKey, Stream};
+use crate::{Identity, PublicKey, Stream, algorithms};
 
 /// Where the streams of a link go.
 #[derive(Debug, Clone)]
@@ -33,6 +37,9 @@ pub(super) enum Target {
 /// An ssh connection on which both sides have proved who they are. Dropping it cuts it.
 pub(super) struct Connection {
     ssh: Arc<client::Handle<Doorkeeper>>,
+    gateway: Gateway,
+    said: Arc<Mutex<Said>>,
+    turns: Turns,
     pub(super) watch: Watch,
     channels: Channels,
     tasks: TaskTracker,
@@ -47,14 +54,17 @@ pub(super) struct Terms {
     pub(super) gateway: Gateway,
     pub(super) metered: bool,
     pub(super) target: Target,
+    pub(super) turns: Turns,
 }
+
+/// The links that ask the same gateway for the same port.
+pub(super) type Turns = Arc<tokio::sync::Mutex<()>>;
 
 /// Looks at the host key, and takes streams in. Called from inside the connection's own loop: nothing
 /// here may wait.
 struct Doorkeeper {
     host_key: PublicKey,
-    /// What was shown instead of it.
-    shown: Arc<Mutex<Option<String>>>,
+    said: Arc<Mutex<Said>>,
     target: Target,
     watch: Watch,
     channels: Channels,
@@ -63,12 +73,27 @@ struct Doorkeeper {
     leave: CancellationToken,
 }
 
+/// What the gateway said of itself.
+#[derive(Debug, Default)]
+struct Said {
+    /// Which program it is.
+    version: Version,
+    /// The fingerprint of a host key that is not the right one.
+    wrong_host_key: Option<String>,
+    /// Why it ended the connection, as far as it said so.
+    goodbye: Option<(Disconnect, String)>,
+}
+
+/// Characters of a goodbye: room for a sentence.
+const GOODBYE: usize = 200;
 /// Connections to the sshd at once, over one line: a gateway must not use up what signing needs.
 const SHELLS: usize = 32;
 /// For a gateway that is a stock sshd to close what was let go here, over a slow line.
 const LINGER: Duration = Duration::from_millis(500);
 /// For the sshd to take a connection.
 const SHELL_LIMIT: Duration = Duration::from_secs(3);
+/// For the other links of this signer to have asked: one over a silent line is not waited for.
+const TURN_LIMIT: Duration = Duration::from_secs(1);
 /// For a gateway to hear that we go.
 const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -82,10 +107,11 @@ impl Terms {
         let (wire, watch) = Wire::new(stream);
         let (cut, tasks, leave) =
             (watch.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
-        let (shown, channels) = (Arc::default(), Channels::default());
+        let (said, channels) = (Arc::<Mutex<Said>>::default(), Channels::default());
+        let (gateway, turns) = (self.gateway.clone(), self.turns.clone());
         let doorkeeper = Doorkeeper {
             host_key: self.gateway.host_key.clone(),
-            shown: Arc::clone(&shown),
+            said: Arc::clone(&said),
             target: self.target,
             watch: watch.clone(),
             channels: channels.clone(),
@@ -94,7 +120,7 @@ impl Terms {
             leave: leave.clone(),
         };
         let ssh = client::connect_stream(config, wire, doorkeeper).await;
-        let mut ssh = ssh.map_err(|error| match take(&shown) {
+        let mut ssh = ssh.map_err(|error| match lock(&said).wrong_host_key.take() {
             Some(shown) => Trouble::wrong_host_key(&self.gateway, &shown),
             None => Trouble::no_ssh(&self.gateway, &error),
         })?;
@@ -112,14 +138,24 @@ impl Terms {
             }
         }
         let ssh = Arc::new(ssh);
-        Ok(Connection { ssh, watch, channels, tasks, _leave: leave.drop_guard(), _cut: cut })
+        let (leave, cut) = (leave.drop_guard(), cut);
+        Ok(Connection {
+            ssh,
+            gateway,
+            said,
+            turns,
+            watch,
+            channels,
+            tasks,
+            _leave: leave,
+            _cut: cut,
+        })
     }
 
     fn russh_config(&self) -> client::Config {
-        let comment = if self.metered { METERED } else { "" };
-        let version = format!(concat!("SSH-2.0-peel_", env!("CARGO_PKG_VERSION"), "{}"), comment);
+        let version = Version { is_peel: true, is_metered: self.metered, is_check: false };
         client::Config {
-            client_id: SshId::Standard(version.into()),
+            client_id: SshId::Standard(version.line().into()),
             // Silence is watched on the wire, where a write that is stuck cannot hide it, and the link
             // knows when to ask.
             inactivity_timeout: None,
@@ -132,7 +168,7 @@ impl Terms {
 
     /// A stock sshd has host keys of several kinds, and shows the one that the client would rather see.
     fn preferred(&self) -> Preferred {
-        let preferred = crate::endpoint::preferred();
+        let preferred = algorithms::offered();
         let is_known = |kind: &&Algorithm| self.gateway.host_key.is_of_kind(kind);
         let (known, others): (Vec<_>, Vec<_>) = preferred.key.iter().partition(is_known);
         Preferred { key: known.into_iter().chain(others).cloned().collect(), ..preferred }
@@ -140,24 +176,42 @@ impl Terms {
 }
 
 impl Connection {
-    /// Asks for a port. Whether it is ours now.
+    /// Asks for a port. Whether it is ours now. `was_denied`: it was not, the last time.
+    ///
+    /// A stock sshd binds a port for IPv4 and for IPv6, one after the other, and grants it when either
+    /// succeeds. So two connections that ask at the same time can get half of it each, and one that asks
+    /// while the last holder ends can get the half that is free already: the link would be up, and
+    /// nobody listen. The links of one signer ask in turn, and a port that was denied before is given
+    /// back and asked for again, when its last holder is surely gone.
     ///
     /// # Errors
     /// When there was no answer.
     pub(super) fn ask_for(
         &self,
         port: u16,
-    ) -> impl Future<Output = Result<bool, russh::Error>> + Send + use<> {
-        let ssh = Arc::clone(&self.ssh);
+        was_denied: bool,
+    ) -> impl Future<Output = Result<bool, Trouble>> + Send + use<> {
+        let (ssh, said) = (Arc::clone(&self.ssh), Arc::clone(&self.said));
+        let (gateway, watch) = (self.gateway.clone(), self.watch.clone());
+        let (turns, is_stock) = (Arc::clone(&self.turns), !lock(&said).version.is_peel);
         async move {
-            // Where a stock sshd listens is its configuration's to say; without a word there, on
-            // loopback.
-            match ssh.tcpip_forward("localhost", u32::from(port)).await {
-                Ok(_) => Ok(true),
-                Err(russh::Error::RequestDenied) => Ok(false),
-                Err(error) => Err(error),
+            let turn = timeout(TURN_LIMIT, turns.lock());
+            let _turn = if is_stock { turn.await.ok() } else { None };
+            let again = is_stock && was_denied;
+            match forward(&ssh, u32::from(port), again).await {
+                Ok(granted) => Ok(granted),
+                Err(_) => {
+                    // What it said, if anything, has been read when the connection is over.
+                    watch.gone().await;
+                    Err(ending(&gateway, &said))
+                }
             }
         }
+    }
+
+    /// Why the connection is over, as far as the gateway said so.
+    pub(super) fn ending(&self) -> Trouble {
+        ending(&self.gateway, &self.said)
     }
 
     /// Asks the other side whether it is there; whatever it answers is heard on the wire.
@@ -194,6 +248,29 @@ impl Connection {
         self.watch.gone().await;
         true
     }
+}
+
+/// Asks for a port, and `again` if it is granted. Whether it is ours now.
+async fn forward(
+    ssh: &client::Handle<Doorkeeper>,
+    port: u32,
+    again: bool,
+) -> Result<bool, russh::Error> {
+    // Where a stock sshd listens is its configuration's to say; without a word there, on loopback.
+    const ADDRESS: &str = "localhost";
+    let ask = async || match ssh.tcpip_forward(ADDRESS, port).await {
+        Ok(_) => Ok(true),
+        Err(russh::Error::RequestDenied) => Ok(false),
+        Err(error) => Err(error),
+    };
+    if !ask().await? {
+        return Ok(false);
+    }
+    if !again {
+        return Ok(true);
+    }
+    ssh.cancel_tcpip_forward(ADDRESS, port).await?;
+    ask().await
 }
 
 impl Doorkeeper {
@@ -249,7 +326,7 @@ impl Handler for Doorkeeper {
         };
         let is_pinned = key == self.host_key;
         if !is_pinned {
-            *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.fingerprint());
+            lock(&self.said).wrong_host_key = Some(key.fingerprint());
         }
         Ok(is_pinned)
     }
@@ -286,12 +363,45 @@ impl Handler for Doorkeeper {
         Ok(())
     }
 
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        _: &Names,
+        ssh: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        lock(&self.said).version = Version::parse(ssh.remote_sshid());
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<russh::Error>,
+    ) -> Result<(), russh::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                let message = escaped(&info.message, GOODBYE);
+                lock(&self.said).goodbye = Some((info.reason_code, message));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => Err(error),
+        }
+    }
+
     async fn channel_close(&mut self, _: ChannelId, _: &mut Ssh) -> Result<(), russh::Error> {
         self.channels.close();
         Ok(())
     }
 }
 
-fn take(shown: &Mutex<Option<String>>) -> Option<String> {
-    shown.lock().unwrap_or_else(PoisonError::into_inner).take()
+fn ending(gateway: &Gateway, said: &Mutex<Said>) -> Trouble {
+    match lock(said).goodbye.take() {
+        // Only a gateway of ours says so, and only of the port.
+        Some((Disconnect::ServiceNotAvailable, message)) => Trouble::wrong_port(gateway, &message),
+        Some((_, message)) => Trouble::closed_saying(gateway, &message),
+        None => Trouble::closed(gateway),
+    }
+}
+
+fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
+    said.lock().unwrap_or_else(PoisonError::into_inner)
 }

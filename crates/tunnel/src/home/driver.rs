@@ -120,13 +120,13 @@ impl Driver {
             }
             Action::AskForPort => {
                 if let Some(connection) = &self.connection {
-                    let asking = connection.ask_for(self.port);
-                    let gateway = self.terms.gateway.clone();
+                    let was_denied = matches!(before, Phase::Standby(_));
+                    let asking = connection.ask_for(self.port, was_denied);
                     self.step = Some(Box::pin(async move {
                         match asking.await {
                             Ok(true) => Done::Granted,
                             Ok(false) => Done::Denied,
-                            Err(_) => Done::Failed(Trouble::closed(&gateway)),
+                            Err(trouble) => Done::Failed(trouble),
                         }
                     }));
                 }
@@ -175,11 +175,12 @@ impl Driver {
     }
 
     fn tell_end(&self) {
-        if self.connection.as_ref().is_some_and(Connection::is_worn_out) {
+        let Some(connection) = &self.connection else { return };
+        if connection.is_worn_out() {
             let (uplink, door) = (self.uplink(), self.door);
             tracing::info!(uplink, %door, "a link is worn out and made anew");
         } else {
-            self.trouble(Trouble::closed(&self.terms.gateway));
+            self.trouble(connection.ending());
         }
     }
 

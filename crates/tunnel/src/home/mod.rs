@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::home::connection::{Target, Terms};
+use crate::home::connection::{Target, Terms, Turns};
 use crate::home::driver::Driver;
 use crate::home::names::Name;
 use crate::link::{Link, Timing};
@@ -110,6 +110,8 @@ impl Home {
     fn drivers(&self, signing: &mpsc::Sender<Stream>) -> Vec<Driver> {
         let name = |gateway: &Gateway| Arc::new(Mutex::new(Name::new(gateway.address.clone())));
         let names: Vec<_> = self.config.gateways.iter().map(name).collect();
+        let turns: Vec<[Turns; 2]> =
+            self.config.gateways.iter().map(|_| Default::default()).collect();
         let links = self.config.links().enumerate();
         let drivers = links.filter_map(|(at, (gateway, uplink, door))| {
             let metered = uplink.is_some_and(|uplink| uplink.metered);
@@ -118,11 +120,17 @@ impl Home {
                 Door::Signing => Target::Signing(signing.clone()),
                 Door::Shell => Target::Shell(self.config.shell?),
             };
+            let [signing_turns, shell_turns] = turns.get(gateway)?;
+            let turns = match door {
+                Door::Signing => Arc::clone(signing_turns),
+                Door::Shell => Arc::clone(shell_turns),
+            };
             let terms = Terms {
                 identity: self.config.identity.clone(),
                 gateway: self.config.gateways.get(gateway)?.clone(),
                 metered,
                 target,
+                turns,
             };
             Some(Driver {
                 link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),

@@ -56,11 +56,21 @@ impl Trouble {
         Trouble { word: "port_refused", line }
     }
 
+    /// `message` is what the gateway said: which port is the right one.
+    pub(super) fn wrong_port(gateway: &Gateway, message: &str) -> Trouble {
+        Trouble { word: "port_refused", line: format!("{}: {message}", gateway.address) }
+    }
+
     pub(super) fn silent(gateway: &Gateway) -> Trouble {
         Trouble {
             word: "silent",
             line: format!("nothing is heard from {} any more", gateway.address),
         }
+    }
+
+    pub(super) fn closed_saying(gateway: &Gateway, message: &str) -> Trouble {
+        let line = format!("{} closed the connection: {message}", gateway.address);
+        Trouble { word: "closed", line }
     }
 
     pub(super) fn closed(gateway: &Gateway) -> Trouble {

@@ -8,8 +8,10 @@
     reason = "tests"
 )]
 
+mod algorithms;
 mod ends;
 mod faults;
+mod half_a_port;
 mod hostile;
 mod log;
 mod openssh_as_endpoint;

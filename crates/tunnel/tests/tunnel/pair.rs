@@ -1,14 +1,17 @@
 //! Our two ends with each other.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tunnel::endpoint::{Limits, Refusal};
 use tunnel::home::{self, LinkState};
-use tunnel::{Door, Identity};
+use tunnel::{Door, Identity, PublicKey};
 
 use crate::ends::{Cloud, LIMIT, PORT, Signer, echoes, loopback, until};
+use crate::stock::{Folder, program};
 
 #[tokio::test]
 async fn a_signer_is_reached_through_the_tunnel() {
@@ -166,3 +169,49 @@ async fn a_silent_client_is_dead_after_the_limit() {
     assert!(echoes(&cloud.session().await).await);
     signer.stop().await;
 }
+
+#[tokio::test]
+async fn a_signer_with_another_port_than_its_own_is_told_the_right_one() {
+    let identity = Identity::generate("home").unwrap();
+    let cloud = Cloud::with(&[identity.public()]).await;
+    for wrong in [PORT + 1, 20_000] {
+        let host_key = cloud.host_key.public();
+        let signer = Signer::with(Signer::config(&identity, wrong, cloud.address, host_key));
+        let trouble = || signer.board.links()[0].trouble.clone();
+        until("it is told", || trouble().is_some_and(|it| it.word == "port_refused")).await;
+        let line = trouble().unwrap().line;
+        assert!(line.contains(&format!("gateway.toml says port = {PORT}")), "{line}");
+        assert_eq!(signer.board.links()[0].ups, 0);
+        signer.stop().await;
+    }
+    assert!(cloud.refusals.count(Refusal::Port) > 0);
+    cloud.stop().await;
+}
+
+/// OpenSSH writes one P-256 key in 256 with a secret of 31 bytes.
+#[tokio::test]
+async fn a_host_key_whose_secret_begins_with_a_zero_byte_is_read() {
+    let folder = Folder::new();
+    let path = folder.write("short", SHORT_KEY);
+    let short = Identity::parse(SHORT_KEY).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let public = program("ssh-keygen", "openssh-client").arg("-yf").arg(&path).output().unwrap();
+    let public: PublicKey = String::from_utf8(public.stdout).unwrap().parse().unwrap();
+    assert_eq!(short.public(), public);
+    let identity = Identity::generate("home").unwrap();
+    let (keys, limits) = ([identity.public()], Limits::default());
+    let mut cloud = Cloud::at(loopback(), short, &keys, limits).await;
+    let signer = Signer::dial(&identity, cloud.address, public);
+    assert!(echoes(&cloud.session().await).await);
+    signer.stop().await;
+}
+
+/// Made by ssh-keygen for this test.
+const SHORT_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS\n\
+1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQSJ73pLAsWZUnB8KyBBQdE4JAT8pKTn\n\
+UsgKACnoTsFeKrvfiTgSex+blMVOXrfVVyR90kR5vh5y8CmlutTWhFFuAAAAoJQfy7CUH8\n\
+uwAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBInveksCxZlScHwr\n\
+IEFB0TgkBPykpOdSyAoAKehOwV4qu9+JOBJ7H5uUxU5et9VXJH3SRHm+HnLwKaW61NaEUW\n\
+4AAAAfXDC0M0RYwCN5RtaZ0kR8BO8cdTPuHoA78iWY7Wh6ggAAAAVzaG9ydAECAwQ=\n\
+-----END OPENSSH PRIVATE KEY-----\n";

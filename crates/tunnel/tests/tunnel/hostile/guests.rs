@@ -8,14 +8,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russh::client::{Config, Handle, Handler, connect_stream};
-use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tunnel::endpoint::{Limits, Refusal};
 
-use crate::ends::{LIMIT, PORT, until};
+use crate::ends::{Cloud, LIMIT, PORT, until};
 use crate::hostile::Scene;
+use crate::log::Log;
+use crate::stock::Folder;
 
 /// Takes any host key.
 pub(super) struct Anyone;
@@ -198,5 +200,39 @@ async fn who_asks_for_what_nobody_knows_keeps_nobody_waiting() {
     for _ in 0..20_000 {
         ssh.send_keepalive(true).await.unwrap();
     }
+    scene.ends_well().await;
+}
+
+/// OpenSSH would not: it is told which signatures are taken.
+#[tokio::test]
+async fn who_signs_with_sha_1_is_refused() {
+    let (log, folder) = (Log::start(), Folder::new());
+    let rsa = folder.key("rsa", 2048);
+    let cloud = Cloud::with(&[rsa.public()]).await;
+    let stream = TcpStream::connect(cloud.address).await.unwrap();
+    let mut ssh = connect_stream(Arc::new(Config::default()), stream, Anyone).await.unwrap();
+    let key = Arc::new(PrivateKey::from_openssh(std::fs::read(&rsa.path).unwrap()).unwrap());
+    let sha_1 = PrivateKeyWithHashAlg::new(Arc::clone(&key), None);
+    assert!(!ssh.authenticate_publickey("signer", sha_1).await.unwrap().success());
+    assert_eq!(cloud.refusals.count(Refusal::Algorithm), 1);
+    let sha_2 = PrivateKeyWithHashAlg::new(key, Some(HashAlg::Sha256));
+    assert!(ssh.authenticate_publickey("signer", sha_2).await.unwrap().success());
+    assert_eq!(log.lines_with(&[&rsa.public().fingerprint(), "not SHA-1"]).len(), 1);
+}
+
+/// A monitor sends a line. What wants to send more through it, and does not listen, gets no room.
+#[tokio::test]
+async fn who_sends_more_through_a_monitor_than_a_line_is_cut() {
+    let scene = Scene::new().await;
+    let ssh = scene.log_in().await;
+    ssh.tcpip_forward("localhost", 20_000).await.unwrap();
+    let monitor = ssh.channel_open_direct_tcpip("127.0.0.1", 20_000, "127.0.0.1", 1).await.unwrap();
+    assert!(
+        ssh.channel_open_direct_tcpip("127.0.0.1", 20_000, "127.0.0.1", 1).await.is_err(),
+        "one at a time"
+    );
+    // It may be cut in the middle of it.
+    let _ = monitor.data(&[b'x'; 64 * 1024][..]).await;
+    until("it is cut", || ssh.is_closed()).await;
     scene.ends_well().await;
 }
