@@ -116,7 +116,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use daemon::Health;
-    use watermark::{Records, Store};
+    use watermark::{LevelBound, Records, Store};
 
     use super::*;
     use crate::keyring::Keyring;
@@ -174,7 +174,7 @@ mod tests {
         let health = Health::default();
         let api = Api {
             keyring: Keyring::default(),
-            store: Arc::new(Store::open(&store).unwrap()),
+            store: Arc::new(Store::open(&store, LevelBound::NONE).unwrap()),
             authorized: None,
             allow_list_known_keys: false,
             allow_to_prove_possession: false,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use watermark::{Store, StoreFailure};
+use watermark::{LevelBound, Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::{Config, KeyConfig, Source};
@@ -71,7 +72,7 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let entrances = Entrances::open(&config).await?;
         let (http, monitor_address) = (entrances.http()?, entrances.monitor()?);
-        let store = Arc::new(Store::open(&config.store)?);
+        let store = Arc::new(Store::open(&config.store, level_bound(&config))?);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let authorized = config.authorized.clone();
@@ -221,6 +222,18 @@ impl Crew<'_> {
         let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
         Worker { keys, device, store, metrics }
     }
+}
+
+/// A computer without a battery for its clock starts in the past, until it has asked the network for the time.
+fn level_bound(config: &Config) -> LevelBound {
+    let timesyncd = Path::new("/run/systemd/timesync");
+    if !timesyncd.exists() || timesyncd.join("synchronized").exists() {
+        return config.level_bound;
+    }
+    tracing::warn!(
+        "the clock is not synchronised yet: levels a day further ahead than usual are signed"
+    );
+    config.level_bound.with_a_doubtful_clock()
 }
 
 fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {

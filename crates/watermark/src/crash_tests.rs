@@ -1,24 +1,30 @@
 //! The table of `docs/crash-analysis.md`, row by row, against a disk that loses whatever was not
 //! committed when the power went; then random histories against the same disk.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sample_payload};
 
+use crate::bound::LevelBound;
 use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Refusal};
+use crate::entry::{Entry, Last, Refusal};
 use crate::permit::Leave;
+use crate::recent::{Place, Recent};
+use crate::recovery::recover;
 use crate::store::{AdvanceError, Store, StoreFailure};
 
-/// What survives a power cut.
+/// What survives a power cut, and what survives a crash of the process only.
 #[derive(Clone, Default)]
 struct Platter(Arc<(Mutex<Surface>, Condvar)>);
 
 #[derive(Default)]
 struct Surface {
     entries: Vec<Entry>,
+    /// In the page cache: written, and not synced.
+    cached: BTreeMap<Place, Last>,
     power: Power,
     commits: usize,
 }
@@ -59,6 +65,15 @@ impl Disk for LossyDisk {
     }
 }
 
+struct PageCache(Platter);
+
+impl Recent for PageCache {
+    fn write(&mut self, place: Place, last: &Last) -> Result<(), DiskError> {
+        self.0.lock().cached.insert(place, last.clone());
+        Ok(())
+    }
+}
+
 impl Platter {
     /// A store for one key, closed up to level 99.
     fn new() -> Platter {
@@ -72,9 +87,34 @@ impl Platter {
         self.0.0.lock().unwrap()
     }
 
+    /// After another boot: the page cache is empty.
     fn power_on(&self) -> Store {
         self.set(Power::On);
-        Store::start(self.lock().entries.clone(), LossyDisk(self.clone())).unwrap()
+        self.lock().cached.clear();
+        let entries = recover(self.lock().entries.clone(), None);
+        self.start(entries)
+    }
+
+    fn start(&self, entries: Vec<Entry>) -> Store {
+        let cached = |entry: &Entry| {
+            let (key, chain) = (entry.key, entry.chain);
+            Kind::ALL.map(|kind| entry.last(kind).map(|last| ((key, chain, kind), last.clone())))
+        };
+        self.lock().cached = entries.iter().flat_map(cached).flatten().collect();
+        self.lock().entries.clone_from(&entries);
+        let recent = PageCache(self.clone());
+        Store::start(entries, LossyDisk(self.clone()), recent, LevelBound::NONE).unwrap()
+    }
+
+    /// `kill -9`: everything in memory is gone, and the process is started again.
+    fn crash(&self, store: Store) -> Store {
+        self.set(Power::Cut);
+        drop(store);
+        self.set(Power::On);
+        let surface = self.lock();
+        let entries = recover(surface.entries.clone(), Some(&surface.cached));
+        drop(surface);
+        self.start(entries)
     }
 
     fn set(&self, power: Power) {
@@ -154,6 +194,7 @@ fn ask(store: &Store, payload: &Payload, deadline: Instant) -> Fate {
             Refusal::Unanswered { .. } => Fate::Unanswered,
             Refusal::Below { .. } => Fate::Below,
             Refusal::NoWatermark { .. } => panic!("the entry is gone"),
+            Refusal::TooFar { .. } => panic!("there is no bound"),
         },
         Err(AdvanceError::Failed(failure)) => Fate::Failed(failure),
     }
@@ -184,9 +225,9 @@ fn row_2_power_fails_between_the_reservation_and_the_device() {
     let asked = attestation(100, 0, 1);
     assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Leave::Sign(_))));
     disk.power_cut(store);
+    assert_eq!(disk.reserved(), Some(101));
 
     let store = disk.power_on();
-    assert_eq!(disk.reserved(), Some(101));
     assert_eq!(ask(&store, &asked, soon()), Fate::Closed, "it may have been signed");
     assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Closed);
     assert_eq!(ask(&store, &attestation(102, 0, 1), soon()), Fate::Signed, "two are given up");
@@ -267,6 +308,104 @@ fn row_7_what_was_signed_a_level_ago_still_answers_after_a_crash() {
 }
 
 #[test]
+fn row_13_the_process_crashes_before_the_device_answers() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Leave::Sign(_))));
+    let store = disk.crash(store);
+    assert_eq!(ask(&store, &asked, soon()), Fate::Unanswered, "the device may have signed it");
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
+    assert_eq!(ask(&store, &attestation(100, 1, 2), soon()), Fate::Signed, "no level is given up");
+}
+
+#[test]
+fn row_14_the_process_crashes_after_the_device_answered() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    sign(&store, &asked);
+    let store = disk.crash(store);
+    assert_eq!(ask(&store, &asked, soon()), Fate::Again, "the stored signature answers");
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
+    assert_eq!(ask(&store, &vote(Kind::Preattestation, 100, 0, 1), soon()), Fate::Signed);
+    assert_eq!(ask(&store, &attestation(101, 0, 1), soon()), Fate::Signed, "no level is given up");
+}
+
+#[test]
+fn row_15_the_process_crashes_and_then_the_power_fails() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &attestation(100, 0, 1));
+    let store = disk.crash(store);
+    let asked = attestation(101, 0, 1);
+    sign(&store, &asked);
+    disk.power_cut(store);
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &asked, soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Closed);
+}
+
+/// As after a write error that nobody was told of, or a backup put back: what is written last is below what was
+/// synced before it.
+#[test]
+fn row_16_recent_marks_that_are_behind_the_synced_ones_mean_nothing() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &attestation(100, 0, 1));
+    disk.await_reserved(101);
+    let old = disk.lock().cached.clone();
+    sign(&store, &attestation(101, 0, 1));
+    sign(&store, &attestation(101, 1, 1));
+    disk.await_reserved(102);
+    sign(&store, &attestation(102, 0, 1));
+    disk.await_reserved(103);
+    disk.lock().cached = old;
+    let store = disk.crash(store);
+    assert_eq!(ask(&store, &attestation(102, 0, 2), soon()), Fate::Closed);
+    assert_eq!(ask(&store, &attestation(103, 0, 2), soon()), Fate::Closed);
+}
+
+#[test]
+fn a_mark_that_cannot_be_written_is_no_leave() {
+    struct Broken;
+    impl Recent for Broken {
+        fn write(&mut self, _: Place, _: &Last) -> Result<(), DiskError> {
+            Err(DiskError::Full { path: "lossy".into() })
+        }
+    }
+    let disk = Platter::new();
+    let entries = disk.lock().entries.clone();
+    let store = Store::start(entries, LossyDisk(disk.clone()), Broken, LevelBound::NONE).unwrap();
+    let full = StoreFailure::Disk(DiskError::Full { path: "lossy".into() });
+    assert_eq!(ask(&store, &attestation(100, 0, 1), soon()), Fate::Failed(full));
+    assert!(store.entries()[0].last(Kind::Attestation).is_none());
+    assert!(store.failure().is_some());
+}
+
+#[test]
+fn a_level_that_the_chain_cannot_have_reached_moves_no_mark_and_is_not_reserved() {
+    let disk = Platter::new();
+    let (entries, recent) = (disk.lock().entries.clone(), PageCache(disk.clone()));
+    let store =
+        Store::start(entries, LossyDisk(disk.clone()), recent, LevelBound::MAINNET).unwrap();
+    for far in [99 + 602, 1 << 30, i32::MAX.unsigned_abs()] {
+        let asked = attestation(far, 0, 1);
+        assert!(store.is_reserved(&key(), &asked), "nothing is asked of the disk for it");
+        let key = key();
+        let refused = store.advance(&key, &asked, soon());
+        assert!(
+            matches!(refused, Err(AdvanceError::Refused(Refusal::TooFar { .. }))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(store.entries()[0].reserved, None);
+    assert_eq!(ask(&store, &attestation(100, 0, 1), soon()), Fate::Signed);
+    disk.power_cut(store);
+    assert!(disk.reserved() <= Some(101));
+}
+
+#[test]
 fn a_device_that_never_answered_is_not_asked_again() {
     let disk = Platter::new();
     let store = disk.power_on();
@@ -332,6 +471,7 @@ fn in_steady_state_no_request_waits_for_the_disk() {
 enum Event {
     Ask { kind: Kind, level: u32, round: u32, variant: u8, device_answers: bool },
     PowerCut,
+    Crash,
     CleanStop,
     DiskFull(bool),
 }
@@ -350,6 +490,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => ask,
         1 => Just(Event::PowerCut),
+        1 => Just(Event::Crash),
         1 => Just(Event::CleanStop),
         1 => any::<bool>().prop_map(Event::DiskFull),
     ]
@@ -401,6 +542,7 @@ proptest! {
                     disk.power_cut(store);
                     store = disk.power_on();
                 }
+                Event::Crash => store = disk.crash(store),
                 Event::CleanStop => {
                     drop(store.close());
                     store = disk.power_on();

@@ -1,6 +1,7 @@
 //! What the store needs of a disk, and how a disk fails.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -14,6 +15,12 @@ pub(crate) trait Disk: Send {
     /// Puts what was committed into its final place. Nobody waits for this.
     fn settle(&mut self) -> Result<(), DiskError> {
         Ok(())
+    }
+
+    /// Writes these entries as a clean stop leaves them: nothing else counts from then on.
+    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        self.commit(entries)?;
+        self.settle()
     }
 }
 
@@ -122,6 +129,18 @@ pub enum DiskError {
 }
 
 impl DiskError {
+    /// What the system said about the file at `path`.
+    pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> DiskError {
+        let (path, kind) = (path.to_owned(), error.kind());
+        if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
+            DiskError::ReadOnly { path }
+        } else if kind == ErrorKind::StorageFull {
+            DiskError::Full { path }
+        } else {
+            DiskError::Io { path, detail: error.to_string() }
+        }
+    }
+
     /// A short, bounded word for metrics and health.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -17,6 +17,8 @@ pub struct Entry {
     /// Everything up to this level may have been signed since the store was opened. None after a
     /// clean stop.
     pub reserved: Option<Level>,
+    /// When the highest level of this entry last rose, in seconds since 1970; none if that is not known.
+    pub raised_at: Option<u64>,
     block: Option<Last>,
     preattestation: Option<Last>,
     attestation: Option<Last>,
@@ -31,6 +33,13 @@ pub struct Last {
     pub digest: Option<Digest>,
     /// Its signature. None while the device works on it, and for ever if no answer came.
     pub signature: Option<Signature>,
+}
+
+impl Last {
+    /// What is known of a payload when its device is asked.
+    pub(crate) fn asked(payload: &Payload) -> Last {
+        Last { mark: payload.mark(), digest: Some(*payload.digest()), signature: None }
+    }
 }
 
 /// What the rule says to a request.
@@ -83,6 +92,21 @@ pub enum Refusal {
         /// Where.
         mark: Mark,
     },
+    /// Further above the last mark than the chain can be by now.
+    #[error(
+        "{kind} level {} is too far above the last one, {last}: the chain cannot be beyond {highest} by now. \
+         If it is (after a long absence), say so with \"peel watermark set --level LEVEL\"", mark.level
+    )]
+    TooFar {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+        /// The highest level so far.
+        last: Level,
+        /// The highest level that is signed now.
+        highest: Level,
+    },
     /// The same bytes, but their signature never came back from the device. It may have been made.
     #[error("{kind} {mark} was given to the device before and no answer came: not asked again")]
     Unanswered {
@@ -102,6 +126,7 @@ impl Refusal {
             Refusal::Closed { .. } | Refusal::Below { .. } => "below_watermark",
             Refusal::Different { .. } => "double_signature",
             Refusal::Unanswered { .. } => "unanswered",
+            Refusal::TooFar { .. } => "too_far",
         }
     }
 }
@@ -115,6 +140,7 @@ impl Entry {
             chain,
             floor,
             reserved: None,
+            raised_at: None,
             block: None,
             preattestation: None,
             attestation: None,
@@ -162,16 +188,23 @@ impl Entry {
 
     /// Raises the mark of the payload's kind. Only after [`Entry::judge`] said `Sign`.
     pub(crate) fn advance(&mut self, payload: &Payload) {
-        *self.slot(payload.kind()) =
-            Some(Last { mark: payload.mark(), digest: Some(*payload.digest()), signature: None });
+        *self.slot(payload.kind()) = Some(Last::asked(payload));
     }
 
-    /// Keeps the signature of the last payload of its kind; one that is not the last is forgotten.
-    pub(crate) fn keep(&mut self, payload: &Payload, signature: &Signature) {
-        if let Some(last) = self.slot(payload.kind())
-            && last.digest.as_ref() == Some(payload.digest())
-        {
-            last.signature = Some(signature.clone());
+    /// Keeps the signature of the last payload of its kind, and gives both; one that is not the last is
+    /// forgotten.
+    pub(crate) fn keep(&mut self, payload: &Payload, signature: &Signature) -> Option<&Last> {
+        let last = self.slot(payload.kind()).as_mut();
+        let last = last.filter(|last| last.digest.as_ref() == Some(payload.digest()))?;
+        last.signature = Some(signature.clone());
+        Some(last)
+    }
+
+    /// Takes a mark from elsewhere, if it is above the own one of its kind.
+    pub(crate) fn take_higher(&mut self, kind: Kind, other: Last) {
+        let own = self.slot(kind);
+        if own.as_ref().is_none_or(|own| own.mark < other.mark) {
+            *own = Some(other);
         }
     }
 
@@ -199,7 +232,7 @@ impl Entry {
         }
     }
 
-    /// What a crash leaves: the reservation counts as signed.
+    /// What a power cut leaves: the reservation counts as signed.
     pub(crate) fn settle(&mut self) {
         if let Some(reserved) = self.reserved.take() {
             self.raise(reserved);
@@ -209,9 +242,15 @@ impl Entry {
     /// The highest level of which anything is closed, signed or reserved.
     #[must_use]
     pub fn highest(&self) -> Option<Level> {
+        self.reached().max(self.reserved)
+    }
+
+    /// The highest level of which anything is closed or signed.
+    #[must_use]
+    pub fn reached(&self) -> Option<Level> {
         let lasts =
             Kind::ALL.iter().filter_map(|kind| self.last(*kind)).map(|last| last.mark.level);
-        lasts.max().max(self.floor).max(self.reserved)
+        lasts.max().max(self.floor)
     }
 }
 

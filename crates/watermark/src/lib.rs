@@ -17,22 +17,27 @@
 //!
 //! A *reservation* is a row that says: everything up to this level may have been signed. It is
 //! durable before the first signature of its level, and extended in the background while that level
-//! runs, so that in steady state no request waits for the disk. After a crash the reservation counts
-//! as signed; a clean stop writes the exact marks and gives it back. The table of crashes is in
-//! `docs/crash-analysis.md`.
+//! runs, so that in steady state no request waits for the disk. After a power cut the reservation counts
+//! as signed; a clean stop writes the exact marks and gives it back. Each mark is also written, without
+//! waiting for the disk, before its device is asked: after a crash of the process alone the store is exactly
+//! where it was. The table of crashes is in `docs/crash-analysis.md`.
 
 mod book;
+mod bound;
 mod disk;
 mod entry;
 mod octez;
 mod permit;
+mod recent;
 mod records;
+mod recovery;
 mod sqlite;
 mod store;
 
 #[cfg(test)]
 mod crash_tests;
 
+pub use bound::LevelBound;
 pub use disk::DiskError;
 pub use entry::{Entry, Last, Refusal, Verdict};
 pub use octez::{OctezFiles, OctezFilesError};

@@ -4,11 +4,14 @@
 //! `src/bin_signer/handler.ml`. A mark without a round, as old versions wrote it, closes its level.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tezos::{ChainId, Kind, Level, Mark, PublicKeyHash, Round};
 use thiserror::Error;
 
@@ -56,7 +59,7 @@ struct OctezMark {
     signature: Option<String>,
 }
 
-type OctezFile = BTreeMap<String, BTreeMap<String, OctezMark>>;
+type OctezFile = Pairs<Pairs<OctezMark>>;
 
 impl OctezFiles {
     /// Reads the files in `folder`.
@@ -95,15 +98,42 @@ fn add(
     file: &OctezFile,
     entries: &mut BTreeMap<(PublicKeyHash, ChainId), Entry>,
 ) -> Result<(), String> {
-    for (chain, keys) in file {
+    for (chain, keys) in &file.0 {
         let chain: ChainId = chain.parse().map_err(|error| format!("{error}"))?;
-        for (key, mark) in keys {
+        for (key, mark) in &keys.0 {
             let key: PublicKeyHash = key.parse().map_err(|error| format!("{error}"))?;
             let entry = entries.entry((key, chain)).or_insert_with(|| Entry::new(key, chain, None));
-            *entry.slot(kind) = Some(mark.parse()?);
+            entry.take_higher(kind, mark.parse()?);
         }
     }
     Ok(())
+}
+
+/// A JSON object with every one of its members: of two with one name, a map would keep the last only.
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs<T>, D::Error> {
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}
+
+struct PairsVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PairsVisitor<T> {
+    type Value = Pairs<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Pairs(pairs))
+    }
 }
 
 impl OctezMark {

@@ -1,13 +1,16 @@
 //! The store while no signer runs: what `peel watermark` reads and edits.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tezos::{ChainId, Kind, Level, Mark, PublicKeyHash, Round};
 use thiserror::Error;
 
+use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last};
+use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
 /// A store opened to be looked at or edited, held exclusively like [`crate::Store`].
@@ -83,14 +86,13 @@ impl Records {
         Records::open(path)
     }
 
-    /// Opens the store at `path`. A reservation that a crash left counts as signed.
+    /// Opens the store at `path`. A reservation that a power cut left counts as signed.
     ///
     /// # Errors
     /// When it is missing, damaged, foreign, or held by another process.
     pub fn open(path: &Path) -> Result<Records, RecordsError> {
         let mut disk = SqliteDisk::open(path)?;
-        let mut entries = disk.load()?;
-        entries.iter_mut().for_each(Entry::settle);
+        let entries = recovery::load(path, &mut disk, recovery::boot_id().as_deref())?;
         Ok(Records { disk, entries })
     }
 
@@ -113,7 +115,7 @@ impl Records {
         if self.find(key, chain).is_some() {
             return Err(RecordsError::Exists { key, chain });
         }
-        self.replace(vec![Entry::new(key, chain, floor)])
+        self.replace(vec![raised_now(Entry::new(key, chain, floor))])
     }
 
     /// Closes everything at or below `level` for all of these.
@@ -132,7 +134,7 @@ impl Records {
                 return Err(RecordsError::Lower { key, chain, highest, level });
             }
             entry.raise(level);
-            raised.push(entry);
+            raised.push(raised_now(entry));
         }
         self.replace(raised)
     }
@@ -150,30 +152,30 @@ impl Records {
         for (key, chain) in which.iter().copied() {
             let mut entry = self.entry(key, chain)?;
             entry.lower(level);
-            lowered.push(entry);
+            lowered.push(raised_now(entry));
         }
         self.replace(lowered)
     }
 
     /// Takes over foreign entries. Marks only rise: of each kind the higher mark stays, and a kind
-    /// that a foreign entry has no mark of is closed up to the highest level of its other kinds.
+    /// that a foreign entry has no mark of is closed up to the highest level of its other kinds. Of two
+    /// entries for one key and chain, each counts.
     ///
     /// # Errors
     /// When one of them says nothing at all, or the disk fails.
     pub fn merge(&mut self, entries: Vec<Entry>) -> Result<(), RecordsError> {
-        let mut merged = Vec::new();
+        let mut merged: BTreeMap<(PublicKeyHash, ChainId), Entry> = BTreeMap::new();
         for mut foreign in entries {
             let (key, chain) = (foreign.key, foreign.chain);
             if foreign.highest().is_none() {
                 return Err(RecordsError::Empty { key, chain });
             }
             foreign.close_unknown_kinds();
-            merged.push(match self.find(key, chain) {
-                Some(own) => merge(own.clone(), foreign),
-                None => foreign,
-            });
+            let own = merged.remove(&(key, chain)).or_else(|| self.find(key, chain).cloned());
+            let both = own.map_or_else(|| foreign.clone(), |own| merge(own, foreign.clone()));
+            merged.insert((key, chain), raised_now(both));
         }
-        self.replace(merged)
+        self.replace(merged.into_values().collect())
     }
 
     /// All entries as JSON, for [`Records::parse_export`].
@@ -208,16 +210,23 @@ impl Records {
         self.find(key, chain).cloned().ok_or(RecordsError::NoEntry { key, chain })
     }
 
-    /// All of them or none.
+    /// All of them or none. From then on what is written here counts, and nothing that a signer left behind.
     fn replace(&mut self, entries: Vec<Entry>) -> Result<(), RecordsError> {
-        self.disk.commit(&entries)?;
-        self.disk.settle()?;
+        let mut all = self.entries.clone();
         for entry in entries {
-            self.entries.retain(|other| (other.key, other.chain) != (entry.key, entry.chain));
-            self.entries.push(entry);
+            all.retain(|other| (other.key, other.chain) != (entry.key, entry.chain));
+            all.push(entry);
         }
+        self.disk.finish(&all)?;
+        self.entries = all;
         Ok(())
     }
+}
+
+/// An operator has just said where the chain is.
+fn raised_now(mut entry: Entry) -> Entry {
+    entry.raised_at = Some(Now::read().wall);
+    entry
 }
 
 fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
@@ -225,10 +234,8 @@ fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
         own.raise(floor);
     }
     for kind in Kind::ALL {
-        let theirs = foreign.slot(kind).take();
-        let higher = theirs.as_ref().map(|last| last.mark) > own.last(kind).map(|last| last.mark);
-        if higher {
-            *own.slot(kind) = theirs;
+        if let Some(theirs) = foreign.slot(kind).take() {
+            own.take_higher(kind, theirs);
         }
     }
     own
@@ -249,6 +256,8 @@ struct EntryDocument {
     key: String,
     chain: String,
     closed_up_to: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raised_at: Option<u64>,
     last: Vec<LastDocument>,
 }
 
@@ -277,6 +286,7 @@ impl From<&Entry> for EntryDocument {
             key: entry.key.to_string(),
             chain: entry.chain.to_string(),
             closed_up_to: entry.floor.map(i64::from),
+            raised_at: entry.raised_at,
             last: Kind::ALL.into_iter().filter_map(last).collect(),
         }
     }
@@ -288,10 +298,11 @@ impl EntryDocument {
         let chain = self.chain.parse().map_err(|error| format!("{error}"))?;
         let floor = self.closed_up_to.map(Level::try_from).transpose();
         let mut entry = Entry::new(key, chain, floor.map_err(|error| error.to_string())?);
+        entry.raised_at = self.raised_at;
         for last in &self.last {
             let kind =
                 Kind::from_name(&last.kind).ok_or_else(|| format!("{:?} is no kind", last.kind))?;
-            *entry.slot(kind) = Some(last.parse()?);
+            entry.take_higher(kind, last.parse()?);
         }
         Ok(entry)
     }

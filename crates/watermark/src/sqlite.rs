@@ -9,8 +9,8 @@
 //! SQLite checks the shape of its pages, not their content: each entry carries a checksum of its
 //! own, so that a bit that rots on an SD card is damage and not another mark.
 
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
@@ -32,15 +32,18 @@ pub(crate) struct SqliteDisk {
 
 /// "Peel" in ASCII: the application id in the file's header.
 const APPLICATION_ID: i64 = 0x5065_656c;
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// Only its owner: whoever can open the lock file could hold the lock.
+const OWNER_ONLY: u32 = 0o600;
 
 const SCHEMA: &str = "
     CREATE TABLE entry (
-        key      TEXT NOT NULL,      -- public key hash, tz…
-        chain    TEXT NOT NULL,      -- Net…
-        floor    INTEGER,            -- nothing at or below this level is signed
-        reserved INTEGER,            -- everything up to this level may have been signed
-        checksum TEXT NOT NULL,      -- BLAKE2b-256 of all that is kept of key and chain, hex
+        key       TEXT NOT NULL,     -- public key hash, tz…
+        chain     TEXT NOT NULL,     -- Net…
+        floor     INTEGER,           -- nothing at or below this level is signed
+        reserved  INTEGER,           -- everything up to this level may have been signed
+        checksum  TEXT NOT NULL,     -- BLAKE2b-256 of all that is kept of key and chain, hex
+        raised_at INTEGER,           -- when the highest level last rose, seconds since 1970
         PRIMARY KEY (key, chain)
     ) STRICT;
     CREATE TABLE last (
@@ -53,7 +56,29 @@ const SCHEMA: &str = "
         signature TEXT,              -- Base58Check
         PRIMARY KEY (key, chain, kind)
     ) STRICT;
+    CREATE TABLE opening (           -- one row while a signer has the store
+        name      TEXT NOT NULL,     -- of its file of recent marks
+        boot      TEXT NOT NULL      -- of the machine
+    ) STRICT;
 ";
+
+/// What version 2 has and version 1 had not.
+const FROM_VERSION_1: &str = "
+    BEGIN;
+    ALTER TABLE entry ADD COLUMN raised_at INTEGER;
+    CREATE TABLE opening (name TEXT NOT NULL, boot TEXT NOT NULL) STRICT;
+    PRAGMA user_version = 2;
+    COMMIT;
+";
+
+/// One time that a store is opened by a signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// Like no other.
+    pub(crate) name: String,
+    /// The boot id of the machine.
+    pub(crate) boot: String,
+}
 
 impl SqliteDisk {
     /// Makes a new, empty store at `path`: in a file beside it, linked there when it is whole.
@@ -68,11 +93,18 @@ impl SqliteDisk {
             }
         }
         let beside = beside(path, ".new");
-        let failed = |error: &std::io::Error| from_io(path, error);
+        let failed = |error: &std::io::Error| DiskError::from_io(path, error);
         if beside.exists() {
             fs::remove_file(&beside).map_err(|error| failed(&error))?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        // SQLite gives its log the mode of the file.
+        File::options()
+            .create_new(true)
+            .write(true)
+            .mode(OWNER_ONLY)
+            .open(&beside)
+            .map_err(|error| failed(&error))?;
         Connection::open_with_flags(&beside, flags)
             .and_then(|connection| write_schema(&connection))
             .map_err(|error| from_sqlite(path, &error))?;
@@ -102,6 +134,8 @@ impl SqliteDisk {
         disk.check_identity()?;
         disk.lock()?;
         disk.check_integrity()?;
+        disk.upgrade()?;
+        disk.close_to_others()?;
         disk.write_back()?;
         Ok(disk)
     }
@@ -128,7 +162,7 @@ impl SqliteDisk {
             return Err(DiskError::Foreign { path, found });
         }
         match self.pragma("user_version")? {
-            SCHEMA_VERSION => Ok(()),
+            1 | SCHEMA_VERSION => Ok(()),
             version if version > SCHEMA_VERSION => {
                 Err(DiskError::Newer { path, version, known: SCHEMA_VERSION })
             }
@@ -157,6 +191,69 @@ impl SqliteDisk {
                 detail: format!("SQLite keeps its journal as {mode}, not as wal"),
             }),
         }
+    }
+
+    /// Brings a store of an earlier version up to this one.
+    fn upgrade(&self) -> Result<(), DiskError> {
+        if self.pragma("user_version")? == SCHEMA_VERSION {
+            return Ok(());
+        }
+        self.connection.execute_batch(FROM_VERSION_1).map_err(|error| self.sqlite(&error))
+    }
+
+    /// A store that an earlier version made could be read by everybody.
+    fn close_to_others(&self) -> Result<(), DiskError> {
+        for end in ["", "-wal", "-shm", "-recent", ".lock"] {
+            let path = beside(&self.path, end);
+            let Ok(found) = fs::metadata(&path) else { continue };
+            if found.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(&path, Permissions::from_mode(OWNER_ONLY))
+                    .map_err(|error| DiskError::from_io(&path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of recent marks that goes with the store at `path`.
+    pub(crate) fn recent_path(path: &Path) -> PathBuf {
+        beside(path, "-recent")
+    }
+
+    /// The opening that did not end with a clean stop; none after one.
+    pub(crate) fn last_opening(&self) -> Result<Option<Opening>, DiskError> {
+        let read = |row: &Row<'_>| Ok(Opening { name: row.get(0)?, boot: row.get(1)? });
+        Ok(self.rows("SELECT name, boot FROM opening", read)?.pop())
+    }
+
+    /// Writes these entries and the opening that begins with them, or that there is none.
+    pub(crate) fn begin(
+        &mut self,
+        entries: &[Entry],
+        opening: Option<&Opening>,
+    ) -> Result<(), DiskError> {
+        self.write(|transaction| {
+            for entry in entries {
+                write_entry(transaction, entry)?;
+            }
+            transaction.execute("DELETE FROM opening", [])?;
+            if let Some(Opening { name, boot }) = opening {
+                transaction.execute("INSERT INTO opening VALUES (?, ?)", params![name, boot])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A transaction, durable when it returns.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), DiskError> {
+        self.check_place()?;
+        let written = self.connection.transaction().and_then(|transaction| {
+            write(&transaction)?;
+            transaction.commit()
+        });
+        written.map_err(|error| from_sqlite(&self.path, &error))
     }
 
     /// Empties the log into the file.
@@ -229,19 +326,20 @@ impl SqliteDisk {
 
 impl Disk for SqliteDisk {
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        self.check_place()?;
-        let path = self.path.clone();
-        let mut write = || {
-            let transaction = self.connection.transaction()?;
-            for entry in entries {
-                write_entry(&transaction, entry)?;
-            }
-            transaction.commit()
-        };
-        write().map_err(|error| from_sqlite(&path, &error))
+        self.write(|transaction| {
+            entries.iter().try_for_each(|entry| write_entry(transaction, entry))
+        })
     }
 
+    /// The log begins anew after it, and what begins a log waits for the disk twice: so it gets its first,
+    /// empty commit here, and the next one that a request waits for does not have to.
     fn settle(&mut self) -> Result<(), DiskError> {
+        self.write_back()?;
+        self.write(|transaction| transaction.pragma_update(None, "user_version", SCHEMA_VERSION))
+    }
+
+    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        self.begin(entries, None)?;
         self.write_back()
     }
 }
@@ -255,12 +353,17 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// The lock that goes with the place, whatever file is there.
 fn take_lock(path: &Path) -> Result<File, DiskError> {
-    let file = File::options().create(true).truncate(false).write(true).open(beside(path, ".lock"));
-    let file = file.map_err(|error| from_io(path, &error))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(OWNER_ONLY)
+        .open(beside(path, ".lock"));
+    let file = file.map_err(|error| DiskError::from_io(path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(DiskError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(from_io(path, &error)),
+        Err(TryLockError::Error(error)) => Err(DiskError::from_io(path, &error)),
     }
 }
 
@@ -270,7 +373,7 @@ fn identity(path: &Path) -> Result<(u64, u64), DiskError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(DiskError::Missing { path: path.to_owned() })
         }
-        Err(error) => Err(from_io(path, &error)),
+        Err(error) => Err(DiskError::from_io(path, &error)),
     }
 }
 
@@ -289,14 +392,16 @@ fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result
     let number = |level: Option<Level>| level.map(i64::from);
     transaction
         .prepare_cached(
-            "REPLACE INTO entry (key, chain, floor, reserved, checksum) VALUES (?, ?, ?, ?, ?)",
+            "REPLACE INTO entry (key, chain, floor, reserved, checksum, raised_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             key,
             chain,
             number(entry.floor),
             number(entry.reserved),
-            checksum(entry)
+            checksum(entry),
+            entry.raised_at.and_then(|at| i64::try_from(at).ok()),
         ])?;
     for kind in Kind::ALL {
         match entry.last(kind) {
@@ -338,6 +443,10 @@ fn checksum(entry: &Entry) -> String {
         let signature = signature.as_ref().map(ToString::to_string).unwrap_or_default();
         text += &format!("{kind} {} {} {digest} {signature}\n", mark.level, mark.round);
     }
+    // Version 1 had no such field.
+    if let Some(at) = entry.raised_at {
+        text += &format!("raised {at}\n");
+    }
     hex::encode(blake2b_256(text.as_bytes()))
 }
 
@@ -347,10 +456,12 @@ struct EntryRow {
     floor: Option<i64>,
     reserved: Option<i64>,
     checksum: String,
+    raised_at: Option<i64>,
 }
 
 impl EntryRow {
-    const SELECT: &'static str = "SELECT key, chain, floor, reserved, checksum FROM entry";
+    const SELECT: &'static str =
+        "SELECT key, chain, floor, reserved, checksum, raised_at FROM entry";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         Ok(EntryRow {
@@ -359,6 +470,7 @@ impl EntryRow {
             floor: row.get(2)?,
             reserved: row.get(3)?,
             checksum: row.get(4)?,
+            raised_at: row.get(5)?,
         })
     }
 
@@ -367,6 +479,7 @@ impl EntryRow {
         let floor = level(self.floor)?;
         let mut entry = Entry::new(self.key.parse().ok()?, self.chain.parse().ok()?, floor);
         entry.reserved = level(self.reserved)?;
+        entry.raised_at = self.raised_at.map(u64::try_from).transpose().ok()?;
         Some(entry)
     }
 }
@@ -443,19 +556,7 @@ fn why_io_failed(path: PathBuf, detail: String) -> DiskError {
     let _ = fs::remove_file(&probe);
     match written {
         Ok(()) => DiskError::Io { path, detail },
-        Err(error) => from_io(&path, &error),
-    }
-}
-
-fn from_io(path: &Path, error: &std::io::Error) -> DiskError {
-    use std::io::ErrorKind;
-    let (path, kind) = (path.to_owned(), error.kind());
-    if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) {
-        DiskError::ReadOnly { path }
-    } else if kind == ErrorKind::StorageFull {
-        DiskError::Full { path }
-    } else {
-        DiskError::Io { path, detail: error.to_string() }
+        Err(error) => DiskError::from_io(&path, &error),
     }
 }
 

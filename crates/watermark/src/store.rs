@@ -18,9 +18,12 @@ use tezos::{Payload, PublicKeyHash, Signature};
 use thiserror::Error;
 
 use crate::book::{Answer, Book};
+use crate::bound::{LevelBound, Now};
 use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Refusal};
+use crate::entry::{Entry, Last, Refusal};
 use crate::permit::{Leave, Permit};
+use crate::recent::{Recent, RecentFile};
+use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
 /// The watermark store of a running signer.
@@ -65,6 +68,7 @@ struct Desk {
 
 struct Shared {
     book: Book,
+    recent: Box<dyn Recent>,
     stage: Stage,
     /// How often the writer has tried, and how the last try went.
     tries: u64,
@@ -100,23 +104,40 @@ const SETTLE_AT_LATEST: u32 = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the store at `path` and takes it for this process alone.
+    /// Opens the store at `path` and takes it for this process alone. No level further ahead than `bound` says
+    /// is signed.
     ///
     /// # Errors
     /// When it is missing, damaged, foreign, held by another process, or cannot be written. Then
     /// nothing may be signed.
-    pub fn open(path: &Path) -> Result<Store, StoreFailure> {
+    pub fn open(path: &Path, bound: LevelBound) -> Result<Store, StoreFailure> {
+        Store::open_in_boot(path, bound, recovery::boot_id().as_deref())
+    }
+
+    pub(crate) fn open_in_boot(
+        path: &Path,
+        bound: LevelBound,
+        boot: Option<&str>,
+    ) -> Result<Store, StoreFailure> {
         let mut disk = SqliteDisk::open(path)?;
-        let entries = disk.load()?;
-        Store::start(entries, disk)
+        let entries = recovery::load(path, &mut disk, boot)?;
+        // What counts is durable before the file that told it is made anew.
+        let opening = recovery::opening(boot);
+        disk.begin(&entries, Some(&opening))?;
+        let recent_path = SqliteDisk::recent_path(path);
+        let recent = RecentFile::create(&recent_path, &opening.name, &entries)?;
+        Store::start(entries, disk, recent, bound)
     }
 
     pub(crate) fn start(
         entries: Vec<Entry>,
         disk: impl Disk + 'static,
+        recent: impl Recent + 'static,
+        bound: LevelBound,
     ) -> Result<Store, StoreFailure> {
         let shared = Shared {
-            book: Book::open(entries),
+            book: Book::open(entries, bound, Now::read()),
+            recent: Box::new(recent),
             stage: Stage::Open,
             tries: 0,
             failure: None,
@@ -140,7 +161,7 @@ impl Store {
     #[must_use]
     pub fn is_reserved(&self, key: &PublicKeyHash, payload: &Payload) -> bool {
         let mut shared = self.desk.lock();
-        let reserved = shared.book.is_reserved(key, payload);
+        let reserved = shared.book.is_reserved(key, payload, Now::read());
         if !reserved {
             self.desk.changed.notify_all();
         }
@@ -158,7 +179,7 @@ impl Store {
         deadline: Instant,
     ) -> Result<(), StoreFailure> {
         let mut shared = self.desk.lock();
-        while !shared.book.is_reserved(key, payload) {
+        while !shared.book.is_reserved(key, payload, Now::read()) {
             if shared.stage != Stage::Open {
                 return Err(StoreFailure::Closed);
             }
@@ -185,7 +206,9 @@ impl Store {
             if shared.stage != Stage::Open {
                 return Err(StoreFailure::Closed.into());
             }
-            match shared.book.request(key, payload) {
+            let Shared { book, recent, .. } = &mut *shared;
+            let write = |place, last: &Last| recent.write(place, last);
+            match book.request(key, payload, Now::read(), write) {
                 Answer::Granted => {
                     if shared.book.take_news() {
                         self.desk.changed.notify_all();
@@ -194,6 +217,10 @@ impl Store {
                 }
                 Answer::Again(signature) => return Ok(Leave::Again(signature)),
                 Answer::Refused(refusal) => return Err(refusal.into()),
+                Answer::NotWritten(error) => {
+                    shared.failure = Some(error.clone());
+                    return Err(StoreFailure::Disk(error).into());
+                }
                 Answer::NotReserved => {
                     shared = self.desk.await_disk(shared, deadline)?;
                 }
@@ -211,12 +238,19 @@ impl Store {
         key: &PublicKeyHash,
         payload: &Payload,
     ) -> Result<Option<Signature>, Refusal> {
-        self.desk.lock().book.look(key, payload)
+        self.desk.lock().book.look(key, payload, Now::read())
     }
 
     /// Keeps the signature that was made for `payload`, for whoever asks for the same bytes again.
     pub fn keep(&self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
-        self.desk.lock().book.keep(key, payload, signature);
+        let mut shared = self.desk.lock();
+        let Shared { book, recent, failure, .. } = &mut *shared;
+        if let Some((place, last)) = book.keep(key, payload, signature)
+            && let Err(error) = recent.write(place, last)
+        {
+            // The mark is written; after a crash its signature would not be answered again.
+            *failure = Some(error);
+        }
     }
 
     /// The entries as they are.
@@ -315,8 +349,7 @@ impl Desk {
             }
         }
         let exact = self.lock().book.exact();
-        disk.commit(&exact)?;
-        disk.settle()
+        disk.finish(&exact)
     }
 
     /// Waits until there is something to do. After a failure it waits until somebody asks again, or
@@ -334,6 +367,10 @@ impl Desk {
             }
             if unsettled >= SETTLE_AT_LATEST {
                 return Task::Settle;
+            }
+            if unsettled + 1 == SETTLE_AT_LATEST {
+                // Settling follows, and takes some syncs: what comes meanwhile must not wait for it.
+                shared.book.wish_ahead();
             }
             let wanting = shared.book.wanting();
             if !wanting.is_empty() {

@@ -1,14 +1,18 @@
 //! The store's file: what it survives, and what each damage is called.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use tezos::{
     ChainId, Curve, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sample_payload,
 };
-use watermark::{AdvanceError, DiskError, Leave, Records, RecordsError, Store, StoreFailure};
+use watermark::{
+    AdvanceError, DiskError, Leave, LevelBound, Records, RecordsError, Store, StoreFailure,
+};
 
 fn key() -> PublicKeyHash {
     "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap()
@@ -31,7 +35,7 @@ fn new_store(folder: &Path) -> PathBuf {
 }
 
 fn open_error(path: &Path) -> DiskError {
-    match Store::open(path) {
+    match Store::open(path, LevelBound::NONE) {
         Err(StoreFailure::Disk(error)) => error,
         Err(other) => unreachable!("{other}"),
         Ok(_) => unreachable!("it opened"),
@@ -55,11 +59,11 @@ fn a_missing_store_is_not_made_from_nothing() {
 fn a_store_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     assert!(matches!(open_error(&path), DiskError::Locked { .. }));
     assert!(matches!(Records::open(&path), Err(RecordsError::Disk(DiskError::Locked { .. }))));
     drop(store);
-    Store::open(&path).unwrap();
+    Store::open(&path, LevelBound::NONE).unwrap();
 }
 
 #[test]
@@ -93,9 +97,9 @@ fn a_later_schema_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("PRAGMA user_version = 2;").unwrap();
+    other.execute_batch("PRAGMA user_version = 3;").unwrap();
     drop(other);
-    assert!(matches!(open_error(&path), DiskError::Newer { version: 2, known: 1, .. }));
+    assert!(matches!(open_error(&path), DiskError::Newer { version: 3, known: 2, .. }));
 }
 
 #[test]
@@ -159,12 +163,20 @@ fn a_row_that_makes_no_sense_is_damage() {
     assert!(matches!(open_error(&path), DiskError::Corrupt { .. }));
 }
 
-/// Waits until the log is written back, which happens soon after a commit; nobody else waits for it.
-fn await_written_back(path: &Path) {
+/// Waits until the file without its log says that everything up to `number` may have been signed. That is soon
+/// after the commit; nobody else waits for it.
+fn await_written_back(path: &Path, number: u32) {
+    let alone = path.with_extension("alone");
     let end = Instant::now() + Duration::from_secs(10);
-    while fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0) {
-        assert!(Instant::now() < end, "the log is not written back");
-        std::thread::yield_now();
+    loop {
+        fs::copy(path, &alone).unwrap();
+        // It may have been copied in the middle of a write.
+        let floor = Records::open(&alone).ok().and_then(|alone| alone.entries()[0].floor);
+        if floor >= Some(level(i64::from(number))) {
+            return;
+        }
+        assert!(Instant::now() < end, "{number} was signed, and the file says {floor:?}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -173,14 +185,10 @@ fn await_written_back(path: &Path) {
 fn the_file_alone_tells_what_was_signed() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     for number in (150..250).step_by(33) {
         assert!(signs(&store, &attestation(number, 1)));
-        await_written_back(&path);
-        let alone = folder.path().join(format!("alone-{number}.db"));
-        fs::copy(&path, &alone).unwrap();
-        let floor = Records::open(&alone).unwrap().entries()[0].floor.unwrap();
-        assert!(floor >= level(i64::from(number)), "{number} was signed, and it says {floor}");
+        await_written_back(&path, number);
     }
 }
 
@@ -189,9 +197,9 @@ fn a_store_that_is_replaced_in_use_is_noticed_and_has_no_second_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
     let backup = fs::read(&path).unwrap();
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     assert!(signs(&store, &attestation(220, 1)));
-    await_written_back(&path);
+    await_written_back(&path, 220);
     for end in ["db", "db-wal"] {
         let from = path.with_extension(end);
         let _ = fs::rename(&from, folder.path().join(format!("away.{end}")));
@@ -241,12 +249,12 @@ fn a_clean_stop_keeps_marks_and_signatures() {
     let path = new_store(folder.path());
     let asked = attestation(100, 1);
     let made = Signature::new(Curve::Ed25519, &[9; 64]).unwrap();
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     assert!(signs(&store, &asked));
     store.keep(&key(), &asked, &made);
     store.close().unwrap();
 
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     let key = key();
     let again = store.advance(&key, &asked, Instant::now());
     assert!(matches!(again, Ok(Leave::Again(signature)) if signature == made));
@@ -272,7 +280,7 @@ fn a_mark_goes_down_only_on_demand() {
 fn an_export_comes_back_and_marks_only_rise() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
-    let store = Store::open(&path).unwrap();
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
     assert!(signs(&store, &attestation(100, 1)));
     store.close().unwrap();
     let mut records = Records::open(&path).unwrap();
@@ -283,4 +291,180 @@ fn an_export_comes_back_and_marks_only_rise() {
     records.merge(exported).unwrap();
     assert_eq!(records.entries()[0].floor, Some(level(300)));
     assert!(Records::parse_export("{}").is_err());
+}
+
+/// As after `kill -9`: nothing is written any more, and the lock is let go.
+fn forsake(store: Store, path: &Path) -> PathBuf {
+    let copy = path.with_file_name("crashed.db");
+    for end in ["", "-wal", "-recent"] {
+        let [from, to] = [path, &copy].map(|path| format!("{}{end}", path.display()));
+        let _ = fs::copy(from, to);
+    }
+    drop(store);
+    copy
+}
+
+#[test]
+fn a_crash_of_the_process_gives_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    let (asked, made) = (attestation(100, 1), Signature::new(Curve::Ed25519, &[9; 64]).unwrap());
+    assert!(signs(&store, &asked));
+    store.keep(&key(), &asked, &made);
+    assert!(signs(&store, &attestation(101, 1)));
+    let crashed = forsake(store, &path);
+    assert_eq!(Records::open(&crashed).unwrap().entries()[0].floor, Some(level(99)));
+    let store = Store::open(&crashed, LevelBound::NONE).unwrap();
+    assert!(!signs(&store, &attestation(100, 2)) && !signs(&store, &attestation(101, 2)));
+    assert!(signs(&store, &attestation(102, 1)));
+}
+
+#[test]
+fn what_an_operator_writes_after_a_crash_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    assert!(signs(&store, &attestation(150, 1)));
+    let crashed = forsake(store, &path);
+    let mut records = Records::open(&crashed).unwrap();
+    records.lower(&[(key(), ChainId::MAINNET)], level(100)).unwrap();
+    drop(records);
+    let store = Store::open(&crashed, LevelBound::NONE).unwrap();
+    assert!(!signs(&store, &attestation(100, 1)));
+    assert!(signs(&store, &attestation(101, 1)), "it was lowered, and stays so");
+}
+
+#[test]
+fn nobody_else_can_read_a_store_or_hold_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let modes = || {
+        let files = fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        let mode = |file: fs::DirEntry| {
+            (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777)
+        };
+        files.map(mode).collect::<Vec<_>>()
+    };
+    let private = || modes().iter().all(|(_, mode)| *mode == 0o600);
+    assert!(private(), "{:?}", modes());
+    // As an earlier version left it.
+    for end in ["", ".lock"] {
+        let path = format!("{}{end}", path.display());
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    assert!(signs(&store, &attestation(100, 1)));
+    assert!(modes().len() >= 4 && private(), "{:?}", modes());
+}
+
+#[test]
+fn a_store_of_the_first_version_is_brought_up_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let mut records = Records::open(&path).unwrap();
+    let before = records.export();
+    records.raise(&[(key(), ChainId::MAINNET)], level(120)).unwrap();
+    drop(records);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let version_1 = format!(
+        "DROP TABLE opening; ALTER TABLE entry DROP COLUMN raised_at; PRAGMA user_version = 1;
+         UPDATE entry SET floor = 99, checksum = '{CHECKSUM_OF_VERSION_1}';"
+    );
+    other.execute_batch(&version_1).unwrap();
+    drop(other);
+    let records = Records::open(&path).unwrap();
+    let without_time = |text: &str| {
+        text.lines().filter(|line| !line.contains("raised_at")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_time(&records.export()), without_time(&before));
+    drop(records);
+    assert!(signs(&Store::open(&path, LevelBound::MAINNET).unwrap(), &attestation(100, 1)));
+}
+
+/// Of the entry of [`new_store`], as the program of that time wrote it.
+const CHECKSUM_OF_VERSION_1: &str =
+    "20f584b15c8824957bd7d1c01456a944a2c1bcfa04d6b6ebb115bb66be59d977";
+
+/// An entry of an export document.
+fn document(entries: &[(i64, &[(&str, i64)])]) -> String {
+    let entry = |(closed, lasts): &(i64, &[(&str, i64)])| {
+        let last = |(kind, level): &(&str, i64)| {
+            format!(r#"{{"kind": "{kind}", "level": {level}, "round": 0}}"#)
+        };
+        let lasts: Vec<String> = lasts.iter().map(last).collect();
+        format!(
+            r#"{{"key": "{}", "chain": "NetXdQprcVkpaWU", "closed_up_to": {closed}, "last": [{}]}}"#,
+            key(),
+            lasts.join(",")
+        )
+    };
+    let entries: Vec<String> = entries.iter().map(entry).collect();
+    format!(r#"{{"peel_watermarks": 1, "entries": [{}]}}"#, entries.join(","))
+}
+
+#[test]
+fn of_two_entries_or_marks_for_the_same_the_higher_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut records = Records::open(&new_store(folder.path())).unwrap();
+    let twice = document(&[(900, &[]), (200, &[("block", 1700), ("block", 1300)])]);
+    records.merge(Records::parse_export(&twice).unwrap()).unwrap();
+    let entry = &records.entries()[0];
+    assert_eq!(entry.floor, Some(level(900)));
+    assert_eq!(entry.last(Kind::Block).unwrap().mark.level, level(1700));
+}
+
+#[test]
+fn of_two_members_with_one_name_in_a_file_of_octez_the_higher_one_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = |level: u32| format!(r#"{{"level": {level}, "round": 0}}"#);
+    let (key, chain) = (key(), "NetXdQprcVkpaWU");
+    let text = format!(
+        r#"{{"{chain}": {{"{key}": {}, "{key}": {}}}, "{chain}": {{"{key}": {}}}}}"#,
+        mark(900),
+        mark(200),
+        mark(300)
+    );
+    fs::write(folder.path().join("block_high_watermarks"), text).unwrap();
+    let entries = watermark::OctezFiles::read(folder.path()).unwrap().entries;
+    assert_eq!(entries[0].last(Kind::Block).unwrap().mark.level, level(900));
+}
+
+proptest! {
+    /// Whatever is imported, in whatever order: of all that was known or is said, the highest stays.
+    #[test]
+    fn no_import_lowers_anything(
+        documents in prop::collection::vec(
+            prop::collection::vec(
+                (0_i64..9, prop::collection::vec((0_usize..3, 0_i64..9), 0..5)), 1..4), 1..4)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watermark.db");
+        let mut records = Records::open_or_create(&path).unwrap();
+        let (mut floor, mut highest) = (None, [None; 3]);
+        for entries in documents {
+            let named: Vec<(i64, Vec<(&str, i64)>)> = entries
+                .iter()
+                .map(|(closed, lasts)| {
+                    let name = |(kind, level): &(usize, i64)| (Kind::ALL[*kind].name(), *level);
+                    (*closed, lasts.iter().map(name).collect())
+                })
+                .collect();
+            let named: Vec<(i64, &[(&str, i64)])> =
+                named.iter().map(|(closed, lasts)| (*closed, lasts.as_slice())).collect();
+            for (closed, lasts) in &entries {
+                floor = floor.max(Some(level(*closed)));
+                for (kind, last) in lasts {
+                    highest[*kind] = highest[*kind].max(Some(level(*last)));
+                }
+            }
+            records.merge(Records::parse_export(&document(&named)).unwrap()).unwrap();
+            let entry = &records.entries()[0];
+            prop_assert!(entry.floor >= floor);
+            for (kind, highest) in Kind::ALL.into_iter().zip(highest) {
+                let last = entry.last(kind).map(|last| last.mark.level);
+                prop_assert!(last >= highest, "{kind}: {last:?} < {highest:?}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tezos::{ChainId, Curve, KeyForm, Payload, PublicKeyHash, Signature};
-use watermark::{AdvanceError, Leave, OctezFiles, Records, Store};
+use watermark::{AdvanceError, Leave, LevelBound, OctezFiles, Records, Store};
 
 fn cases() -> Vec<Value> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
@@ -40,7 +40,7 @@ fn store(case: &Value, folder: &Path) -> Store {
         }
     }
     drop(records);
-    Store::open(&path).unwrap()
+    Store::open(&path, LevelBound::NONE).unwrap()
 }
 
 fn keys_and_chains(case: &Value) -> BTreeSet<(PublicKeyHash, ChainId)> {

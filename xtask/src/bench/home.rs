@@ -125,7 +125,8 @@ fn prepare(
     section: &str,
 ) -> anyhow::Result<()> {
     let text = format!(
-        "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"{http}\"\n{section}"
+        "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"{http}\"\n\
+         [level_bound]\nmargin = 2000000000\n{section}"
     );
     fs::write(folder.join("signer.toml"), text)?;
     let mut records = Records::open_or_create(&folder.join("watermark.db"))?;

@@ -3,6 +3,7 @@
 //! What was typed ([`typed`]) becomes what it means ([`Config`]): names resolved, paths absolute,
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
+mod level_bound;
 mod tunnel;
 mod typed;
 
@@ -18,6 +19,7 @@ use ledger::{Address, Derivation, KeyPath};
 use signer_api::client::SignerUrl;
 use tezos::{ChainId, EncryptedKey, Kind, PublicKey, PublicKeyHash, SecretKey};
 use thiserror::Error;
+use watermark::LevelBound;
 
 use crate::device::LedgerKey;
 use crate::policy::Policy;
@@ -39,6 +41,8 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// The chains that are signed for.
     pub chains: BTreeSet<ChainId>,
+    /// How far above the last mark a level may be.
+    pub level_bound: LevelBound,
     pub(crate) authorized: Option<Vec<PublicKey>>,
 }
 
@@ -103,6 +107,8 @@ enum Why {
     Transport(#[from] ledger::AddressError),
     #[error("[authentication] authorized_keys: {0}")]
     Authorized(tezos::PublicKeyError),
+    #[error("[level_bound] {0}")]
+    LevelBound(#[from] level_bound::LevelBoundWhy),
     #[error("key {name:?}: {why}")]
     Key { name: String, why: KeyWhy },
 }
@@ -186,6 +192,7 @@ impl Config {
             tunnel,
             monitor: typed.monitor.map(|monitor| monitor.listen),
             ledger: transport.parse()?,
+            level_bound: level_bound::understand(&typed.level_bound)?,
             authorized: typed.authentication.map(authorized).transpose()?,
             keys,
             chains,

@@ -17,6 +17,15 @@ pub(super) struct Config {
     pub(super) key: Vec<Key>,
     pub(super) tunnel: Option<Tunnel>,
     pub(super) monitor: Option<Monitor>,
+    #[serde(default)]
+    pub(super) level_bound: LevelBound,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LevelBound {
+    pub(super) block_time_seconds: Option<f64>,
+    pub(super) margin: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -299,3 +299,20 @@ fn a_broken_store_is_not_ready() {
     assert_eq!(status.status, 503);
     assert!(status.text().contains("moved or replaced"), "{}", status.text());
 }
+
+/// Whoever reaches the port can ask for any level. One that the chain cannot have reached is refused, and closes
+/// nothing.
+#[test]
+fn a_level_far_ahead_does_not_end_a_key() {
+    let home = home();
+    let daemon = home.start();
+    for level in [99 + 700, 5_000_000, i32::MAX.unsigned_abs()] {
+        let refused = daemon.sign(TZ1, &attestation(level, 1));
+        assert_eq!(refused.status, 500);
+        let why = refused.signature().unwrap_err();
+        assert!(why.contains("peel watermark set --level"), "{why}");
+    }
+    nothing_was_lost(&daemon);
+    let metrics = get(daemon.http, "/healthz").text();
+    assert!(metrics.contains("reason=\"too_far\""), "{metrics}");
+}

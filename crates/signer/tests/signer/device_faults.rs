@@ -251,7 +251,9 @@ fn before_the_device_is_seen_an_unknown_key_may_be_asked_for_again() {
 #[test]
 fn what_the_app_cannot_sign_moves_no_mark() {
     let device = device(Latency::None);
-    let (_home, daemon) = ready(&device);
+    let home = home(&device).with("[level_bound]\nmargin = 2000000000");
+    let daemon = home.start();
+    daemon.await_ready(TZ2);
     let refused = daemon.sign(TZ2, &attestation(1 << 30, 1)).signature().unwrap_err();
     assert!(refused.contains("2^30"), "{refused}");
     signs(&daemon, 11);

@@ -1,0 +1,72 @@
+//! Where a store is after it was not closed: exactly where it was, if the machine has been up since; at its
+//! reservation, if not.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::process;
+
+use tezos::Kind;
+
+use crate::bound::Now;
+use crate::disk::DiskError;
+use crate::entry::{Entry, Last};
+use crate::recent::{Place, RecentFile};
+use crate::sqlite::{Opening, SqliteDisk};
+
+/// The boot of the machine that this process runs on; none where the kernel does not say.
+pub(crate) fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// The entries of the store at `path` as they count now.
+pub(crate) fn load(
+    path: &Path,
+    disk: &mut SqliteDisk,
+    boot: Option<&str>,
+) -> Result<Vec<Entry>, DiskError> {
+    let entries = disk.load()?;
+    let opening = disk.last_opening()?.filter(|opening| Some(opening.boot.as_str()) == boot);
+    let recent = opening
+        .and_then(|Opening { name, .. }| RecentFile::read(&SqliteDisk::recent_path(path), &name));
+    Ok(recover(entries, recent.as_ref()))
+}
+
+/// A name that no other opening of this store has: two processes can get the same random number, not at the same
+/// second with the same process id.
+pub(crate) fn opening(boot: Option<&str>) -> Opening {
+    let (now, random) = (Now::read().wall, RandomState::new().hash_one(process::id()));
+    let name = format!("{now}-{}-{random:016x}", process::id());
+    Opening { name, boot: boot.unwrap_or("unknown").to_owned() }
+}
+
+/// With the marks that were written last, if nothing speaks against them.
+pub(crate) fn recover(
+    mut entries: Vec<Entry>,
+    recent: Option<&BTreeMap<Place, Last>>,
+) -> Vec<Entry> {
+    let recent = recent.filter(|recent| entries.iter().all(|entry| is_behind(entry, recent)));
+    for entry in &mut entries {
+        match recent {
+            Some(recent) => {
+                entry.reserved = None;
+                for kind in Kind::ALL {
+                    *entry.slot(kind) = recent.get(&(entry.key, entry.chain, kind)).cloned();
+                }
+            }
+            None => entry.settle(),
+        }
+    }
+    entries
+}
+
+/// Whether the recent marks are above those of the entry, or equal. They are written first: if not, something was
+/// lost or put back.
+fn is_behind(entry: &Entry, recent: &BTreeMap<Place, Last>) -> bool {
+    Kind::ALL.into_iter().all(|kind| {
+        let written = recent.get(&(entry.key, entry.chain, kind)).map(|last| last.mark);
+        entry.last(kind).map(|last| last.mark) <= written
+    })
+}
