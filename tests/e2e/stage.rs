@@ -278,7 +278,7 @@ pub(crate) fn first_signature_after(baker: &Baker, moment: Instant) -> anyhow::R
 
 /// `GET`, by somebody in `place`: status and body.
 fn get(place: Namespace, address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let answer = place.on_thread(move || {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(SOON))?;

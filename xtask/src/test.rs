@@ -7,13 +7,14 @@ use std::process::Command;
 use crate::run;
 
 /// Debian packages that the build and the tests use, and a program of each.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
     ("openssh-client", "ssh"),
     ("openssh-server", "sshd"),
     ("autossh", "autossh"),
+    ("chromium", "chromium"),
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -42,7 +43,13 @@ fn needed() -> anyhow::Result<()> {
     }
     run("apt-get", &["update"])?;
     // Nobody is there to answer a package's questions.
-    let install = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"];
+    let install = [
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+    ];
     run("env", &[&install[..], &missing].concat())
 }
 

@@ -7,6 +7,7 @@
 //! - [`secret_file`]: secrets are read only from files that nobody else can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`open_files`]: as many of them as the system allows.
+//! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`systemd`]: readiness and watchdog notifications.
 
 pub mod health;
@@ -14,6 +15,7 @@ pub mod http;
 pub mod log;
 pub mod monitor;
 pub mod open_files;
+pub mod ports;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 
 use crate::Health;
-use crate::http::{Answer, Service};
+use crate::http::{Answer, Body, Service};
 
 /// Metrics and health of a daemon.
 #[derive(Debug, Clone)]
@@ -43,7 +42,7 @@ impl Monitor {
 }
 
 impl Service for Monitor {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Body>) -> Answer {
         match request.uri().path() {
             "/metrics" => text(StatusCode::OK, METRICS, self.metrics()),
             "/livez" => facts(&self.liveness),

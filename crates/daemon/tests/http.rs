@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Limits, Listener, Service};
+use daemon::http::{Answer, Body, Limits, Listener, Service};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::{Request, Response};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -18,7 +17,7 @@ use tokio::task::JoinHandle;
 struct Hello;
 
 impl Service for Hello {
-    async fn answer(&self, _: Request<Incoming>) -> Answer {
+    async fn answer(&self, _: Request<Body>) -> Answer {
         Response::new(Full::new(Bytes::from_static(b"hello")))
     }
 }
@@ -90,6 +89,23 @@ fn a_crowd_of_silent_clients_makes_room() {
     let server = Server::start();
     let crowd: Vec<TcpStream> = (0..12).map(|_| server.say("GET / HT")).collect();
     assert!(server.is_greeted());
+    drop(crowd);
+    server.stop();
+}
+
+/// Each has sent its headers, and some of its body. More of them come while the newcomer speaks.
+#[test]
+fn a_crowd_that_sends_slowly_does_not_throw_out_the_newcomer() {
+    const SLOW: &str = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nslow";
+    let server = Server::start();
+    let mut crowd: Vec<TcpStream> = (0..4).map(|_| server.say(SLOW)).collect();
+    let (first, rest) = LAST_REQUEST.split_at(10);
+    let mut newcomer = server.say(first);
+    crowd.extend((0..8).map(|_| server.say(SLOW)));
+    // It gets a place a second after the first of the crowd came, and keeps it for as long as it needs.
+    std::thread::sleep(Duration::from_millis(1500));
+    newcomer.write_all(rest.as_bytes()).unwrap();
+    assert!(is_greeted(newcomer));
     drop(crowd);
     server.stop();
 }

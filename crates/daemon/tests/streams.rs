@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Limits, Service, serve_streams};
+use daemon::http::{Answer, Body, Limits, Service, serve_streams};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Notify, mpsc};
@@ -23,7 +22,7 @@ struct Hello {
 }
 
 impl Service for Hello {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Body>) -> Answer {
         if request.uri().path() == "/slow" {
             self.began.notify_one();
             self.go_on.notified().await;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daemon::http::{Answer as HttpAnswer, BodyError, Limits, Service};
+use daemon::http::{Answer as HttpAnswer, Body, BodyError, Service};
 use daemon::monitor::Monitor;
-use hyper::body::Incoming;
 use hyper::{Request, Uri};
-use signer_api::{Answer, Call, CallError, accepts_json, check_content_type, parse_signing_body};
+use signer_api::{
+    Answer, Call, CallError, Hosts, accepts_json, check_content_type, parse_signing_body,
+};
 use tezos::PublicKeyHash;
 
 use crate::knowledge::hashes;
@@ -28,7 +29,7 @@ pub(crate) struct Api {
     pub(crate) port: Option<usize>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) answer_limit: Duration,
-    pub(crate) limits: Limits,
+    pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -40,7 +41,7 @@ enum Reply {
 }
 
 impl Service for Api {
-    async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
+    async fn answer(&self, request: Request<Body>) -> HttpAnswer {
         match self.dispatch(request).await {
             Reply::Own(answer) => answer.into_response(),
             Reply::Relayed(answer) => answer.into_response(),
@@ -55,7 +56,10 @@ impl From<Answer> for Reply {
 }
 
 impl Api {
-    async fn dispatch(&self, request: Request<Incoming>) -> Reply {
+    async fn dispatch(&self, request: Request<Body>) -> Reply {
+        if let Err(error) = self.hosts.check(request.headers()) {
+            return Answer::Forbidden(error).into();
+        }
         if !accepts_json(request.headers()) {
             return Answer::NotAcceptable.into();
         }
@@ -160,7 +164,7 @@ impl Api {
         }
     }
 
-    async fn sign(&self, key: PublicKeyHash, request: Request<Incoming>) -> Reply {
+    async fn sign(&self, key: PublicKeyHash, request: Request<Body>) -> Reply {
         let question = match self.read(request).await {
             Ok(question) => question,
             Err(answer) => return answer.into(),
@@ -180,12 +184,12 @@ impl Api {
     }
 
     /// A signing request, as it will be asked.
-    async fn read(&self, request: Request<Incoming>) -> Result<Question, Answer> {
+    async fn read(&self, request: Request<Body>) -> Result<Question, Answer> {
         if !check_content_type(request.headers()) {
             return Err(Answer::UnsupportedMedia);
         }
         let (method, path_and_query) = (request.method().clone(), path_and_query(request.uri()));
-        let body: Bytes = match self.limits.read_body(request.into_body()).await {
+        let body: Bytes = match request.into_body() {
             Ok(body) => body,
             Err(BodyError::TooLarge(_)) => return Err(Answer::TooLarge),
             Err(BodyError::TooSlow(_)) => return Err(Answer::TooSlow),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use daemon::http::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
+use daemon::ports::when_free;
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
@@ -89,7 +90,7 @@ impl Gateway {
             port: None,
             allow_list_known_keys: config.allow_list_known_keys,
             answer_limit: config.answer_limit,
-            limits: limits(&config),
+            hosts: config.hosts.clone(),
             monitor,
             metrics,
         };
@@ -172,14 +173,16 @@ impl Bound {
         }
         let all = Listener::bind_if_named(config.http, limits).await?;
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
-        let endpoint = Endpoint::bind(endpoint::Config {
+        let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),
             guests: config.signers.iter().map(guest).collect(),
             taken: config.taken_ports(),
             limits: endpoint::Limits::default(),
-        });
-        Ok(Bound { endpoint: endpoint.await?, all, ports, shells, monitor })
+        };
+        let bind = async || Endpoint::bind(ssh.clone()).await;
+        let endpoint = when_free(ssh.listen, bind, endpoint::ListenError::is_taken).await?;
+        Ok(Bound { endpoint, all, ports, shells, monitor })
     }
 }
 
@@ -193,7 +196,9 @@ fn limits(config: &Config) -> Limits {
 async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
     let port = Door::Shell.port(signer.port).unwrap_or_default();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address).await.map_err(|error| RunError::Shell(address, error))
+    let bind = async || TcpListener::bind(address).await;
+    let bound = when_free(address, bind, daemon::ports::is_taken).await;
+    bound.map_err(|error| RunError::Shell(address, error))
 }
 
 fn guest(signer: &SignerConfig) -> Guest {

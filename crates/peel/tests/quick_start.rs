@@ -57,7 +57,8 @@ fn ask(port: u16, request: &str) -> Option<String> {
 }
 
 fn await_ready(port: u16) {
-    let request = format!("GET /statusz/{KEY} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("GET /statusz/{KEY} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let end = Instant::now() + Duration::from_secs(20);
     while !ask(port, &request).is_some_and(|answer| answer.contains("can sign")) {
         assert!(Instant::now() < end, "the signer did not come up");
@@ -69,7 +70,7 @@ fn await_ready(port: u16) {
 fn sign(port: u16, data: &str) -> String {
     let body = format!("\"{data}\"");
     let request = format!(
-        "POST /keys/{KEY}?version=3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /keys/{KEY}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\naccept: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );

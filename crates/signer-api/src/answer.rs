@@ -9,6 +9,7 @@ use tezos::{PublicKey, PublicKeyHash, Signature};
 
 use crate::call::CallError;
 use crate::media::JSON;
+use crate::origin::OriginError;
 
 /// The body of an answer.
 pub type AnswerBody = Full<Bytes>;
@@ -34,6 +35,8 @@ pub enum Answer {
     AskAgain(String),
     /// *Misused*: the request line or body means nothing here.
     Misuse(CallError),
+    /// *Refused*: a page in a browser asks, as it seems.
+    Forbidden(OriginError),
     /// The body is not JSON.
     UnsupportedMedia,
     /// The client takes no JSON.
@@ -78,6 +81,7 @@ impl Answer {
             Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, &why),
             Answer::AskAgain(why) => errors(StatusCode::BAD_GATEWAY, &why),
             Answer::Misuse(error) => misuse(&error),
+            Answer::Forbidden(error) => body(StatusCode::FORBIDDEN, TEXT, format!("{error}\n")),
             Answer::UnsupportedMedia => {
                 body(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, format!("only {JSON} is read\n"))
             }

@@ -11,7 +11,9 @@ mod answer;
 mod call;
 pub mod client;
 mod media;
+mod origin;
 
 pub use answer::{Answer, AnswerBody};
 pub use call::{Call, CallError, SignatureVersion, parse_signing_body};
 pub use media::{accepts_json, check_content_type};
+pub use origin::{Hosts, OriginError};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use daemon::http::{Answer as HttpAnswer, BodyError, Limits, Service};
+use daemon::http::{Answer as HttpAnswer, Body, BodyError, Service};
 use daemon::monitor::Monitor;
 use hyper::Request;
-use hyper::body::Incoming;
 use signer_api::{
-    Answer, Call, CallError, SignatureVersion, accepts_json, check_content_type, parse_signing_body,
+    Answer, Call, CallError, Hosts, SignatureVersion, accepts_json, check_content_type,
+    parse_signing_body,
 };
 use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
 use watermark::Store;
@@ -25,20 +25,24 @@ pub(crate) struct Api {
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
     pub(crate) monitor: Monitor,
-    pub(crate) limits: Limits,
+    /// As which hosts it may be asked where it listens.
+    pub(crate) hosts: Hosts,
 }
 
 /// With public_key_hash in the configuration, a key is known before its device is there.
 const NOT_SEEN: &str = "device absent: the Ledger has not been seen yet, and may have this key";
 
 impl Service for Api {
-    async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
+    async fn answer(&self, request: Request<Body>) -> HttpAnswer {
         self.dispatch(request).await.into_response()
     }
 }
 
 impl Api {
-    async fn dispatch(&self, request: Request<Incoming>) -> Answer {
+    async fn dispatch(&self, request: Request<Body>) -> Answer {
+        if let Err(error) = self.hosts.check(request.headers()) {
+            return Answer::Forbidden(error);
+        }
         if !accepts_json(request.headers()) {
             return Answer::NotAcceptable;
         }
@@ -114,7 +118,7 @@ impl Api {
 
     async fn sign(
         &self,
-        request: Request<Incoming>,
+        request: Request<Body>,
         key: PublicKeyHash,
         version: SignatureVersion,
         authentication: Option<Signature>,
@@ -122,7 +126,7 @@ impl Api {
         if !check_content_type(request.headers()) {
             return Answer::UnsupportedMedia;
         }
-        let body = match self.limits.read_body(request.into_body()).await {
+        let body = match request.into_body() {
             Ok(body) => body,
             Err(BodyError::TooLarge(_)) => return Answer::TooLarge,
             Err(BodyError::TooSlow(_)) => return Answer::TooSlow,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use daemon::Shutdown;
 use daemon::http::{Limits, ListenError, Listener, Service, serve_streams};
 use daemon::monitor::Monitor;
+use signer_api::Hosts;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use crate::links::Links;
 /// All of them, open and not served yet.
 #[derive(Debug)]
 pub(crate) struct Entrances {
-    http: Option<Listener>,
+    http: Option<(Listener, Hosts)>,
     monitor: Option<Listener>,
     home: Option<Home>,
     /// The links of the tunnel, if there is one.
@@ -35,8 +36,11 @@ const WAITING_STREAMS: usize = 32;
 impl Entrances {
     /// Listens on the ports. Dials nobody yet.
     pub(crate) async fn open(config: &Config) -> Result<Entrances, ListenError> {
-        let (limits, http) = (Limits::default(), config.http.as_ref().map(|http| http.listen));
-        let http = Listener::bind_if_named(http, limits).await?;
+        let limits = Limits::default();
+        let http = match &config.http {
+            Some(http) => Some((Listener::bind(http.listen, limits).await?, http.hosts.clone())),
+            None => None,
+        };
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
@@ -50,7 +54,7 @@ impl Entrances {
 
     /// The port for bakers on this machine.
     pub(crate) fn http(&self) -> io::Result<Option<SocketAddr>> {
-        self.http.as_ref().map(Listener::address).transpose()
+        self.http.as_ref().map(|(listener, _)| listener.address()).transpose()
     }
 
     /// The port for monitoring.
@@ -65,8 +69,8 @@ impl Entrances {
             let links = |signing, cut| home.run(signing, cut);
             serving.spawn(serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()));
         }
-        if let Some(listener) = self.http {
-            serving.spawn(listener.serve(Arc::new(api), shutdown.clone()));
+        if let Some((listener, hosts)) = self.http {
+            serving.spawn(listener.serve(Arc::new(Api { hosts, ..api }), shutdown.clone()));
         }
         if let Some(listener) = self.monitor {
             serving.spawn(listener.serve(Arc::new(monitor), shutdown.clone()));
@@ -107,9 +111,8 @@ async fn serve_tunnel<S, F>(
 
 #[cfg(test)]
 mod tests {
-    use daemon::http::Answer as HttpAnswer;
+    use daemon::http::{Answer as HttpAnswer, Body};
     use hyper::Request;
-    use hyper::body::Incoming;
     use prometheus_client::registry::Registry;
     use signer_api::Answer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -129,7 +132,7 @@ mod tests {
     }
 
     impl Service for Slow {
-        async fn answer(&self, _: Request<Incoming>) -> HttpAnswer {
+        async fn answer(&self, _: Request<Body>) -> HttpAnswer {
             self.began.notify_one();
             self.go_on.notified().await;
             Answer::Metrics("hello".to_owned()).into_response()
@@ -179,7 +182,7 @@ mod tests {
             allow_list_known_keys: false,
             allow_to_prove_possession: false,
             monitor: Monitor::new(Arc::new(Registry::default()), health.clone(), health),
-            limits: Limits::default(),
+            hosts: Hosts::Any,
         };
         let shutdown = Shutdown::new();
         let links = async |signing: mpsc::Sender<DuplexStream>, cut: CancellationToken| {

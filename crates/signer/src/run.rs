@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::http::{Limits, ListenError};
+use daemon::http::ListenError;
 use daemon::monitor::Monitor;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
+use signer_api::Hosts;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -95,7 +96,7 @@ impl Signer {
             allow_list_known_keys,
             allow_to_prove_possession,
             monitor: monitor.clone(),
-            limits: Limits::default(),
+            hosts: Hosts::Any,
         };
         let serving = entrances.serve(api, monitor, &shutdown);
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,9 +43,13 @@ async fn answer(
     shutdown: Shutdown,
     limits: Limits,
 ) {
-    let answer = service_fn(|request| async {
+    let answer = service_fn(|request: Request<Incoming>| async {
+        let sending = guest.sends();
+        let (parts, body) = request.into_parts();
+        let body = limits.read_body(body).await;
         let _serving = guest.is_served();
-        Ok::<_, Infallible>(service.answer(request).await)
+        drop(sending);
+        Ok::<_, Infallible>(service.answer(Request::from_parts(parts, body)).await)
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

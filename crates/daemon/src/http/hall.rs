@@ -1,13 +1,16 @@
 //! The places of a listener, and who sits on them.
 //!
-//! When all are taken, whoever has been there for longest without a request has to go: clients that
-//! connect and say nothing do not keep a baker out.
+//! When all are taken, the one that has been idle for longest has to go: clients that connect and say nothing, or
+//! say it slowly, do not keep a baker out. Nobody has to go before it had a second to say what it wants: else a
+//! crowd would throw out the baker who has just come.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use crate::Shutdown;
 
@@ -23,9 +26,13 @@ pub(super) struct Hall {
 pub(super) type Place = OwnedSemaphorePermit;
 
 /// Somebody on a place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guest {
     serving: AtomicUsize,
+    /// Requests whose body is being read.
+    sending: AtomicUsize,
+    /// When it came, or when its last request was answered.
+    idle_since: Mutex<Instant>,
     /// A request of theirs was answered, or is being answered.
     known: AtomicBool,
     leave: Notify,
@@ -33,6 +40,12 @@ pub(super) struct Guest {
 
 /// While it lives, its guest is not asked to go.
 pub(super) struct Serving<'a>(&'a Guest);
+
+/// While it lives, a request of its guest is on its way.
+pub(super) struct Sending<'a>(&'a Guest);
+
+/// For a client to say what it wants.
+const LEAST: Duration = Duration::from_secs(1);
 
 impl Hall {
     pub(super) fn new(places: usize) -> Hall {
@@ -49,19 +62,29 @@ impl Hall {
         if let Some(place) = self.free_place() {
             return Some(place);
         }
-        self.ask_the_oldest_idle_one_to_go();
-        let places = Arc::clone(&self.places);
-        tokio::select! {
-            () = shutdown.requested() => None,
-            place = places.acquire_owned() => place.ok(),
+        loop {
+            let again = self.ask_the_most_idle_one_to_go(Instant::now());
+            let places = Arc::clone(&self.places);
+            tokio::select! {
+                () = shutdown.requested() => return None,
+                place = places.acquire_owned() => return place.ok(),
+                () = sleep_until(again) => {}
+            }
         }
     }
 
-    fn ask_the_oldest_idle_one_to_go(&mut self) {
+    /// Says when to look again: nobody may be idle for long enough yet.
+    fn ask_the_most_idle_one_to_go(&mut self, now: Instant) -> Instant {
         // The task of one who has left holds its guest no more.
         self.guests.retain(|guest| Arc::strong_count(guest) > 1);
-        if let Some(guest) = self.guests.iter().find(|guest| guest.is_idle()) {
-            guest.leave.notify_one();
+        let idle = self.guests.iter().filter(|guest| guest.is_not_served());
+        match idle.min_by_key(|guest| guest.idle_since()) {
+            Some(guest) if guest.idle_since() + LEAST <= now => {
+                guest.leave.notify_one();
+                now + LEAST
+            }
+            Some(guest) => guest.idle_since() + LEAST,
+            None => now + LEAST,
         }
     }
 
@@ -70,7 +93,7 @@ impl Hall {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let guest = Arc::new(Guest::default());
+        let guest = Arc::new(Guest::new());
         let task = task(Arc::clone(&guest));
         if self.guests.len() >= 2 * self.tasks.len().max(16) {
             self.guests.retain(|guest| Arc::strong_count(guest) > 1);
@@ -101,6 +124,16 @@ impl Hall {
 }
 
 impl Guest {
+    fn new() -> Guest {
+        Guest {
+            serving: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
+            idle_since: Mutex::new(Instant::now()),
+            known: AtomicBool::new(false),
+            leave: Notify::new(),
+        }
+    }
+
     /// Marks a request that is being answered.
     pub(super) fn is_served(&self) -> Serving<'_> {
         self.serving.fetch_add(1, Ordering::Relaxed);
@@ -108,20 +141,36 @@ impl Guest {
         Serving(self)
     }
 
+    /// Marks a request whose body is on its way.
+    pub(super) fn sends(&self) -> Sending<'_> {
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        self.known.store(true, Ordering::Relaxed);
+        Sending(self)
+    }
+
     /// Whether no request has come yet.
     pub(super) fn is_new(&self) -> bool {
         !self.known.load(Ordering::Relaxed)
     }
 
+    /// Whether no request is being answered, or on its way.
     pub(super) fn is_idle(&self) -> bool {
+        self.is_not_served() && self.sending.load(Ordering::Relaxed) == 0
+    }
+
+    fn is_not_served(&self) -> bool {
         self.serving.load(Ordering::Relaxed) == 0
+    }
+
+    fn idle_since(&self) -> Instant {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when the place is wanted and no request is being answered.
     pub(super) async fn has_to_go(&self) {
         loop {
             self.leave.notified().await;
-            if self.is_idle() {
+            if self.is_not_served() {
                 return;
             }
         }
@@ -130,6 +179,13 @@ impl Guest {
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
+        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.0.serving.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Relaxed);
     }
 }

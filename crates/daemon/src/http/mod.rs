@@ -2,10 +2,11 @@
 //! ([`serve_streams`]).
 //!
 //! ```text
-//!  arrival ── a place free? ── no ──▶ whoever has been without a request for longest has to go
+//!  arrival ── a place free? ── no ──▶ the connection that is idle for longest, for a second at least, has to go
 //!     │ yes
 //!     ▼
-//!  connection task: headers within a limit ─▶ service ─▶ answer ─▶ idle, or the next request
+//!  connection task: headers, then the body, within limits ─▶ service ─▶ answer ─▶ idle, or the next request
+//!                   └────────────── idle ──────────────┘
 //! ```
 //!
 //! At shutdown no connection is accepted any more; each finishes the request it is in, and is closed
@@ -31,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::http::arrival::Streams;
-use crate::{Shutdown, open_files};
+use crate::{Shutdown, open_files, ports};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +71,13 @@ impl Default for Limits {
 /// The answer to a request.
 pub type Answer = Response<Full<Bytes>>;
 
+/// The whole body of a request, or why it is not there.
+pub type Body = Result<Bytes, BodyError>;
+
 /// Answers requests. Must always come to an end.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one request.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Answer> + Send;
+    /// Answers one request, whose body has been read.
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Answer> + Send;
 }
 
 /// A port that is listened on.
@@ -107,10 +111,7 @@ pub enum BodyError {
 
 impl Limits {
     /// The whole body of a request, if it keeps to the limits.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn read_body(&self, body: Incoming) -> Result<Bytes, BodyError> {
+    async fn read_body(&self, body: Incoming) -> Body {
         let collected = Limited::new(body, self.body_bytes).collect();
         match tokio::time::timeout(self.body, collected).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -124,12 +125,13 @@ impl Limits {
 }
 
 impl Listener {
-    /// Listens on `address`; port 0 takes any free one.
+    /// Listens on `address`; port 0 takes any free one. One that is taken is waited for, a minute at most.
     ///
     /// # Errors
-    /// When the port is taken or the address is not ours.
+    /// When the port stays taken or the address is not ours.
     pub async fn bind(address: SocketAddr, limits: Limits) -> Result<Listener, ListenError> {
-        let listener = TcpListener::bind(address).await;
+        let bind = async || TcpListener::bind(address).await;
+        let listener = ports::when_free(address, bind, ports::is_taken).await;
         let listener = listener.map_err(|cause| ListenError { address, cause })?;
         Ok(Listener { listener, limits })
     }

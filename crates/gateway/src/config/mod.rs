@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daemon::secret_file::{self, SecretFileError};
+use signer_api::Hosts;
 use tezos::PublicKeyHash;
 use thiserror::Error;
 use tunnel::{Door, Identity, KeyError, PublicKey};
@@ -27,6 +28,8 @@ pub struct Config {
     pub monitor: Option<SocketAddr>,
     /// The signers, in the order in which they are named.
     pub signers: Vec<SignerConfig>,
+    /// As which hosts its ports for bakers may be asked.
+    pub hosts: Hosts,
     /// Whether anybody may ask which keys there are.
     pub allow_list_known_keys: bool,
     /// From a request to its answer.
@@ -113,7 +116,7 @@ impl Config {
     /// Where a signer's port is listened on: the address of `[http]`, else loopback.
     #[must_use]
     pub fn http_address(&self) -> IpAddr {
-        self.http.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |http| http.ip())
+        http_address(self.http)
     }
 
     /// Signers that do not name their keys although there are several of them.
@@ -134,20 +137,17 @@ impl Config {
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
         let host_key = secret_file::read(&base.join(&typed.ssh.host_key))?;
         let signers = typed.signer.iter().map(SignerConfig::understand);
-        let (http, allow_list_known_keys, seconds) = match typed.http {
-            Some(http) => {
-                (Some(http.listen), http.allow_list_known_keys, http.answer_limit_seconds)
-            }
-            None => (None, false, None),
-        };
+        let typed::Http { listen: http, hosts, allow_list_known_keys, answer_limit_seconds } =
+            typed.http.unwrap_or_default();
         let config = Config {
             ssh: typed.ssh.listen,
             host_key: Identity::parse(&host_key).map_err(Why::HostKey)?,
+            hosts: Hosts::of(http_address(http), &hosts),
             http,
             monitor: typed.monitor.map(|monitor| monitor.listen),
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
-            answer_limit: answer_limit(seconds)?,
+            answer_limit: answer_limit(answer_limit_seconds)?,
         };
         if config.signers.is_empty() {
             return Err(Why::NoSigner);
@@ -195,6 +195,10 @@ impl Config {
             (port != 0).then(|| (port, section.to_owned()))
         })
     }
+}
+
+fn http_address(http: Option<SocketAddr>) -> IpAddr {
+    http.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |http| http.ip())
 }
 
 fn answer_limit(seconds: Option<u64>) -> Result<Duration, Why> {

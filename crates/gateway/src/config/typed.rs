@@ -22,10 +22,13 @@ pub(super) struct Ssh {
     pub(super) host_key: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+/// Without `listen` there is no port for all signers; each still has its own.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
     #[serde(default)]
     pub(super) allow_list_known_keys: bool,
     pub(super) answer_limit_seconds: Option<u64>,

@@ -140,7 +140,7 @@ async fn what_is_no_request_is_answered_here_as_octez_does() {
     for (line, body, status) in cases {
         let length = body.len();
         let request = format!(
-            "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         assert_eq!(exchange(place.http, &request).await.status, status, "{line} {body}");
     }

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Limits, Service, serve_streams};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use daemon::http::{Answer, Body, Limits, Service, serve_streams};
+use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc};
@@ -82,9 +81,9 @@ impl Mind {
 struct Voice(Arc<Mind>);
 
 impl Service for Voice {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Body>) -> Answer {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.unwrap_or_default();
         let (status, text) = self.0.reply(&parts.method, parts.uri.path(), body).await;
         let mut response = Response::new(Full::new(Bytes::from(text)));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();

@@ -32,7 +32,7 @@ async fn slow_headers_and_slow_bodies_end() {
     let _signer = place.heard_signer(0, &mind).await;
     let begun = [
         "GET /author".to_owned(),
-        format!("POST /keys/{KEY} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n\"11"),
+        format!("POST /keys/{KEY} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n\"11"),
     ];
     for beginning in begun {
         let mut slow = TcpStream::connect(place.http).await.unwrap();
@@ -50,7 +50,8 @@ async fn huge_requests_are_refused_and_not_relayed() {
     let mind = Mind::with(&[KEY]);
     let _signer = place.heard_signer(0, &mind).await;
     let length = 10_000_000;
-    let head = format!("POST /keys/{KEY} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("POST /keys/{KEY} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     let mut huge = TcpStream::connect(place.http).await.unwrap();
     huge.write_all(head.as_bytes()).await.unwrap();
     let block = [b'1'; 4096];

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use daemon::Shutdown;
 use gateway::{Config, Gateway, config::SignerConfig};
+use signer_api::Hosts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -68,6 +69,7 @@ impl Place {
             http: Some(loopback),
             monitor: Some(loopback),
             signers: configs.collect(),
+            hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,
             answer_limit,
         };
@@ -113,7 +115,11 @@ impl Place {
     }
 
     pub(crate) async fn get_at(&self, at: SocketAddr, path: &str) -> Reply {
-        exchange(at, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+        exchange(
+            at,
+            &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
+        )
+        .await
     }
 
     /// A signing request by `key`, to all signers' port.
@@ -134,7 +140,7 @@ impl Place {
 
 pub(crate) async fn sign_at(at: SocketAddr, key: &str) -> Reply {
     let request = format!(
-        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
         BODY.len()
     );

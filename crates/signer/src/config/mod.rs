@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use ::tunnel::home;
 use daemon::secret_file::{self, SecretFileError};
 use ledger::{Address, Derivation, KeyPath};
+use signer_api::Hosts;
 use signer_api::client::SignerUrl;
 use tezos::{ChainId, EncryptedKey, Kind, PublicKey, PublicKeyHash, SecretKey};
 use thiserror::Error;
@@ -51,6 +52,8 @@ pub struct Config {
 pub struct Http {
     /// Where.
     pub listen: SocketAddr,
+    /// As which hosts it may be asked there.
+    pub(crate) hosts: Hosts,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
 }
@@ -176,6 +179,7 @@ impl Config {
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
         let http = typed.http.map(|http| Http {
+            hosts: Hosts::of(http.listen.ip(), &http.hosts),
             listen: http.listen,
             allow_list_known_keys: http.allow_list_known_keys,
             allow_to_prove_possession: http.allow_to_prove_possession,

@@ -39,6 +39,8 @@ pub(super) struct State {
 pub(super) struct Http {
     pub(super) listen: SocketAddr,
     #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    #[serde(default)]
     pub(super) allow_list_known_keys: bool,
     #[serde(default)]
     pub(super) allow_to_prove_possession: bool,

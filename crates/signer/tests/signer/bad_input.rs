@@ -78,7 +78,7 @@ fn bodies_that_are_no_requests() {
     let daemon = home().start();
     let post = |body: &str| {
         let head = format!(
-            "POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         exchange(daemon.http, (head + body).as_bytes()).status
@@ -96,11 +96,11 @@ fn what_is_not_even_http() {
     let daemon = home().start();
     let long_header = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     let huge_chunk = format!(
-        "POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+        "POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n\
          ffffffffffffffff\r\n"
     );
     let both = format!(
-        "POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\
+        "POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\
          transfer-encoding: chunked\r\n\r\nzz\r\n"
     );
     for bytes in ["\u{16}\u{3}\u{1}", "GET\r\n\r\n", &long_header, &huge_chunk, &both] {
@@ -120,7 +120,8 @@ fn what_is_not_even_http() {
 fn a_slow_body_is_given_up_and_holds_nobody_up() {
     let daemon = home().start();
     let mut slow = TcpStream::connect(daemon.http).unwrap();
-    let head = format!("POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n\"13");
+    let head =
+        format!("POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n\"13");
     slow.write_all(head.as_bytes()).unwrap();
     nothing_was_lost(&daemon);
     slow.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -249,7 +250,7 @@ fn a_client_that_never_reads_loses_its_connection() {
     let daemon = home().with("[monitor]\nlisten = \"127.0.0.1:0\"").start();
     let mut deaf = TcpStream::connect(daemon.monitor.unwrap()).unwrap();
     deaf.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
-    let asked = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let asked = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
     let ended = loop {
         // It goes through for as long as buffers take it, then hangs, then is cut off.
         if let Err(error) = deaf.write_all(&asked) {
@@ -264,7 +265,7 @@ fn a_client_that_never_reads_loses_its_connection() {
 #[test]
 fn a_body_that_breaks_off_is_a_bad_request() {
     let daemon = home().start();
-    let head = format!("POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let head = format!("POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     let broken = format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n");
     assert_eq!(exchange(daemon.http, broken.as_bytes()).status, 400);
     nothing_was_lost(&daemon);
@@ -276,7 +277,7 @@ fn a_half_closed_client_gets_its_answer() {
     let daemon = home().start();
     let body = format!("\"{}\"", hex::encode(attestation(100, 1)));
     let request = format!(
-        "POST /keys/{TZ1} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /keys/{TZ1} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut stream = TcpStream::connect(daemon.http).unwrap();

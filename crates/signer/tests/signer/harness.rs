@@ -159,7 +159,7 @@ impl Answer {
 }
 
 pub(crate) fn get(at: SocketAddr, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     exchange(at, request.as_bytes())
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn get(at: SocketAddr, path: &str) -> Answer {
 pub(crate) fn sign(at: SocketAddr, key: &str, payload: &[u8]) -> Answer {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
-        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()

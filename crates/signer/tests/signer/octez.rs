@@ -41,7 +41,7 @@ fn ask(daemon: &Daemon, request: &Value) -> Answer {
         (None, None) => Vec::new(),
     };
     let mut head = format!(
-        "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n",
+        "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n",
         request["method"].as_str().unwrap(),
         request["path"].as_str().unwrap()
     );

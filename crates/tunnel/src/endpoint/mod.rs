@@ -110,6 +110,14 @@ pub struct ListenError {
     cause: io::Error,
 }
 
+impl ListenError {
+    /// Whether the port is another's for now.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 /// The ssh endpoint.
 #[derive(Debug)]
 pub struct Endpoint {

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Limits, Service, serve_streams};
+use daemon::http::{Answer, Body, Limits, Service, serve_streams};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use lab::cloud::{GatewayHome, Listen, Signer};
@@ -208,7 +207,7 @@ impl Crowd {
 struct Yes;
 
 impl Service for Yes {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Body>) -> Answer {
         let text = if request.uri().path().starts_with("/keys/") {
             "{\"public_key\":\"edpkuHjAQkmzP3PNwisMTyqU8R7Ut7URD7bm9CQuzF7ZsMUGcpWbVA\"}"
         } else {

@@ -130,7 +130,7 @@ impl Asker {
         let vote = hex::encode(sample_payload(Kind::Attestation, LEVEL + 1, 0, 1));
         let body = format!("\"{vote}\"\n");
         let head = format!(
-            "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: x\r\n\
+            "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\n\
              content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         );
         let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
@@ -139,7 +139,7 @@ impl Asker {
 
     /// Somebody who asks whether the key can sign now: the signer itself answers every time.
     fn question(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
-        Asker::new(at, vec![format!("GET /statusz/{key} HTTP/1.1\r\nhost: x\r\n\r\n")])
+        Asker::new(at, vec![format!("GET /statusz/{key} HTTP/1.1\r\nhost: localhost\r\n\r\n")])
     }
 
     fn new(at: SocketAddr, packets: Vec<String>) -> anyhow::Result<Asker> {
