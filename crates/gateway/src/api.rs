@@ -11,15 +11,15 @@ use hyper::{Request, Uri};
 use signer_api::{
     Answer, Call, CallError, Hosts, accepts_json, check_content_type, parse_signing_body,
 };
-use tezos::PublicKeyHash;
+use tezos::{KeyForm, Payload, PublicKey, PublicKeyHash, Request as Authenticated, Signature};
 
-use crate::knowledge::hashes;
 use crate::metrics::{Metrics, Outcome};
-use crate::race::race;
+use crate::race::{Nobody, race};
 use crate::reception::Signers;
 use crate::router::{Claim, Route, route};
 use crate::signer::Signer;
 use crate::talk::{Question, Relayed};
+use crate::witness::{Asked, Witness};
 
 /// Answers bakers.
 #[derive(Debug, Clone)]
@@ -32,6 +32,9 @@ pub(crate) struct Api {
     pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Arc<Metrics>,
+    /// Who may ask at this gateway; none when everybody may.
+    pub(crate) authorized: Option<Vec<PublicKey>>,
+    pub(crate) witness: Witness,
 }
 
 /// What goes back: an answer of ours, or a signer's.
@@ -67,12 +70,15 @@ impl Api {
             Err(error) => Answer::Misuse(error).into(),
             Ok(Call::Options(methods)) => Answer::Options(methods).into(),
             Ok(Call::Health) => self.health(request.uri()).await,
+            Ok(Call::Marks) => Answer::Misuse(CallError::NotFound).into(),
             Ok(Call::AuthorizedKeys) => self.authorized_keys().await,
             Ok(Call::KnownKeys) => self.known_keys(),
             Ok(Call::PublicKey(key)) => self.public_key(key, request.uri()).await,
             Ok(Call::Status(key)) => self.status(&key, request.uri()).await,
             Ok(Call::ProvePossession { key, .. }) => self.relay_get(&key, request.uri()).await,
-            Ok(Call::Sign { key, .. }) => self.sign(key, request).await,
+            Ok(Call::Sign { key, authentication, .. }) => {
+                self.sign(key, authentication.as_ref(), request).await
+            }
         }
     }
 
@@ -84,30 +90,20 @@ impl Api {
         }
     }
 
-    /// For all signers: a baker that has a key which one of them wants uses it with all.
+    /// The gateway's own, if it wants any; else, at a signer's port, the signer's. At the port of all, none is needed: a
+    /// baker asks for this before every signature, and no signer has a say in those of others.
     async fn authorized_keys(&self) -> Reply {
-        if let Some(signer) = self.port.and_then(|port| self.signers.0.get(port)) {
-            return match signer.knowledge() {
-                Some(knowledge) => Reply::Relayed(knowledge.authorized.clone()),
-                None => self.ask(signer, &Question::get("/authorized_keys")).await,
-            };
+        if let Some(authorized) = &self.authorized {
+            let hashes = authorized.iter().map(PublicKey::hash).collect();
+            return Answer::AuthorizedKeys(Some(hashes)).into();
         }
-        // Whoever is away is believed to want what it wanted: its baker asks before it is back.
-        let said = || -> Option<Vec<Relayed>> {
-            let all = self.signers.0.iter().map(Signer::authorized);
-            let all: Vec<Option<Relayed>> = all.collect::<Result<_, _>>().ok()?;
-            let heard: Vec<Relayed> = all.into_iter().flatten().collect();
-            let is_anyone_here = self.signers.0.iter().any(|signer| signer.knowledge().is_some());
-            is_anyone_here.then_some(heard)
+        let Some(signer) = self.port.and_then(|port| self.signers.0.get(port)) else {
+            return Answer::AuthorizedKeys(None).into();
         };
-        let Some(said) = self.signers.find(said).await else {
-            return Answer::AskAgain("no signer is connected; ask again".to_owned()).into();
-        };
-        let wanted = said.iter().filter_map(|own| hashes(own, "authorized_keys"));
-        let wanted: Vec<BTreeSet<PublicKeyHash>> = wanted.collect();
-        let union: BTreeSet<PublicKeyHash> = wanted.iter().flatten().copied().collect();
-        let keys = (!wanted.is_empty()).then(|| union.into_iter().collect());
-        Answer::AuthorizedKeys(keys).into()
+        match signer.knowledge() {
+            Some(knowledge) => Reply::Relayed(knowledge.authorized.clone()),
+            None => self.ask(signer, &Question::get("/authorized_keys")).await,
+        }
     }
 
     fn known_keys(&self) -> Reply {
@@ -164,11 +160,20 @@ impl Api {
         }
     }
 
-    async fn sign(&self, key: PublicKeyHash, request: Request<Body>) -> Reply {
-        let question = match self.read(request).await {
-            Ok(question) => question,
+    async fn sign(
+        &self,
+        key: PublicKeyHash,
+        authentication: Option<&Signature>,
+        request: Request<Body>,
+    ) -> Reply {
+        let (question, data) = match read(key, request) {
+            Ok(read) => read,
             Err(answer) => return answer.into(),
         };
+        if !self.is_authorized(&key, &data, authentication) {
+            tracing::warn!(%key, "refused: invalid authentication signature");
+            return Answer::Failure("invalid authentication signature".to_owned()).into();
+        }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(away) => {
@@ -183,22 +188,18 @@ impl Api {
         reply
     }
 
-    /// A signing request, as it will be asked.
-    async fn read(&self, request: Request<Body>) -> Result<Question, Answer> {
-        if !check_content_type(request.headers()) {
-            return Err(Answer::UnsupportedMedia);
-        }
-        let (method, path_and_query) = (request.method().clone(), path_and_query(request.uri()));
-        let body: Bytes = match request.into_body() {
-            Ok(body) => body,
-            Err(BodyError::TooLarge(_)) => return Err(Answer::TooLarge),
-            Err(BodyError::TooSlow(_)) => return Err(Answer::TooSlow),
-            Err(error @ BodyError::Broken) => {
-                return Err(Answer::Misuse(CallError::Body(error.to_string())));
-            }
-        };
-        parse_signing_body(&body).map_err(Answer::Misuse)?;
-        Ok(Question { method, path_and_query, body })
+    /// Whether whoever asks is among those who may.
+    fn is_authorized(
+        &self,
+        key: &PublicKeyHash,
+        data: &[u8],
+        authentication: Option<&Signature>,
+    ) -> bool {
+        self.authorized.as_ref().is_none_or(|authorized| {
+            authentication.is_some_and(|signature| {
+                Authenticated::Sign.is_authorized(key, data, signature, authorized)
+            })
+        })
     }
 
     async fn ask(&self, signer: &Signer, question: &Question) -> Reply {
@@ -207,7 +208,8 @@ impl Api {
             return Answer::AskAgain(line).into();
         };
         let started = std::time::Instant::now();
-        let answer = race(signer, question, self.answer_limit, &self.metrics).await;
+        let answer =
+            race(signer, question, self.answer_limit, (&self.metrics, &self.witness)).await;
         let outcome = match &answer {
             Ok(answer) if answer.is_ok() => Outcome::Answered,
             Ok(_) => Outcome::Declined,
@@ -218,7 +220,14 @@ impl Api {
             Ok(answer) => Reply::Relayed(answer),
             Err(nobody) => {
                 tracing::warn!(signer = signer.name, "no answer to {}: {nobody}", question.method);
-                Answer::AskAgain(nobody.to_string()).into()
+                match nobody {
+                    // A repeat changes nothing.
+                    Nobody::Behind { .. } => Answer::Failure(nobody.to_string()).into(),
+                    Nobody::Away(_)
+                    | Nobody::Refused { .. }
+                    | Nobody::Failed { .. }
+                    | Nobody::TooSlow { .. } => Answer::AskAgain(nobody.to_string()).into(),
+                }
             }
         }
     }
@@ -282,6 +291,28 @@ impl Away {
             Away::Unsaid { .. } => Answer::AskAgain(line),
         }
     }
+}
+
+/// A signing request, as it will be asked, and the bytes to sign.
+fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(Question, Vec<u8>), Answer> {
+    if !check_content_type(request.headers()) {
+        return Err(Answer::UnsupportedMedia);
+    }
+    let (method, path_and_query) = (request.method().clone(), path_and_query(request.uri()));
+    let body: Bytes = match request.into_body() {
+        Ok(body) => body,
+        Err(BodyError::TooLarge(_)) => return Err(Answer::TooLarge),
+        Err(BodyError::TooSlow(_)) => return Err(Answer::TooSlow),
+        Err(error @ BodyError::Broken) => {
+            return Err(Answer::Misuse(CallError::Body(error.to_string())));
+        }
+    };
+    let data = parse_signing_body(&body).map_err(Answer::Misuse)?;
+    // What does not parse here does not parse at the signer, which says so.
+    let payload = Payload::parse(&data, KeyForm::of(&key)).ok();
+    let asked =
+        payload.map(|payload| Asked { key, chain: payload.chain(), level: payload.mark().level });
+    Ok((Question { method, path_and_query, body, asked }, data))
 }
 
 fn get(uri: &Uri) -> Question {

@@ -8,8 +8,9 @@
 //!        ◀────────────────────── the answer, as it came ◀─────────────────────────────────────
 //! ```
 //!
-//! What a signer says about itself ([`knowledge`]) is believed for as long as the connection stands
-//! over which it was said. The gateway has no key and keeps nothing on disk.
+//! What a signer says about itself ([`knowledge`]) is learned on a conversation of its own, and believed until it says
+//! something else. The gateway has no key; of what it saw, it keeps up to where each key was answered
+//! ([`witness`]), so that a copy of a signer, or a backup that was put back, is noticed.
 
 mod api;
 pub mod config;
@@ -23,6 +24,8 @@ mod run;
 mod shell;
 mod signer;
 mod talk;
+mod witness;
 
 pub use config::{Config, ConfigError};
 pub use run::{Gateway, RunError};
+pub use witness::{WitnessFileError, forget};

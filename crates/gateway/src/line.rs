@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyper::StatusCode;
+use signer_api::Marks;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tunnel::endpoint::{OpenError, Session};
@@ -19,7 +21,8 @@ pub(crate) struct Line {
     /// Conversations without a question. They take turns, so that all stay fresh: both votes of a round
     /// find one, and none has to wait a round trip longer than the other.
     resting: Mutex<VecDeque<Talk>>,
-    knowledge: Mutex<Option<Arc<Knowledge>>>,
+    /// What the signer said of its store when it connected; none of a signer that says nothing of the kind.
+    marks: Option<Marks>,
     /// When it was last found silent.
     silent_at: Mutex<Option<Instant>>,
 }
@@ -47,6 +50,8 @@ const SOON: Duration = Duration::from_millis(50);
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// Between two tries when it does not.
 const PAUSE: Duration = Duration::from_secs(1);
+/// For the other side to show that it is there, before another process takes its place.
+const ALIVE: Duration = Duration::from_secs(1);
 /// An answer that comes sooner needs no question whether the line is there.
 pub(crate) const HEAD_START: Duration = Duration::from_millis(20);
 /// Silence that may mean nothing.
@@ -59,17 +64,38 @@ const GATEWAY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCAL
 
 impl Line {
     pub(crate) fn new(session: Session) -> Line {
-        let (resting, knowledge, silent_at) = Default::default();
-        Line { session, resting, knowledge, silent_at }
+        let (resting, silent_at) = Default::default();
+        Line { session, resting, marks: None, silent_at }
+    }
+
+    /// The same, after the signer has said this of its store.
+    pub(crate) fn with_marks(self, marks: Option<Marks>) -> Line {
+        Line { marks, ..self }
+    }
+
+    pub(crate) fn marks(&self) -> Option<&Marks> {
+        self.marks.as_ref()
+    }
+
+    /// What the signer says of its store; none if it does not know such a question.
+    ///
+    /// # Errors
+    /// When it gives no answer.
+    pub(crate) async fn ask_marks(&self) -> Result<Option<Marks>, LineError> {
+        let answer = self.ask(&Question::get("/marks")).await?;
+        match answer.status {
+            StatusCode::OK => Ok(Marks::parse(&answer.body)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether its other side answers soon.
+    pub(crate) async fn is_alive(&self) -> bool {
+        matches!(timeout(ALIVE, self.session.ping()).await, Ok(Ok(_)))
     }
 
     pub(crate) fn session(&self) -> &Session {
         &self.session
-    }
-
-    /// What the signer said over this line, as long as that is to be believed.
-    pub(crate) fn knowledge(&self) -> Option<Arc<Knowledge>> {
-        lock(&self.knowledge).clone()
     }
 
     /// Asks the signer. No limit of time: the caller has one.
@@ -113,44 +139,58 @@ impl Line {
         lock(&self.silent_at).is_some_and(|at| self.session.heard_at() <= at)
     }
 
-    /// Looks again and again at what the signer says about itself; `said` hears it.
-    /// Never returns.
-    pub(crate) async fn learn(&self, mut said: impl FnMut(&Knowledge)) {
+    /// Looks again and again at what the signer says about itself, on a conversation of its own; `said` hears it.
+    /// What it said before is `known`: it stays the same while it says the same. Never returns.
+    pub(crate) async fn learn(
+        &self,
+        known: impl Fn() -> Option<Arc<Knowledge>>,
+        said: impl Fn(Arc<Knowledge>),
+    ) {
+        let mut pause = SOON;
         loop {
-            if let Ok(Ok(mut talk)) = timeout(LOOK_LIMIT, self.begin()).await {
-                let mut pause = SOON;
-                while let Some(knowledge) = self.look(&mut talk).await {
-                    *lock(&self.knowledge) = Some(Arc::clone(&knowledge));
-                    said(&knowledge);
-                    pause = match knowledge.keys {
-                        Keys::NotYet => (pause * 2).min(self.look_interval() / 10),
-                        Keys::All(_) | Keys::Unsaid => self.look_interval(),
-                    };
-                    tokio::select! {
-                        () = talk.ends() => break,
-                        () = sleep(pause) => {}
-                    }
-                }
+            let Ok(Ok((knowledge, mut talk))) = timeout(LOOK_LIMIT, self.look(known())).await
+            else {
+                sleep(PAUSE).await;
+                continue;
+            };
+            pause = match knowledge.keys {
+                Keys::NotYet => (pause * 2).min(self.look_interval() / 10),
+                Keys::All(_) | Keys::Unsaid => self.look_interval(),
+            };
+            said(knowledge);
+            if !talk.goes_on().await {
+                // A signer that closes after each answer.
+                sleep(pause).await;
+                continue;
             }
-            *lock(&self.knowledge) = None;
-            sleep(PAUSE).await;
+            tokio::select! {
+                // A signer whose configuration changes is started again, also behind a stock ssh.
+                () = talk.ends() => sleep(SOON).await,
+                () = sleep(pause) => {}
+            }
         }
     }
 
     /// What the signer says now: the same knowledge, if it says the same.
-    async fn look(&self, talk: &mut Talk) -> Option<Arc<Knowledge>> {
-        let asking = async {
-            // Also measures the round trip, which no answer that comes soon does.
-            self.session.ping().await.ok()?;
-            let authorized = talk.ask(&Question::get("/authorized_keys")).await.ok()?;
-            let known = talk.ask(&Question::get("/known_keys")).await.ok()?;
-            authorized.is_ok().then(|| (authorized, Keys::read(&known)))
-        };
-        let (authorized, keys) = timeout(LOOK_LIMIT, asking).await.ok().flatten()?;
-        let before = self.knowledge();
+    async fn look(
+        &self,
+        before: Option<Arc<Knowledge>>,
+    ) -> Result<(Arc<Knowledge>, Talk), LineError> {
+        // Also measures the round trip, which no answer that comes soon does.
+        self.session.ping().await?;
+        let mut talk = self.begin().await?;
+        let authorized = talk.ask(&Question::get("/authorized_keys")).await?;
+        if !talk.goes_on().await {
+            talk = self.begin().await?;
+        }
+        let known = talk.ask(&Question::get("/known_keys")).await?;
+        if !authorized.is_ok() {
+            return Err(Broken(format!("it answers {}", authorized.status)).into());
+        }
+        let keys = Keys::read(&known);
         let same = before
             .filter(|before| before.authorized.body == authorized.body && before.keys == keys);
-        Some(same.unwrap_or_else(|| Arc::new(Knowledge::new(authorized, keys))))
+        Ok((same.unwrap_or_else(|| Arc::new(Knowledge::new(authorized, keys))), talk))
     }
 
     async fn begin(&self) -> Result<Talk, LineError> {

@@ -14,12 +14,19 @@ use crate::line::{HEAD_START, Line, LineError};
 use crate::metrics::Metrics;
 use crate::signer::Signer;
 use crate::talk::{Question, Relayed};
+use crate::witness::{Behind, Witness};
 
 /// Why nobody answered: ask again. Always *failed*.
 #[derive(Debug, Error)]
 pub(crate) enum Nobody {
     #[error("signer {0:?} is not connected; ask again")]
     Away(String),
+    /// The one who is here may not be asked for this: another has answered it before.
+    #[error("signer {name:?} is not asked: {why}")]
+    Behind { name: String, why: Behind },
+    /// It came, and was refused.
+    #[error("signer {name:?} is refused: {why}")]
+    Refused { name: String, why: String },
     #[error("signer {name:?} cannot be asked ({why}); ask again")]
     Failed { name: String, why: LineError },
     #[error("signer {name:?} did not answer within {} s; ask again", limit.as_secs())]
@@ -37,10 +44,11 @@ pub(crate) async fn race(
     signer: &Signer,
     question: &Question,
     limit: Duration,
-    metrics: &Metrics,
+    (metrics, witness): (&Metrics, &Witness),
 ) -> Result<Relayed, Nobody> {
     let end = Instant::now() + limit;
-    let mut race = Race { signer, question, metrics, limit, tried: Vec::new(), failure: None };
+    let (tried, failure, behind) = Default::default();
+    let mut race = Race { signer, question, metrics, witness, limit, tried, failure, behind };
     // Most answers come over the first line, and soon: they need no more than this.
     let Some(first) = race.next() else { return race.run(None, end).await };
     let mut asking = race.ask(Arc::clone(&first));
@@ -59,10 +67,13 @@ struct Race<'a> {
     signer: &'a Signer,
     question: &'a Question,
     metrics: &'a Metrics,
+    witness: &'a Witness,
     limit: Duration,
     /// The lines that were asked.
     tried: Vec<Arc<Line>>,
     failure: Option<LineError>,
+    /// Why a line is not asked at all.
+    behind: Option<Behind>,
 }
 
 /// A question on its way over one line.
@@ -112,7 +123,11 @@ impl<'a> Race<'a> {
     /// The best line that was not tried yet.
     fn next(&mut self) -> Option<Arc<Line>> {
         let is_new = |line: &Arc<Line>| !self.tried.iter().any(|tried| Arc::ptr_eq(tried, line));
-        let line = self.signer.lines().into_iter().find(is_new)?;
+        let lines: Vec<_> = self.signer.lines().into_iter().filter(is_new).collect();
+        let checks = lines.into_iter().map(|line| self.check(&line).map(|()| line));
+        let (good, behind): (Vec<_>, Vec<_>) = checks.partition(Result::is_ok);
+        self.behind = behind.into_iter().find_map(Result::err);
+        let line = good.into_iter().find_map(Result::ok)?;
         if !self.tried.is_empty() {
             self.metrics.note_hedge(&self.signer.name);
         }
@@ -120,9 +135,23 @@ impl<'a> Race<'a> {
         Some(line)
     }
 
+    /// Whether the signer at the end of this line has come as far as what was answered.
+    fn check(&self, line: &Line) -> Result<(), Behind> {
+        match (self.question.asked, line.marks()) {
+            (Some(asked), Some(marks)) => self.witness.check(asked, marks),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
     fn ask(&self, line: Arc<Line>) -> Asking<'a> {
-        let question = self.question;
-        Box::pin(async move { line.ask(question).await })
+        let (question, witness) = (self.question, self.witness);
+        Box::pin(async move {
+            let answer = line.ask(question).await?;
+            if let Some(asked) = question.asked.filter(|_| answer.is_ok()) {
+                witness.note(asked, line.marks().map(|marks| marks.process.as_str()));
+            }
+            Ok(answer)
+        })
     }
 
     fn fails(&mut self, error: LineError) {
@@ -132,9 +161,11 @@ impl<'a> Race<'a> {
 
     fn nobody(self) -> Nobody {
         let name = self.signer.name.clone();
-        match self.failure {
-            Some(why) => Nobody::Failed { name, why },
-            None => Nobody::Away(name),
+        match (self.failure, self.behind, self.signer.refusal()) {
+            (Some(why), ..) => Nobody::Failed { name, why },
+            (None, Some(why), _) => Nobody::Behind { name, why },
+            (None, None, Some(why)) => Nobody::Refused { name, why },
+            (None, None, None) => Nobody::Away(name),
         }
     }
 }

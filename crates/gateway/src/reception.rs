@@ -1,17 +1,19 @@
 //! Receives the sessions of the tunnel, and shows each to its signer's desk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tunnel::Door;
 use tunnel::endpoint::{Attendant, Session};
 
 use crate::line::Line;
 use crate::race::WELCOME;
 use crate::signer::Signer;
+use crate::witness::Witness;
 
 /// All signers, in the order of the configuration.
 #[derive(Debug, Clone)]
@@ -37,14 +39,58 @@ impl Signers {
     }
 }
 
-impl Attendant for Signers {
+/// Two boxes with one identity.
+const RIVAL: &str = "another process with this ssh identity is connected, and answers: a copy of this folder is running \
+                     elsewhere. Stop one of them for good; two with one key can be made to sign twice";
+/// For a signer to say what it says of its store.
+const MARKS_LIMIT: Duration = Duration::from_secs(5);
+/// Between two tries when it does not.
+const MARKS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Who attends to sessions: each is shown to its signer, if its store has come as far as what was answered.
+#[derive(Debug)]
+pub(crate) struct Reception {
+    pub(crate) signers: Signers,
+    pub(crate) witness: Witness,
+}
+
+impl Reception {
+    /// A line that may be asked; none if the signer was refused.
+    async fn admit(&self, signer: &Signer, session: Session) -> Option<Arc<Line>> {
+        let line = Line::new(session);
+        if !line.session().is_peel() {
+            return Some(Arc::new(line));
+        }
+        let (marks, seen) = loop {
+            let seen = self.witness.seen();
+            match timeout(MARKS_LIMIT, line.ask_marks()).await {
+                Ok(Ok(marks)) => break (marks, seen),
+                Ok(Err(_)) | Err(_) => sleep(MARKS_PAUSE).await,
+            }
+        };
+        let Some(marks) = marks else { return Some(Arc::new(line)) };
+        let why = match seen.check(&marks) {
+            Err(behind) => Some(behind.to_string()),
+            Ok(()) if signer.is_free_for(&marks).await => None,
+            Ok(()) => Some(RIVAL.to_owned()),
+        };
+        signer.note_refusal(why.clone());
+        let Some(why) = why else { return Some(Arc::new(line.with_marks(Some(marks)))) };
+        tracing::error!(signer = signer.name, peer = %line.session().peer(), "not asked: {why}");
+        line.session().refuse(&why).await;
+        None
+    }
+}
+
+impl Attendant for Reception {
     async fn attend(&self, session: Session) {
-        let Some(signer) = self.0.get(session.guest()) else { return };
+        let Some(signer) = self.signers.0.get(session.guest()) else { return };
         match session.door() {
             Door::Signing => {
-                let line = Arc::new(Line::new(session));
+                let Some(line) = self.admit(signer, session).await else { return };
                 let _present = signer.add_line(&line);
-                line.learn(|knowledge| signer.said(&line, knowledge)).await;
+                let known = || signer.last_knowledge();
+                line.learn(known, |knowledge| signer.said(&line, knowledge)).await;
             }
             Door::Shell => {
                 let _present = signer.add_shell(&session);

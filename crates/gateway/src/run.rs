@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use tunnel::endpoint::{self, Endpoint, Guest};
 use crate::api::Api;
 use crate::config::{Config, SignerConfig};
 use crate::metrics::{Metrics, Readings};
-use crate::reception::Signers;
+use crate::reception::{Reception, Signers};
 use crate::shell::Shell;
 use crate::signer::Signer;
+use crate::witness::{Witness, WitnessFileError};
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -48,6 +50,9 @@ pub enum RunError {
     /// A shell's port cannot be listened on.
     #[error("cannot listen on {0} for a shell: {1}; is another program on that port?")]
     Shell(SocketAddr, io::Error),
+    /// What was answered before cannot be read.
+    #[error(transparent)]
+    Witness(#[from] WitnessFileError),
     /// The system gave no address.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -93,8 +98,10 @@ impl Gateway {
             hosts: config.hosts.clone(),
             monitor,
             metrics,
+            authorized: config.authorized.clone(),
+            witness: Witness::open(config.state.as_deref())?,
         };
-        let gateway = Gateway::serve(bound, &signers, &api, shutdown)?;
+        let gateway = Gateway::serve(bound, &signers, &api, (config.state.as_deref(), shutdown))?;
         tracing::info!(ssh = %gateway.ssh, signers = config.signers.len(), "listening");
         Ok(gateway)
     }
@@ -103,7 +110,7 @@ impl Gateway {
         bound: Bound,
         signers: &Signers,
         api: &Api,
-        shutdown: Shutdown,
+        (state, shutdown): (Option<&Path>, Shutdown),
     ) -> Result<Gateway, RunError> {
         let mut gateway = Gateway {
             listeners: JoinSet::new(),
@@ -129,7 +136,12 @@ impl Gateway {
         if let Some(listener) = bound.monitor {
             gateway.listeners.spawn(listener.serve(Arc::new(api.monitor.clone()), stop()));
         }
-        let (attendant, stop) = (Arc::new(signers.clone()), gateway.stop_endpoint.clone());
+        if let Some(state) = state {
+            let keeping = api.witness.clone().keep(state.to_owned(), stop());
+            gateway.listeners.spawn(keeping);
+        }
+        let reception = Reception { signers: signers.clone(), witness: api.witness.clone() };
+        let (attendant, stop) = (Arc::new(reception), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(attendant, stop));
         Ok(gateway)
     }

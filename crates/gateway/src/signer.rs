@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use signer_api::Marks;
 use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
 use tunnel::endpoint::Session;
@@ -12,7 +15,6 @@ use crate::config::SignerConfig;
 use crate::knowledge::{Keys, Knowledge};
 use crate::line::Line;
 use crate::router::Claim;
-use crate::talk::Relayed;
 
 /// A signer as the gateway sees it.
 #[derive(Debug)]
@@ -23,15 +25,13 @@ pub(crate) struct Signer {
     lines: Present<Arc<Line>>,
     shells: Present<Session>,
     claim: Mutex<Arc<Claim>>,
-    /// Its last answer to `GET /authorized_keys`.
-    authorized: Mutex<Option<Relayed>>,
+    /// What it said last about itself, and over which session.
+    knowledge: Mutex<Option<(u64, Arc<Knowledge>)>>,
+    /// Why its last connection was refused, if it was.
+    refused: Mutex<Option<String>>,
     /// News of what it said.
     said: watch::Sender<()>,
 }
-
-/// A signer that has just come was not asked yet what it wants.
-#[derive(Debug)]
-pub(crate) struct NotAskedYet;
 
 /// What is there now, and news of what comes.
 #[derive(Debug)]
@@ -63,7 +63,8 @@ impl Signer {
             lines: Present::default(),
             shells: Present::default(),
             claim: Mutex::new(Arc::new(claim)),
-            authorized: Mutex::default(),
+            knowledge: Mutex::default(),
+            refused: Mutex::default(),
             said: watch::Sender::new(()),
         }
     }
@@ -104,44 +105,60 @@ impl Signer {
         Arc::clone(&lock(&self.claim))
     }
 
-    /// What it said, as long as that is to be believed. Only the newest line counts: an older one may be
-    /// of before a restart, and not known to be dead yet.
+    /// What it said last about itself, while it is here.
     pub(crate) fn knowledge(&self) -> Option<Arc<Knowledge>> {
-        self.newest()?.knowledge()
+        let is_here = !self.lines.all().is_empty();
+        self.last_knowledge().filter(|_| is_here)
     }
 
-    /// Its answer to `GET /authorized_keys`, the last one if it is away; none if it was never heard.
-    ///
-    /// # Errors
-    /// When it is here, and was not asked yet.
-    pub(crate) fn authorized(&self) -> Result<Option<Relayed>, NotAskedYet> {
-        match self.newest() {
-            Some(line) => {
-                line.knowledge().map(|own| Some(own.authorized.clone())).ok_or(NotAskedYet)
-            }
-            None => Ok(lock(&self.authorized).clone()),
-        }
+    /// What it said last about itself.
+    pub(crate) fn last_knowledge(&self) -> Option<Arc<Knowledge>> {
+        lock(&self.knowledge).as_ref().map(|(_, knowledge)| Arc::clone(knowledge))
     }
 
-    fn newest(&self) -> Option<Arc<Line>> {
-        self.lines.all().iter().max_by_key(|line| line.session().id()).cloned()
-    }
-
-    /// It said this over that line. A signer that does not know its keys yet is believed to have those
-    /// that it had before.
-    pub(crate) fn said(&self, line: &Arc<Line>, knowledge: &Knowledge) {
-        if !self.newest().is_some_and(|newest| Arc::ptr_eq(&newest, line)) {
+    /// It said this over that line. What comes over an older one than the last that spoke, and is still here, may be
+    /// of before a restart. A signer that does not know its keys yet is believed to have those that it had
+    /// before.
+    pub(crate) fn said(&self, line: &Line, knowledge: Arc<Knowledge>) {
+        let (id, keys) = (line.session().id(), knowledge.keys.clone());
+        let is_here = |id: u64| self.lines.all().iter().any(|line| line.session().id() == id);
+        let mut last = lock(&self.knowledge);
+        if last.as_ref().is_some_and(|(newer, _)| *newer > id && is_here(*newer)) {
             return;
         }
-        *lock(&self.authorized) = Some(knowledge.authorized.clone());
+        *last = Some((id, knowledge));
+        drop(last);
         let mut claim = lock(&self.claim);
-        match (claim.as_ref(), &knowledge.keys) {
+        match (claim.as_ref(), keys) {
             (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Some(_), Keys::Unsaid) => {}
-            (_, Keys::All(keys)) => *claim = Arc::new(Claim::All(keys.clone())),
+            (_, Keys::All(keys)) => *claim = Arc::new(Claim::All(keys)),
             (Claim::All(keys), Keys::Unsaid) => *claim = Arc::new(Claim::Some(keys.clone())),
         }
         drop(claim);
         self.said.send_replace(());
+    }
+
+    /// Whether a process may come in: of two with one identity the first one stays while it answers.
+    pub(crate) async fn is_free_for(&self, marks: &Marks) -> bool {
+        let others = self
+            .lines
+            .all()
+            .clone()
+            .into_iter()
+            .filter(|line| line.marks().is_some_and(|other| other.process != marks.process));
+        let alive: FuturesUnordered<_> =
+            others.map(|line| async move { line.is_alive().await }).collect();
+        !alive.any(|is_alive| async move { is_alive }).await
+    }
+
+    /// Remembers why a connection was refused, or that one was let in.
+    pub(crate) fn note_refusal(&self, why: Option<String>) {
+        *lock(&self.refused) = why;
+    }
+
+    /// Why it is not asked, if its last connection was refused.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        lock(&self.refused).clone()
     }
 
     /// Tells when it has said something.

@@ -16,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tunnel::Stream;
 
+use crate::witness::Asked;
+
 /// A question to a signer. Asked several times it is still one question.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
@@ -23,6 +25,8 @@ pub(crate) struct Question {
     /// As the baker wrote it.
     pub(crate) path_and_query: String,
     pub(crate) body: Bytes,
+    /// Where in the chain a signature is asked for; none for anything else.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// A signer's answer, as it came.
@@ -55,7 +59,8 @@ const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
 impl Question {
     pub(crate) fn get(path: &str) -> Question {
-        Question { method: Method::GET, path_and_query: path.to_owned(), body: Bytes::new() }
+        let (path_and_query, body) = (path.to_owned(), Bytes::new());
+        Question { method: Method::GET, path_and_query, body, asked: None }
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, Broken> {

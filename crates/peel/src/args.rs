@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
-use tezos::{ChainId, Level};
+use tezos::{ChainId, Level, PublicKeyHash};
 
 /// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
 #[derive(Debug, Parser)]
@@ -95,6 +95,14 @@ pub(crate) enum GatewayCommand {
     },
     /// Let signers in and answer bakers until SIGTERM.
     Run {
+        /// gateway.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Forget up to where a key was answered, after its mark was lowered on purpose. Stop the gateway first.
+    Forget {
+        /// The key, tz…
+        key: PublicKeyHash,
         /// gateway.toml
         #[arg(long, value_name = "FILE")]
         config: PathBuf,

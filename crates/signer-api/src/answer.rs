@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tezos::{PublicKey, PublicKeyHash, Signature};
 
 use crate::call::CallError;
+use crate::marks::Marks;
 use crate::media::JSON;
 use crate::origin::OriginError;
 
@@ -47,6 +48,8 @@ pub enum Answer {
     TooSlow,
     /// The key can sign now, or why not.
     Status(Result<String, String>),
+    /// What a signer tells its gateway of its store.
+    Marks(Marks),
     /// Metrics, in the text format of Prometheus.
     Metrics(String),
     /// What can be done with a path.
@@ -94,6 +97,7 @@ impl Answer {
             }
             Answer::Status(Ok(line)) => body(StatusCode::OK, TEXT, line + "\n"),
             Answer::Status(Err(line)) => body(StatusCode::SERVICE_UNAVAILABLE, TEXT, line + "\n"),
+            Answer::Marks(marks) => json_body(StatusCode::OK, &marks.to_json()),
             Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text),
             Answer::Options(methods) => {
                 let mut response = body(StatusCode::OK, TEXT, String::new());

@@ -36,6 +36,8 @@ pub enum Call {
     Status(PublicKeyHash),
     /// `GET /healthz`, ours: metrics.
     Health,
+    /// `GET /marks`, ours, through the tunnel only: up to where everything is signed or closed.
+    Marks,
     /// `OPTIONS` of a path that exists.
     Options(&'static [&'static str]),
 }
@@ -125,6 +127,7 @@ impl Call {
             ["authorized_keys"] => Ok(Call::AuthorizedKeys),
             ["known_keys"] => Ok(Call::KnownKeys),
             ["healthz"] => Ok(Call::Health),
+            ["marks"] => Ok(Call::Marks),
             ["statusz", key] => Ok(Call::Status(parse_key(key)?)),
             ["keys", key] if method == Method::GET => Ok(Call::PublicKey(parse_key(key)?)),
             ["keys", key] => Call::sign(parse_key(key)?, &query),
@@ -153,7 +156,7 @@ fn decode_segments(path: &str) -> Result<Vec<Cow<'_, str>>, CallError> {
 
 fn methods(path: &[&str]) -> Option<&'static [&'static str]> {
     match path {
-        ["authorized_keys" | "known_keys" | "healthz"]
+        ["authorized_keys" | "known_keys" | "healthz" | "marks"]
         | ["statusz" | "bls_prove_possession", _] => Some(GET),
         ["keys", _] => Some(GET_AND_POST),
         _ => None,

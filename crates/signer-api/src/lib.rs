@@ -10,10 +10,12 @@
 mod answer;
 mod call;
 pub mod client;
+mod marks;
 mod media;
 mod origin;
 
 pub use answer::{Answer, AnswerBody};
 pub use call::{Call, CallError, SignatureVersion, parse_signing_body};
+pub use marks::Marks;
 pub use media::{accepts_json, check_content_type};
 pub use origin::{Hosts, OriginError};

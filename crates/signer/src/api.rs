@@ -6,7 +6,7 @@ use daemon::http::{Answer as HttpAnswer, Body, BodyError, Service};
 use daemon::monitor::Monitor;
 use hyper::Request;
 use signer_api::{
-    Answer, Call, CallError, Hosts, SignatureVersion, accepts_json, check_content_type,
+    Answer, Call, CallError, Hosts, Marks, SignatureVersion, accepts_json, check_content_type,
     parse_signing_body,
 };
 use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
@@ -25,6 +25,8 @@ pub(crate) struct Api {
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
     pub(crate) monitor: Monitor,
+    /// The name of this process, told to gateways; none elsewhere.
+    pub(crate) process: Option<String>,
     /// As which hosts it may be asked where it listens.
     pub(crate) hosts: Hosts,
 }
@@ -50,6 +52,7 @@ impl Api {
             Err(error) => Answer::Misuse(error),
             Ok(Call::Options(methods)) => Answer::Options(methods),
             Ok(Call::Health) => Answer::Metrics(self.monitor.metrics()),
+            Ok(Call::Marks) => self.marks(),
             Ok(Call::AuthorizedKeys) => self.authorized_keys(),
             Ok(Call::KnownKeys) => self.known_keys(),
             Ok(Call::PublicKey(key)) => self.public_key(&key),
@@ -64,6 +67,15 @@ impl Api {
     fn authorized_keys(&self) -> Answer {
         let hashes = |keys: &Vec<PublicKey>| keys.iter().map(PublicKey::hash).collect();
         Answer::AuthorizedKeys(self.authorized.as_ref().map(hashes))
+    }
+
+    /// For gateways only: it is nobody else's business.
+    fn marks(&self) -> Answer {
+        let Some(process) = &self.process else { return Answer::Misuse(CallError::NotFound) };
+        let entries = self.store.entries();
+        let reached =
+            entries.iter().filter_map(|entry| Some((entry.key, entry.chain, entry.reached()?)));
+        Answer::Marks(Marks { process: process.clone(), reached: reached.collect() })
     }
 
     /// All or none: a gateway that heard of some only would call the others nobody's, for good.

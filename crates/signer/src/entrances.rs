@@ -1,5 +1,6 @@
 //! Where the signer is asked: a port on this machine, the tunnel, and a port for monitoring.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,7 +83,13 @@ impl Entrances {
 /// A gateway has to know the keys, to send each request to its signer. It holds the host key that the
 /// configuration pins; so it is told them, whatever `[http]` allows to others.
 fn for_gateways(api: &Api) -> Api {
-    Api { allow_list_known_keys: true, ..api.clone() }
+    Api { allow_list_known_keys: true, process: Some(process_name()), ..api.clone() }
+}
+
+/// Like no other process's: random numbers that the standard library makes for its hash maps.
+fn process_name() -> String {
+    let random = RandomState::new();
+    format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
 }
 
 /// A gateway keeps its connections, to save a round trip over a slow line when a vote is due.
@@ -182,6 +189,7 @@ mod tests {
             allow_list_known_keys: false,
             allow_to_prove_possession: false,
             monitor: Monitor::new(Arc::new(Registry::default()), health.clone(), health),
+            process: None,
             hosts: Hosts::Any,
         };
         let shutdown = Shutdown::new();

@@ -96,6 +96,7 @@ impl Signer {
             allow_list_known_keys,
             allow_to_prove_possession,
             monitor: monitor.clone(),
+            process: None,
             hosts: Hosts::Any,
         };
         let serving = entrances.serve(api, monitor, &shutdown);

@@ -34,6 +34,10 @@ pub struct Config {
     pub allow_list_known_keys: bool,
     /// From a request to its answer.
     pub answer_limit: Duration,
+    /// Who may ask; none when everybody may.
+    pub authorized: Option<Vec<tezos::PublicKey>>,
+    /// Where it is remembered up to where each key was answered, if anywhere.
+    pub state: Option<PathBuf>,
 }
 
 /// A signer.
@@ -69,6 +73,12 @@ enum Why {
     HostKey(KeyError),
     #[error("[http] answer_limit_seconds is {0}; it is at least 1 and at most 60")]
     AnswerLimit(u64),
+    #[error("[authentication] authorized_keys: {0}")]
+    Authorized(tezos::PublicKeyError),
+    #[error(
+        "[authentication] authorized_keys is empty: nobody could ask; leave the section out to let everybody"
+    )]
+    NobodyAuthorized,
     #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
@@ -148,6 +158,8 @@ impl Config {
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,
+            authorized: typed.authentication.map(authorized).transpose()?,
+            state: typed.state.map(|state| base.join(state.directory)),
         };
         if config.signers.is_empty() {
             return Err(Why::NoSigner);
@@ -195,6 +207,15 @@ impl Config {
             (port != 0).then(|| (port, section.to_owned()))
         })
     }
+}
+
+fn authorized(typed: typed::Authentication) -> Result<Vec<tezos::PublicKey>, Why> {
+    let keys: Vec<tezos::PublicKey> = typed
+        .authorized_keys
+        .iter()
+        .map(|text| text.parse().map_err(Why::Authorized))
+        .collect::<Result<_, _>>()?;
+    if keys.is_empty() { Err(Why::NobodyAuthorized) } else { Ok(keys) }
 }
 
 fn http_address(http: Option<SocketAddr>) -> IpAddr {

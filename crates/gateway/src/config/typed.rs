@@ -11,8 +11,22 @@ pub(super) struct Config {
     pub(super) ssh: Ssh,
     pub(super) http: Option<Http>,
     pub(super) monitor: Option<Monitor>,
+    pub(super) authentication: Option<Authentication>,
+    pub(super) state: Option<State>,
     #[serde(default)]
     pub(super) signer: Vec<Signer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Authentication {
+    pub(super) authorized_keys: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) directory: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]

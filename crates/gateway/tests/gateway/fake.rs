@@ -9,7 +9,7 @@ use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::http::{Answer, Body, Limits, Service, serve_streams};
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -29,6 +29,10 @@ pub(crate) struct Mind {
     pub(crate) refusal: Mutex<Option<(u16, String)>>,
     /// A POST waits until it is notified.
     pub(crate) slow: Mutex<Option<Arc<Notify>>>,
+    /// Its answer to `GET /marks`; none: it knows no such question.
+    pub(crate) marks: Mutex<Option<String>>,
+    /// It closes the connection after each answer.
+    pub(crate) closes: Mutex<bool>,
     pub(crate) posts: AtomicUsize,
     pub(crate) public_keys: AtomicUsize,
     pub(crate) questions: AtomicUsize,
@@ -54,6 +58,9 @@ impl Mind {
         let has = |path: &str| keys.iter().any(|key| path.ends_with(key.as_str()));
         if path == "/authorized_keys" {
             (200, self.authorized.lock().unwrap().clone())
+        } else if path == "/marks" {
+            let marks = self.marks.lock().unwrap().clone();
+            marks.map_or((404, String::new()), |marks| (200, marks))
         } else if path == "/known_keys" && *self.waits_for_device.lock().unwrap() {
             (502, String::new())
         } else if path == "/known_keys" && *self.lists_keys.lock().unwrap() {
@@ -89,6 +96,9 @@ impl Service for Voice {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(CONTENT_TYPE, json);
+        if *self.0.closes.lock().unwrap() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }
@@ -97,6 +107,7 @@ impl Service for Voice {
 pub(crate) struct Fake {
     pub(crate) board: home::Board,
     voice: mpsc::Sender<Arc<Mind>>,
+    silence: Arc<Notify>,
     stop: CancellationToken,
     _task: JoinHandle<()>,
 }
@@ -125,15 +136,31 @@ impl Fake {
         let (voice, voices) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let (until, first) = (stop.clone(), Arc::clone(mind));
+        let silence = Arc::new(Notify::new());
+        let hung_up = Arc::clone(&silence);
         let task = tokio::spawn(async move {
-            tokio::join!(home.run(send, until), speak(streams, first, voices));
+            let speaking = async {
+                tokio::select! {
+                    () = speak(streams, first, voices) => {}
+                    () = hung_up.notified() => {}
+                }
+            };
+            tokio::join!(home.run(send, until), speaking);
         });
-        Fake { board, voice, stop, _task: task }
+        Fake { board, voice, silence, stop, _task: task }
     }
 
     /// The signer's program ends and is started again with another configuration; its ssh stays.
     pub(crate) async fn restart_with(&self, mind: &Arc<Mind>) {
         self.voice.send(Arc::clone(mind)).await.unwrap();
+    }
+}
+
+impl Fake {
+    /// Its program ends; its ssh stays, and takes no stream any more.
+    pub(crate) async fn hang_up(&self) {
+        self.silence.notify_one();
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,7 +1,14 @@
 //! The gateway with real tunnels, and signers that do as they are told.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod answers;
+mod copies;
 mod fake;
 mod hostile;
 mod lines;

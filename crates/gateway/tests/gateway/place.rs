@@ -52,6 +52,13 @@ impl Place {
     }
 
     pub(crate) async fn with_limit(signers: &[Option<&[&str]>], answer_limit: Duration) -> Place {
+        Place::with_config(signers, |config| config.answer_limit = answer_limit).await
+    }
+
+    pub(crate) async fn with_config(
+        signers: &[Option<&[&str]>],
+        change: impl FnOnce(&mut Config),
+    ) -> Place {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let identity = || Identity::generate("test").unwrap();
         let (host_key, identities): (_, Vec<_>) =
@@ -63,7 +70,7 @@ impl Place {
             port: *ports.get(at).unwrap(),
             keys: keys.map(|keys| keys.iter().map(|key| key.parse().unwrap()).collect()),
         });
-        let config = Config {
+        let mut config = Config {
             ssh: loopback,
             host_key: host_key.clone(),
             http: Some(loopback),
@@ -71,8 +78,11 @@ impl Place {
             signers: configs.collect(),
             hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,
-            answer_limit,
+            answer_limit: LIMIT,
+            authorized: None,
+            state: None,
         };
+        change(&mut config);
         let shutdown = Shutdown::new();
         let gateway = Gateway::start(config, shutdown.clone()).await.unwrap();
         let (ssh, http) = (gateway.ssh(), gateway.http().unwrap());
@@ -104,6 +114,12 @@ impl Place {
         })
         .await;
         fake
+    }
+
+    /// A second program with the identity of signer `at`, which may not be let in.
+    pub(crate) fn rival(&self, at: usize, mind: &Arc<Mind>) -> Fake {
+        let (identity, port) = (self.identities.get(at).unwrap(), *self.ports.get(at).unwrap());
+        Fake::dial(mind, identity, port, &self.host_key.public(), &[self.ssh])
     }
 
     pub(crate) fn port(&self, at: usize) -> SocketAddr {
@@ -143,6 +159,18 @@ pub(crate) async fn sign_at(at: SocketAddr, key: &str) -> Reply {
         "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{BODY}",
         BODY.len()
+    );
+    exchange(at, &request).await
+}
+
+/// A request for a preattestation by a tz1 key.
+pub(crate) async fn sign_level(at: SocketAddr, key: &str, level: u32, query: &str) -> Reply {
+    let data = tezos::sample_payload(tezos::Kind::Preattestation, level, 0, 0);
+    let body = format!("\"{}\"", hex::encode(data));
+    let request = format!(
+        "POST /keys/{key}?version=3{query} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
     );
     exchange(at, &request).await
 }

@@ -87,7 +87,7 @@ impl<A: Attendant> Porter<A> {
             id: self.house.next_id(),
             guest,
             door,
-            metered: self.client.is_metered,
+            client: self.client,
             asked,
             handle: ssh.handle(),
             scope: self.scope.clone(),

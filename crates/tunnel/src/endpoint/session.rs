@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use russh::Disconnect;
 use russh::server::Handle;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::endpoint::visit::Scope;
+use crate::version::Version;
 use crate::{Door, Stream};
 
 /// A connection over which streams to one door of a signer can be opened. Clones share it.
@@ -21,7 +23,7 @@ struct Inner {
     id: u64,
     guest: usize,
     door: Door,
-    metered: bool,
+    client: Version,
     opened_at: Instant,
     /// Address and port as the client asked for them: it knows its forward by these.
     asked: (String, u32),
@@ -47,7 +49,7 @@ pub(super) struct Parts {
     pub(super) id: u64,
     pub(super) guest: usize,
     pub(super) door: Door,
-    pub(super) metered: bool,
+    pub(super) client: Version,
     pub(super) asked: (String, u32),
     pub(super) handle: Handle,
     pub(super) scope: Scope,
@@ -55,13 +57,13 @@ pub(super) struct Parts {
 
 impl Session {
     pub(super) fn new(parts: Parts) -> Session {
-        let Parts { id, guest, door, metered, asked, handle, scope } = parts;
+        let Parts { id, guest, door, client, asked, handle, scope } = parts;
         let (opened_at, round_trip) = (Instant::now(), AtomicU64::default());
         Session(Arc::new(Inner {
             id,
             guest,
             door,
-            metered,
+            client,
             opened_at,
             asked,
             handle,
@@ -91,7 +93,23 @@ impl Session {
     /// Whether the client says that its bytes cost money.
     #[must_use]
     pub fn is_metered(&self) -> bool {
-        self.0.metered
+        self.0.client.is_metered
+    }
+
+    /// Whether the client says that it is Peel, and no stock ssh.
+    #[must_use]
+    pub fn is_peel(&self) -> bool {
+        self.0.client.is_peel
+    }
+
+    /// Ends the connection, and tells the client why: a signer of Peel shows it and logs it.
+    pub async fn refuse(&self, why: &str) {
+        let (reason, why) = (Disconnect::HostNotAllowedToConnect, why.to_owned());
+        tokio::select! {
+            // When it fails, the connection is over already.
+            _ = self.0.handle.disconnect(reason, why, "en".to_owned()) => self.gone().await,
+            () = self.gone() => {}
+        }
     }
 
     /// Where it comes from, as far as can be seen from here.

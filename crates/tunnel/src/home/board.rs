@@ -49,7 +49,7 @@ pub enum LinkState {
 /// Why a link is not up. Each has a bounded word for a metric, and a line for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// One of `no_name`, `unreachable`, `no_ssh`, `wrong_host_key`, `key_refused`, `port_refused`,
+    /// One of `no_name`, `unreachable`, `no_ssh`, `wrong_host_key`, `key_refused`, `port_refused`, `refused`,
     /// `silent`, `closed`.
     pub word: &'static str,
     /// What happened, and what to do.

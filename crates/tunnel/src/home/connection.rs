@@ -85,7 +85,7 @@ struct Said {
 }
 
 /// Characters of a goodbye: room for a sentence.
-const GOODBYE: usize = 200;
+const GOODBYE: usize = 400;
 /// Connections to the sshd at once, over one line: a gateway must not use up what signing needs.
 const SHELLS: usize = 32;
 /// For a gateway that is a stock sshd to close what was let go here, over a slow line.
@@ -397,6 +397,7 @@ fn ending(gateway: &Gateway, said: &Mutex<Said>) -> Trouble {
     match lock(said).goodbye.take() {
         // Only a gateway of ours says so, and only of the port.
         Some((Disconnect::ServiceNotAvailable, message)) => Trouble::wrong_port(gateway, &message),
+        Some((Disconnect::HostNotAllowedToConnect, message)) => Trouble::refused(gateway, &message),
         Some((_, message)) => Trouble::closed_saying(gateway, &message),
         None => Trouble::closed(gateway),
     }

@@ -193,7 +193,7 @@ impl Driver {
             return;
         }
         let (uplink, door) = (self.uplink(), self.door);
-        if trouble.word == "wrong_host_key" {
+        if matches!(trouble.word, "wrong_host_key" | "refused") {
             tracing::error!(uplink, %door, "{}", trouble.line);
         } else {
             tracing::warn!(uplink, %door, "{}", trouble.line);

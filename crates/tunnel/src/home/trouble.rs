@@ -68,6 +68,14 @@ impl Trouble {
         }
     }
 
+    /// `message` is what the gateway said: why this signer is not asked, and what to do.
+    pub(super) fn refused(gateway: &Gateway, message: &str) -> Trouble {
+        Trouble {
+            word: "refused",
+            line: format!("{} refuses this signer: {message}", gateway.address),
+        }
+    }
+
     pub(super) fn closed_saying(gateway: &Gateway, message: &str) -> Trouble {
         let line = format!("{} closed the connection: {message}", gateway.address);
         Trouble { word: "closed", line }

@@ -3,8 +3,10 @@
 mod check;
 mod init;
 
+use anyhow::{Context, bail};
 use daemon::Health;
 use gateway::{Config, Gateway};
+use tezos::PublicKeyHash;
 
 use crate::args::GatewayCommand;
 use crate::commands::serving;
@@ -12,8 +14,22 @@ use crate::commands::serving;
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
     match command {
         GatewayCommand::Run { config } => serve(Config::read(&config)?),
+        GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config)?),
         GatewayCommand::Check { config } => check::check(&config),
         GatewayCommand::Init { directory } => init::init(&directory),
+    }
+}
+
+fn forget(key: &PublicKeyHash, config: &Config) -> anyhow::Result<()> {
+    let directory = config.state.as_deref();
+    let directory = directory.context(
+        "gateway.toml names no [state] directory: nothing is kept across a restart, so start the gateway anew",
+    )?;
+    if gateway::forget(directory, key)? {
+        say!("{key}: forgotten. A signer is asked for it again, wherever its store is.");
+        Ok(())
+    } else {
+        bail!("nothing was known of {key}")
     }
 }
 

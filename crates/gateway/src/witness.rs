@@ -1,0 +1,323 @@
+//! Up to where each key was answered, as this gateway has seen it.
+//!
+//! A store at home cannot know that it is a copy, or a backup that was put back: it would sign again what the other
+//! one signed. The gateway remembers for each key and chain the highest level that was answered through it, and
+//! by which process. A process is asked for a level that was reached before only if it is the same one, or if its
+//! store had come as far when it connected. The gateway can only withhold by this, which it always could.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use daemon::Shutdown;
+use serde::{Deserialize, Serialize};
+use signer_api::Marks;
+use tezos::{ChainId, Level, PublicKeyHash};
+use thiserror::Error;
+use tokio::sync::watch;
+
+/// What is remembered. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Witness(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    answered: Mutex<HashMap<(PublicKeyHash, ChainId), Answered>>,
+    changed: watch::Sender<()>,
+    /// Held for as long as the file is this gateway's.
+    _lock: Option<File>,
+}
+
+/// The highest level that was answered, and by which process, if that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Answered {
+    level: Level,
+    process: Option<String>,
+}
+
+/// Where a request is in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) key: PublicKeyHash,
+    pub(crate) chain: ChainId,
+    pub(crate) level: Level,
+}
+
+/// A store that is behind what was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "its store is behind: level {answered} was answered for {key} on {chain}, and it is at {}. It is a copy, or a \
+     backup that was put back. If another computer with this key is running, stop one of them for good; then \
+     run \"peel watermark set --level LEVEL\" with the chain's present level, and start it again. If the mark \
+     was lowered on purpose: \"peel gateway forget {key}\"",
+    reached.map_or_else(|| "no level at all".to_owned(), |level| format!("level {level}"))
+)]
+pub(crate) struct Behind {
+    key: PublicKeyHash,
+    chain: ChainId,
+    answered: Level,
+    reached: Option<Level>,
+}
+
+/// A file of what was answered that cannot be used. *Failed*.
+#[derive(Debug, Error)]
+#[error("{}: {why} (it remembers up to where each key was answered)", path.display())]
+pub struct WitnessFileError {
+    path: PathBuf,
+    why: String,
+}
+
+/// More keys than a gateway has.
+const MOST: usize = 1024;
+/// Between two writes of the file.
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
+const FILE: &str = "answered.json";
+const LOCK: &str = "answered.lock";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    key: String,
+    chain: String,
+    level: i64,
+}
+
+impl Witness {
+    /// One that has seen nothing, or what is kept in `directory`.
+    pub(crate) fn open(directory: Option<&Path>) -> Result<Witness, WitnessFileError> {
+        let lock = directory.map(take).transpose()?;
+        let answered = directory.map(read).transpose()?.unwrap_or_default();
+        Ok(Witness(Arc::new(Inner {
+            answered: Mutex::new(answered),
+            changed: watch::Sender::new(()),
+            _lock: lock,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(PublicKeyHash, ChainId), Answered>> {
+        self.0.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of what is known now. It is taken before a signer is asked for its marks: what is answered
+    /// meanwhile must not count against it.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen(self.lock().clone())
+    }
+
+    /// Notes that a request was answered by a process.
+    pub(crate) fn note(&self, asked: Asked, process: Option<&str>) {
+        let Asked { key, chain, level } = asked;
+        let mut answered = self.lock();
+        if answered.len() >= MOST && !answered.contains_key(&(key, chain)) {
+            return;
+        }
+        let process = process.map(str::to_owned);
+        let entry = answered.entry((key, chain));
+        let entry = entry.or_insert(Answered { level, process: process.clone() });
+        if level >= entry.level {
+            *entry = Answered { level, process };
+            drop(answered);
+            self.0.changed.send_replace(());
+        }
+    }
+
+    /// Whether a process that had come as far as `marks` when it connected may be asked for this.
+    pub(crate) fn check(&self, asked: Asked, marks: &Marks) -> Result<(), Behind> {
+        let answered = self.lock().get(&(asked.key, asked.chain)).cloned();
+        let Some(answered) = answered else { return Ok(()) };
+        let is_same = answered.process.as_ref() == Some(&marks.process);
+        if asked.level > answered.level || is_same {
+            return Ok(());
+        }
+        behind((asked.key, asked.chain), &answered, marks).map_or(Ok(()), Err)
+    }
+
+    /// Keeps the file in `directory` up to date until shutdown.
+    pub(crate) async fn keep(self, directory: PathBuf, shutdown: Shutdown) {
+        let mut changed = self.0.changed.subscribe();
+        loop {
+            let is_over = tokio::select! {
+                Ok(()) = changed.changed() => false,
+                () = shutdown.requested() => true,
+            };
+            let (rows, directory) = (self.rows(), directory.clone());
+            let written = tokio::task::spawn_blocking(move || write(&directory, &rows)).await;
+            if let Ok(Err(error)) = written {
+                tracing::warn!("what was answered cannot be written down: {error}");
+            }
+            if is_over {
+                return;
+            }
+            // The last change is written when it is over.
+            let _ = tokio::time::timeout(WRITE_PAUSE, shutdown.requested()).await;
+        }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let answered = self.lock();
+        let row = |((key, chain), answered): (&(PublicKeyHash, ChainId), &Answered)| Row {
+            key: key.to_string(),
+            chain: chain.to_string(),
+            level: answered.level.into(),
+        };
+        answered.iter().map(row).collect()
+    }
+}
+
+/// What was answered at some moment.
+#[derive(Debug)]
+pub(crate) struct Seen(HashMap<(PublicKeyHash, ChainId), Answered>);
+
+impl Seen {
+    /// Whether a store that says this of itself is as far as what was answered for its keys: those that it names.
+    pub(crate) fn check(&self, marks: &Marks) -> Result<(), Behind> {
+        let own =
+            self.0.iter().filter(|((key, _), _)| marks.reached.iter().any(|(own, ..)| own == key));
+        let mut behind = own.filter_map(|(place, answered)| behind(*place, answered, marks));
+        behind.next().map_or(Ok(()), Err)
+    }
+}
+
+fn behind(
+    (key, chain): (PublicKeyHash, ChainId),
+    answered: &Answered,
+    marks: &Marks,
+) -> Option<Behind> {
+    let own = marks.reached.iter().find(|(own, on, _)| (*own, *on) == (key, chain));
+    let reached = own.map(|(.., level)| *level);
+    (reached < Some(answered.level)).then_some(Behind {
+        key,
+        chain,
+        answered: answered.level,
+        reached,
+    })
+}
+
+/// Forgets what was answered for a key; whether anything was known. Not while a gateway runs.
+///
+/// # Errors
+/// When the file cannot be read or written, or a gateway has it.
+pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFileError> {
+    let witness = Witness::open(Some(directory))?;
+    let before = witness.lock().len();
+    witness.lock().retain(|(own, _), _| own != key);
+    let is_known = witness.lock().len() < before;
+    let failed =
+        |error: io::Error| WitnessFileError { path: directory.join(FILE), why: error.to_string() };
+    write(directory, &witness.rows()).map_err(failed)?;
+    Ok(is_known)
+}
+
+/// The folder, for this process alone.
+fn take(directory: &Path) -> Result<File, WitnessFileError> {
+    let failed = |why: String| WitnessFileError { path: directory.to_owned(), why };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| failed(error.to_string()))?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(directory.join(LOCK));
+    let lock = lock.map_err(|error| failed(error.to_string()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(failed("a gateway is running with it; stop that first".to_owned()))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error.to_string())),
+    }
+}
+
+fn read(directory: &Path) -> Result<HashMap<(PublicKeyHash, ChainId), Answered>, WitnessFileError> {
+    let path = directory.join(FILE);
+    let failed = |why: String| WitnessFileError { path: path.clone(), why };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let rows: Vec<Row> = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let parse = |row: &Row| {
+        let place = (row.key.parse().ok()?, row.chain.parse().ok()?);
+        Some((place, Answered { level: Level::try_from(row.level).ok()?, process: None }))
+    };
+    let answered: Option<_> = rows.iter().map(parse).collect();
+    answered.ok_or_else(|| failed("a row makes no sense".to_owned()))
+}
+
+/// Whole or not at all.
+fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
+    let (path, new) = (directory.join(FILE), directory.join("answered.json.new"));
+    let file = File::create(&new)?;
+    serde_json::to_writer_pretty(&file, rows)?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> PublicKeyHash {
+        "tz1YPSCGWXwBdTncK2aCctSZAXWvGsGwVJqU".parse().unwrap()
+    }
+
+    fn asked(level: i64) -> Asked {
+        Asked { key: key(), chain: ChainId::MAINNET, level: Level::try_from(level).unwrap() }
+    }
+
+    fn marks(process: &str, level: i64) -> Marks {
+        let reached = vec![(key(), ChainId::MAINNET, Level::try_from(level).unwrap())];
+        Marks { process: process.to_owned(), reached }
+    }
+
+    #[test]
+    fn a_store_that_is_behind_is_named_and_one_that_is_not_is_not() {
+        let witness = Witness::open(None).unwrap();
+        witness.note(asked(800), Some("first"));
+        assert!(witness.seen().check(&marks("copy", 799)).is_err());
+        assert!(witness.seen().check(&marks("again", 800)).is_ok());
+        let other = Marks { process: "other".to_owned(), reached: Vec::new() };
+        assert!(witness.seen().check(&other).is_ok(), "it has not this key");
+    }
+
+    #[test]
+    fn a_level_that_was_reached_is_asked_of_who_was_there() {
+        let witness = Witness::open(None).unwrap();
+        witness.note(asked(800), Some("first"));
+        // It connected at 700, and has answered since.
+        assert!(witness.check(asked(800), &marks("first", 700)).is_ok());
+        assert!(witness.check(asked(800), &marks("second", 799)).is_err());
+        assert!(witness.check(asked(795), &marks("second", 799)).is_err());
+        assert!(witness.check(asked(801), &marks("second", 799)).is_ok());
+        assert!(witness.check(asked(800), &marks("restarted", 800)).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_outlives_the_process_and_can_be_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        witness.note(asked(800), Some("first"));
+        write(folder.path(), &witness.rows()).unwrap();
+        assert!(forget(folder.path(), &key()).unwrap_err().to_string().contains("is running"));
+        drop(witness);
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        assert!(
+            witness.check(asked(800), &marks("first", 799)).is_err(),
+            "no process is remembered"
+        );
+        drop(witness);
+        assert!(forget(folder.path(), &key()).unwrap());
+        assert!(!forget(folder.path(), &key()).unwrap());
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        assert!(witness.check(asked(800), &marks("first", 1)).is_ok());
+        drop(witness);
+        fs::write(folder.path().join(FILE), "nonsense").unwrap();
+        assert!(Witness::open(Some(folder.path())).is_err());
+    }
+}
