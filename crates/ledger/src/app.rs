@@ -258,34 +258,44 @@ impl BakingApp {
 
     /// Signs a block, preattestation or attestation with the key at `path`.
     ///
-    /// Two exchanges: the key is selected each time, for after a start nothing is, and asking for
-    /// another path's public key moves the selection. The app says what it hashed, so its answer
-    /// cannot be another message's.
-    ///
     /// # Errors
     /// When the device does not answer, is not ready, or refuses.
     pub fn sign(&mut self, path: &KeyPath, message: &[u8]) -> Result<Signature, LedgerError> {
-        if !matches!(message.first(), Some(0x11..=0x13)) {
-            return Err(LedgerError::NotForBaking);
+        check_message(message)?;
+        self.select(path)?;
+        self.sign_selected(path.derivation, message)
+    }
+
+    /// Selects the key to sign with. Each time: after a start nothing is selected, and asking for another path's
+    /// public key moves the selection. Nothing is signed by it.
+    ///
+    /// # Errors
+    /// When the device does not answer or is not ready.
+    pub fn select(&mut self, path: &KeyPath) -> Result<(), LedgerError> {
+        let (p2, data) = (path.derivation.number(), path.to_bytes());
+        let command = Command { p2, data: &data, ..Command::plain(Instruction::SignWithHash) };
+        match self.ask(&command, QUERY) {
+            Ok(_) => Ok(()),
+            Err(LedgerError::Status { status, .. }) => Err(LedgerError::NotSelected(status)),
+            Err(error) => Err(error),
         }
-        if message.len() > MAX_DATA {
-            return Err(LedgerError::TooLong(message.len()));
-        }
-        let asked = Instruction::SignWithHash;
-        let p2 = path.derivation.number();
-        let select = path.to_bytes();
-        self.ask(&Command { p2, data: &select, ..Command::plain(asked) }, QUERY).map_err(
-            |error| {
-                if let LedgerError::Status { status, .. } = error {
-                    LedgerError::NotSelected(status)
-                } else {
-                    error
-                }
-            },
-        )?;
+    }
+
+    /// Signs with the key that was selected just now. The app says what it hashed, so its answer cannot be
+    /// another message's.
+    ///
+    /// # Errors
+    /// When the device does not answer, is not ready, or refuses.
+    pub fn sign_selected(
+        &mut self,
+        derivation: Derivation,
+        message: &[u8],
+    ) -> Result<Signature, LedgerError> {
+        check_message(message)?;
+        let (asked, p2) = (Instruction::SignWithHash, derivation.number());
         let command = Command { p1: LAST_PACKET, p2, data: message, ..Command::plain(asked) };
         let data = self.ask(&command, SIGN)?;
-        parse_signature(path.derivation, &data, blake2b_256(message))
+        parse_signature(derivation, &data, blake2b_256(message))
             .ok_or(LedgerError::Nonsense { asked: asked.name() })
     }
 
@@ -318,6 +328,17 @@ impl BakingApp {
         let bytes = command.encode().ok_or(LedgerError::TooLong(command.data.len()))?;
         Ok(self.transport.exchange(&bytes, limit)?)
     }
+}
+
+/// Nothing else is ever sent to be signed.
+fn check_message(message: &[u8]) -> Result<(), LedgerError> {
+    if !matches!(message.first(), Some(0x11..=0x13)) {
+        return Err(LedgerError::NotForBaking);
+    }
+    if message.len() > MAX_DATA {
+        return Err(LedgerError::TooLong(message.len()));
+    }
+    Ok(())
 }
 
 /// The app refuses levels from here on.

@@ -9,7 +9,7 @@ use tezos::Signature;
 use tokio::sync::oneshot;
 use watermark::{Leave, Store};
 
-use crate::device::Device;
+use crate::device::{Device, NoSignature};
 use crate::error::{Failed, Refused, SignError};
 use crate::key::Key;
 use crate::metrics::Metrics;
@@ -105,12 +105,20 @@ impl Worker {
         }
         key.readiness().map_err(Failed::NotReady)?;
         self.device.takes(&job.payload, job.scheme)?;
+        self.device.prepare(job.key, key).map_err(Failed::NotReady)?;
         let deadline = job.asked + LATE_AFTER;
         let permit = match self.store.advance(&hash, &job.payload, deadline)? {
             Leave::Again(made) => return again(key, job, made),
             Leave::Sign(permit) => permit,
         };
-        let made = self.device.sign(job.key, key, permit, job.scheme)?;
+        let made = match self.device.sign(job.key, key, permit, job.scheme) {
+            Ok(made) => made,
+            Err(NoSignature::Declined(error)) => {
+                self.store.was_declined(&hash, &job.payload);
+                return Err(error);
+            }
+            Err(NoSignature::Unknown(error)) => return Err(error),
+        };
         check(key, job, &made)?;
         self.store.keep(&hash, &job.payload, &made);
         Ok(Made::Now(made))
@@ -204,7 +212,7 @@ mod tests {
             _: &Key,
             permit: Permit<'_>,
             scheme: BlsScheme,
-        ) -> Result<Signature, SignError> {
+        ) -> Result<Signature, NoSignature> {
             self.seen.lock().unwrap().extend(self.store.entries());
             Ok(self.secret.sign(permit.payload().bytes(), scheme).unwrap())
         }

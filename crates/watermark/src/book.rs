@@ -129,6 +129,13 @@ impl Book {
         Some(((*key, chain, kind), last))
     }
 
+    /// The device answered that it did not sign a payload.
+    pub(crate) fn decline(&mut self, key: &PublicKeyHash, payload: &Payload) {
+        if let Some(page) = self.pages.get_mut(&(*key, payload.chain())) {
+            page.entry.decline(payload);
+        }
+    }
+
     /// Wishes for some levels more than the next, for the disk will be busy for a while.
     pub(crate) fn wish_ahead(&mut self) {
         for page in self.pages.values_mut() {

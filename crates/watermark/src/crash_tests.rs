@@ -418,6 +418,28 @@ fn a_device_that_never_answered_is_not_asked_again() {
 }
 
 #[test]
+fn what_a_device_declined_may_be_asked_again_and_nothing_else_at_its_mark() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    let asked = attestation(100, 0, 1);
+    drop(store.advance(&key(), &asked, soon()));
+    store.was_declined(&key(), &asked);
+    assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
+    assert_eq!(ask(&store, &asked, soon()), Fate::Signed);
+    store.was_declined(&key(), &asked);
+    assert_eq!(ask(&store, &asked, soon()), Fate::Again, "a signature that was made stays");
+    let next = attestation(101, 0, 1);
+    drop(store.advance(&key(), &next, soon()));
+    store.was_declined(&key(), &next);
+    let store = disk.crash(store);
+    assert_eq!(
+        ask(&store, &next, soon()),
+        Fate::Unanswered,
+        "nobody remembers what the device said"
+    );
+}
+
+#[test]
 fn a_full_disk_stops_signing_and_room_lets_it_go_on() {
     let disk = Platter::new();
     let store = disk.power_on();

@@ -33,12 +33,16 @@ pub struct Last {
     pub digest: Option<Digest>,
     /// Its signature. None while the device works on it, and for ever if no answer came.
     pub signature: Option<Signature>,
+    /// The device answered that it did not sign it: the same bytes may be asked again, and no others. Not kept on
+    /// disk: after a restart it counts as given to the device.
+    pub was_declined: bool,
 }
 
 impl Last {
     /// What is known of a payload when its device is asked.
     pub(crate) fn asked(payload: &Payload) -> Last {
-        Last { mark: payload.mark(), digest: Some(*payload.digest()), signature: None }
+        let (mark, digest) = (payload.mark(), Some(*payload.digest()));
+        Last { mark, digest, signature: None, was_declined: false }
     }
 }
 
@@ -173,6 +177,7 @@ impl Entry {
         if let Some(last) = last.filter(|last| last.digest.as_ref() == Some(payload.digest())) {
             return match &last.signature {
                 Some(signature) => Verdict::Again(signature.clone()),
+                None if last.was_declined && self.floor < Some(mark.level) => Verdict::Sign,
                 None => Verdict::Refuse(Refusal::Unanswered { kind, mark }),
             };
         }
@@ -208,6 +213,16 @@ impl Entry {
         }
     }
 
+    /// The device answered that it did not sign the last payload of its kind.
+    pub(crate) fn decline(&mut self, payload: &Payload) {
+        if let Some(last) = self.slot(payload.kind())
+            && last.digest.as_ref() == Some(payload.digest())
+            && last.signature.is_none()
+        {
+            last.was_declined = true;
+        }
+    }
+
     /// Closes everything up to `level`, if that is more than is closed already.
     pub fn raise(&mut self, level: Level) {
         self.floor = self.floor.max(Some(level));
@@ -226,7 +241,8 @@ impl Entry {
     /// Closes the kinds without a mark up to the highest level of the others.
     pub(crate) fn close_unknown_kinds(&mut self) {
         let Some(highest) = self.highest() else { return };
-        let closed = Last { mark: Mark::end_of(highest), digest: None, signature: None };
+        let mark = Mark::end_of(highest);
+        let closed = Last { mark, digest: None, signature: None, was_declined: false };
         for kind in Kind::ALL {
             self.slot(kind).get_or_insert(closed.clone());
         }

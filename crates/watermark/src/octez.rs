@@ -145,7 +145,7 @@ impl OctezMark {
         let signature = self.signature.as_ref().map(|text| text.parse()).transpose();
         let signature = signature.map_err(|error| format!("{error}"))?;
         let mark = Mark { level, round: round.unwrap_or(Round::MAX) };
-        Ok(Last { mark, digest, signature })
+        Ok(Last { mark, digest, signature, was_declined: false })
     }
 }
 

@@ -156,7 +156,8 @@ fn parse(text: &str) -> Option<(u64, Place, Last)> {
         NONE => None,
         text => Some(text.parse().ok()?),
     };
-    Some((sequence, place, Last { mark: Mark { level, round }, digest, signature }))
+    let mark = Mark { level, round };
+    Some((sequence, place, Last { mark, digest, signature, was_declined: false }))
 }
 
 /// A slot: the text and its checksum on two lines, then zeros.
@@ -189,7 +190,7 @@ mod tests {
         // The longest there is.
         let signature =
             signature.map(|byte| tezos::Signature::new(Curve::Bls, &[byte; 96]).unwrap());
-        Last { mark, digest: Some([7; 32]), signature }
+        Last { mark, digest: Some([7; 32]), signature, was_declined: false }
     }
 
     fn file() -> (tempfile::TempDir, PathBuf, RecentFile) {

@@ -321,6 +321,7 @@ impl LastDocument {
             mark: Mark { level, round },
             digest: digest.transpose()?,
             signature: signature.map_err(|error| format!("{error}"))?,
+            was_declined: false,
         })
     }
 }

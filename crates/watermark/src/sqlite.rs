@@ -438,7 +438,7 @@ fn checksum(entry: &Entry) -> String {
         number(entry.reserved)
     );
     for last in Kind::ALL.iter().filter_map(|kind| entry.last(*kind).map(|last| (kind, last))) {
-        let (kind, Last { mark, digest, signature }) = last;
+        let (kind, Last { mark, digest, signature, .. }) = last;
         let digest = digest.map(hex::encode).unwrap_or_default();
         let signature = signature.as_ref().map(ToString::to_string).unwrap_or_default();
         text += &format!("{kind} {} {} {digest} {signature}\n", mark.level, mark.round);
@@ -526,7 +526,8 @@ impl LastRow {
             Some(text) => Some(text.parse().ok()?),
             None => None,
         };
-        *entry.slot(Kind::from_name(&self.kind)?) = Some(Last { mark, digest, signature });
+        *entry.slot(Kind::from_name(&self.kind)?) =
+            Some(Last { mark, digest, signature, was_declined: false });
         Some(())
     }
 }

@@ -253,6 +253,12 @@ impl Store {
         }
     }
 
+    /// The device answered that it did not sign `payload`: the same bytes may be asked of it again. The mark stays
+    /// where it is, so no others may.
+    pub fn was_declined(&self, key: &PublicKeyHash, payload: &Payload) {
+        self.desk.lock().book.decline(key, payload);
+    }
+
     /// The entries as they are.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {

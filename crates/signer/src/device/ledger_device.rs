@@ -14,8 +14,8 @@ use ledger::{
 use tezos::{BlsScheme, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
 
-use crate::device::Device;
-use crate::error::{Failed, NotReady, Refused, SignError};
+use crate::device::{Device, NoSignature};
+use crate::error::{Failed, NotReady, Refused};
 use crate::key::Key;
 
 /// Which key of the device, in the order of the worker's keys.
@@ -89,14 +89,33 @@ impl LedgerDevice {
         }
     }
 
-    /// After an error the connection is kept only if the device answered, and the key is as it says.
-    fn after(&mut self, key: &Key, error: &LedgerError) -> SignError {
-        if matches!(meaning(error), Some(Meaning::RefusedByMark | Meaning::NotParsed)) {
-            return Refused::ByDevice(error.to_string()).into();
+    /// After an error the connection is kept only if the device answered with its rule, and the key is as it says.
+    fn after(&mut self, key: &Key, error: &LedgerError) -> NoSignature {
+        match meaning(error) {
+            Some(Meaning::RefusedByMark | Meaning::NotParsed) => {
+                NoSignature::Declined(Refused::ByDevice(error.to_string()).into())
+            }
+            Some(
+                Meaning::NotAuthorized
+                | Meaning::Locked
+                | Meaning::OtherApp
+                | Meaning::RejectedByPerson
+                | Meaning::BadPath
+                | Meaning::Misused,
+            ) => NoSignature::Declined(Failed::NotReady(self.lose(key, error)).into()),
+            Some(Meaning::Done | Meaning::Unknown) | None => {
+                self.lose(key, error);
+                NoSignature::Unknown(Failed::Device(error.to_string()).into())
+            }
         }
-        key.note(Err(state_of(error)));
+    }
+
+    /// Gives the connection up: the next one gets in step again.
+    fn lose(&mut self, key: &Key, error: &LedgerError) -> NotReady {
+        let state = state_of(error);
+        key.note(Err(state.clone()));
         self.app = None;
-        Failed::Device(error.to_string()).into()
+        state
     }
 }
 
@@ -105,19 +124,28 @@ impl Device for LedgerDevice {
         BakingApp::takes(payload).map_err(|error| Refused::ByDevice(error.to_string()))
     }
 
+    /// After a start nothing is selected, and asking for another path's public key moves the selection.
+    fn prepare(&mut self, place: usize, key: &Key) -> Result<(), NotReady> {
+        let (Some(app), Some(ours)) = (&mut self.app, self.keys.get(place)) else {
+            return Err(NotReady::Absent("the Ledger is not connected".to_owned()));
+        };
+        let path = ours.path.clone();
+        app.select(&path).map_err(|error| self.lose(key, &error))
+    }
+
     fn sign(
         &mut self,
         place: usize,
         key: &Key,
         permit: Permit<'_>,
         _scheme: BlsScheme,
-    ) -> Result<Signature, SignError> {
+    ) -> Result<Signature, NoSignature> {
         let (Some(app), Some(ours)) = (&mut self.app, self.keys.get(place)) else {
-            // Readiness said otherwise a moment ago; nothing was sent.
-            return Err(Failed::Device("the Ledger is not connected".to_owned()).into());
+            let absent = NotReady::Absent("the Ledger is not connected".to_owned());
+            return Err(NoSignature::Declined(Failed::NotReady(absent).into()));
         };
-        let path = ours.path.clone();
-        let made = app.sign(&path, permit.payload().bytes());
+        let derivation = ours.path.derivation;
+        let made = app.sign_selected(derivation, permit.payload().bytes());
         made.map_err(|error| self.after(key, &error))
     }
 

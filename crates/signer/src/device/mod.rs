@@ -10,17 +10,31 @@ use std::time::Duration;
 use tezos::{BlsScheme, Payload, Signature};
 use watermark::Permit;
 
-use crate::error::{Refused, SignError};
+use crate::error::{NotReady, Refused, SignError};
 use crate::key::Key;
 
 pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
 pub(crate) use software::SoftwareKey;
 pub(crate) use upstream::UpstreamKey;
 
+/// Why a device gave no signature after its mark was used up.
+#[derive(Debug)]
+pub(crate) enum NoSignature {
+    /// It answered that it did not sign.
+    Declined(SignError),
+    /// It may have signed.
+    Unknown(SignError),
+}
+
 /// A device in the hands of its worker ([`crate::worker::Worker`]). It notes in each [`Key`] what its exchanges show.
 pub(crate) trait Device: Send {
     /// Whether this can be signed at all, whatever the marks say. Asked before a mark is used up.
     fn takes(&self, payload: &Payload, scheme: BlsScheme) -> Result<(), Refused>;
+
+    /// Does all that can fail before the bytes to sign are sent. Asked before a mark is used up.
+    fn prepare(&mut self, _place: usize, _key: &Key) -> Result<(), NotReady> {
+        Ok(())
+    }
 
     /// Signs what `permit` is for, once. `place` is the key's among those of the device.
     fn sign(
@@ -29,7 +43,7 @@ pub(crate) trait Device: Send {
         key: &Key,
         permit: Permit<'_>,
         scheme: BlsScheme,
-    ) -> Result<Signature, SignError>;
+    ) -> Result<Signature, NoSignature>;
 
     /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
     fn prove_possession(&self) -> Option<Signature> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tezos::{BlsScheme, Payload, SecretKey, Signature};
 use watermark::Permit;
 
-use crate::device::Device;
-use crate::error::{Failed, Refused, SignError};
+use crate::device::{Device, NoSignature};
+use crate::error::{Failed, Refused};
 use crate::key::Key;
 
 /// A secret key, read from a file at start.
@@ -24,9 +24,11 @@ impl Device for SoftwareKey {
         _key: &Key,
         permit: Permit<'_>,
         scheme: BlsScheme,
-    ) -> Result<Signature, SignError> {
+    ) -> Result<Signature, NoSignature> {
         let made = self.0.sign(permit.payload().bytes(), scheme);
-        made.ok_or_else(|| Failed::Device("the key cannot sign".to_owned()).into())
+        made.ok_or_else(|| {
+            NoSignature::Declined(Failed::Device("the key cannot sign".to_owned()).into())
+        })
     }
 
     fn prove_possession(&self) -> Option<Signature> {

@@ -8,8 +8,8 @@ use tezos::{BlsScheme, Payload, Signature};
 use tokio::runtime::Handle;
 use watermark::Permit;
 
-use crate::device::Device;
-use crate::error::{Failed, NotReady, Refused, SignError};
+use crate::device::{Device, NoSignature};
+use crate::error::{Failed, NotReady, Refused};
 use crate::key::Key;
 
 /// Another signer, and the runtime that carries the requests to it.
@@ -74,17 +74,29 @@ impl Device for UpstreamKey {
         key: &Key,
         permit: Permit<'_>,
         _scheme: BlsScheme,
-    ) -> Result<Signature, SignError> {
+    ) -> Result<Signature, NoSignature> {
         match self.ask(permit.payload().bytes()) {
             Ok(signature) => Ok(signature),
             // Its refusals and its failures look alike (octez answers 500 to both): not ours to say.
             Err(error @ ClientError::Answer { .. }) => {
-                Err(Failed::Device(error.to_string()).into())
+                Err(NoSignature::Unknown(Failed::Device(error.to_string()).into()))
             }
             Err(error) => {
                 self.connected = false;
-                key.note(Err(NotReady::Absent(error.to_string())));
-                Err(Failed::Device(error.to_string()).into())
+                let absent = NotReady::Absent(error.to_string());
+                key.note(Err(absent.clone()));
+                Err(match error {
+                    // It has seen nothing of the request.
+                    ClientError::Unreachable { .. } => {
+                        NoSignature::Declined(Failed::NotReady(absent).into())
+                    }
+                    ClientError::NoAnswer { .. }
+                    | ClientError::AskAgain { .. }
+                    | ClientError::Answer { .. }
+                    | ClientError::Nonsense { .. } => {
+                        NoSignature::Unknown(Failed::Device(error.to_string()).into())
+                    }
+                })
             }
         }
     }

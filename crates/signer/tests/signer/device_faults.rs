@@ -83,10 +83,55 @@ fn which_keys_there_are_is_said_when_all_are_known() {
 
 #[test]
 fn a_disconnect_in_any_phase_is_survived() {
-    for instruction in [Instruction::Select, Instruction::SignWithHash] {
-        survives(Fault::DisconnectBefore(instruction));
-        survives(Fault::DisconnectAfter(instruction));
+    survives(Fault::DisconnectBefore(Instruction::SignWithHash));
+    survives(Fault::DisconnectAfter(Instruction::SignWithHash));
+}
+
+/// Nothing was signed, no mark was used up, and the vote is signed when it is asked for again.
+#[test]
+fn what_fails_before_the_bytes_are_sent_moves_no_mark() {
+    let faults = [
+        Fault::DisconnectBefore(Instruction::Select),
+        Fault::DisconnectAfter(Instruction::Select),
+        Fault::Status(Instruction::Select, 0x6f00),
+        Fault::Garbage(Instruction::Select),
+    ];
+    for fault in faults {
+        let device = device(Latency::None);
+        let (_home, daemon) = ready(&device);
+        device.inject(fault.clone());
+        assert_eq!(daemon.sign(TZ2, &attestation(11, 1)).status, 502, "{fault:?}");
+        daemon.await_ready(TZ2);
+        // Also other bytes: the first ones never came to the device.
+        daemon.sign(TZ2, &attestation(11, 2)).signature().unwrap();
     }
+}
+
+#[test]
+fn a_no_of_the_device_is_its_answer_also_to_a_repeat() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    signs(&daemon, 20);
+    for _ in 0..2 {
+        let answer = daemon.sign(TZ2, &preattestation(15, 1)).signature().unwrap_err();
+        assert!(answer.contains("not above the mark on the device"), "{answer}");
+    }
+    let other = daemon.sign(TZ2, &preattestation(15, 2)).signature().unwrap_err();
+    assert!(other.contains("already signed with different data"), "{other}");
+}
+
+/// As when somebody authorised another key, and then this one again.
+#[test]
+fn after_not_authorised_and_a_new_setup_the_same_bytes_are_signed() {
+    let device = device(Latency::None);
+    let (_home, daemon) = ready(&device);
+    device.inject(Fault::Status(Instruction::SignWithHash, 0x6982));
+    let answer = daemon.sign(TZ2, &attestation(11, 1));
+    assert!(answer.text().contains("not authorised"), "{}", answer.text());
+    daemon.await_ready(TZ2);
+    let other = daemon.sign(TZ2, &attestation(11, 2)).signature().unwrap_err();
+    assert!(other.contains("already signed with different data"), "{other}");
+    signs(&daemon, 11);
 }
 
 #[test]
