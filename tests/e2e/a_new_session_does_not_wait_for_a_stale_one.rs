@@ -23,8 +23,8 @@ fn it_dies_on_a_silent_line_and_comes_back_over_the_other() -> anyhow::Result<()
         stage.home.start()?;
         stage.home.signer()?.wait_until_log_says("is up", SOON)?;
         let up = Instant::now();
-        let sessions = stage.cloud.sessions(stage.home.name)?;
-        assert_eq!(sessions, 2, "the stale session is gone already: nothing is shown");
+        // The stale one is still there. It is given a second to show that it is alive: a copy of the signer would.
+        stage.cloud.wait_for_sessions(stage.home.name, 2)?;
         // A kill gives up a level: the next baker begins beyond.
         let first_level = FLOOR + 100;
         let plan = Plan { period: PERIOD, first_level, ..Plan::new(stage.home.url()?) };

@@ -84,7 +84,7 @@ fn of_two_with_one_key_the_second_is_a_cold_standby() -> anyhow::Result<()> {
             Ok(matches!(answer, Err(ClientError::Answer { status: 500, message, .. })
                 if message.contains("cold standby") && message.contains("\"one\"")))
         };
-        assert!(says_so()?);
+        assert!(says_so()?, "{:?}", ask_once(&other.url()?)?);
         bake(Kind::Attestation, one.url_at(ALL)?)?.finish()?;
         one.signer()?.kill()?;
         cloud.wait_for_sessions(one.name, 0)?;

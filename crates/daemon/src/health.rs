@@ -10,6 +10,22 @@ pub struct Fact {
     pub name: String,
     /// Whether it holds; if not, why not and what to do.
     pub state: Result<(), String>,
+    /// Without it the daemon's work is not done at all; otherwise a part of it is not.
+    pub is_vital: bool,
+}
+
+impl Fact {
+    /// One without which the work is not done.
+    #[must_use]
+    pub fn vital(name: String, state: Result<(), String>) -> Fact {
+        Fact { name, state, is_vital: true }
+    }
+
+    /// One without which a part of the work is not done.
+    #[must_use]
+    pub fn partial(name: String, state: Result<(), String>) -> Fact {
+        Fact { name, state, is_vital: false }
+    }
 }
 
 /// Looks at a part of the daemon. Must return at once: it reads what is known.

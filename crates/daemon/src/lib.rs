@@ -1,6 +1,6 @@
 //! What Peel's daemons do alike.
 //!
-//! - [`Shutdown`]: SIGTERM and SIGINT, heard in every wait.
+//! - [`Shutdown`]: SIGTERM, SIGINT and SIGHUP, heard in every wait.
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`http`]: a listener with limits on connections, headers, bodies and time.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
@@ -12,6 +12,7 @@
 
 pub mod health;
 pub mod http;
+mod listen;
 pub mod log;
 pub mod monitor;
 pub mod open_files;
@@ -21,4 +22,5 @@ mod shutdown;
 pub mod systemd;
 
 pub use health::{Fact, Health};
+pub use listen::{Listen, ListenTextError};
 pub use shutdown::Shutdown;

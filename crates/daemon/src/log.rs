@@ -118,7 +118,11 @@ impl<'a> MakeWriter<'a> for Lines {
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.queue.try_send(Message::Line(line.to_vec())).is_err() {
+        let masked = match std::str::from_utf8(line) {
+            Ok(text) => tezos::mask_secrets(text).into_owned().into_bytes(),
+            Err(_) => line.to_vec(),
+        };
+        if self.0.queue.try_send(Message::Line(masked)).is_err() {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -178,6 +182,16 @@ mod tests {
         log(&lines, "two\n");
         drop(open);
         assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn no_secret_key_gets_into_the_log() {
+        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
+        let (sender, seen) = std::sync::mpsc::channel();
+        let (open, lines) = open(Reader(sender, None));
+        log(&lines, "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n");
+        drop(open);
+        assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), b"(a secret, not shown)\n");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The end of a daemon: asked for once, heard everywhere.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A request to stop. Clones share it.
@@ -30,33 +32,60 @@ impl Shutdown {
         self.0.cancelled().await;
     }
 
-    /// Returns at SIGTERM or SIGINT, after it has asked everything to stop; or when somebody else did.
+    /// Returns at SIGTERM, SIGINT or SIGHUP, after it has asked everything to stop; or when somebody else did.
+    /// A terminal that is closed sends the last one: without this it would end the process in mid-request.
     ///
     /// # Errors
     /// When the system takes no signal handler.
     pub async fn wait_for_signal(&self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = Signals::new()?;
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            name = signals.next() => tracing::info!("{name}: stopping"),
             () = self.requested() => {}
         }
         self.request();
         Ok(())
     }
 
-    /// Returns at the next SIGTERM or SIGINT: somebody does not want to wait for the end.
+    /// Returns at the next such signal: somebody does not want to wait for the end. One that comes within a second is
+    /// still the first one: a terminal sends Ctrl-C to everything in it, and a wrapper passes it on.
     ///
     /// # Errors
     /// When the system takes no signal handler.
     pub async fn wait_for_impatience() -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut signals = Signals::new()?;
+        let first = Instant::now();
+        while first.elapsed() < SAME_SIGNAL {
+            signals.next().await;
         }
         Ok(())
+    }
+}
+
+/// Two signals that come so soon after each other are one.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// What asks a daemon to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
+        }
     }
 }

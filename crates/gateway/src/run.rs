@@ -9,7 +9,7 @@ use std::time::Duration;
 use daemon::http::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
-use daemon::{Health, Shutdown};
+use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -89,7 +89,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::register(&mut registry));
         let refusals = bound.endpoint.refusals();
         registry.register_collector(Box::new(Readings { signers: signers.clone(), refusals }));
-        let monitor = Monitor::new(Arc::new(registry), Health::default(), Health::default());
+        let monitor = Monitor::new(Arc::new(registry), health(&signers), Health::default());
         let api = Api {
             signers: signers.clone(),
             port: None,
@@ -196,6 +196,20 @@ impl Bound {
         let endpoint = when_free(ssh.listen, bind, endpoint::ListenError::is_taken).await?;
         Ok(Bound { endpoint, all, ports, shells, monitor })
     }
+}
+
+/// Each signer is connected, and not refused. Without any of them nothing can be signed at all.
+fn health(signers: &Signers) -> Health {
+    let signers = signers.clone();
+    let of_signers = move || {
+        let mut facts: Vec<Fact> = signers.0.iter().map(Signer::fact).collect();
+        let is_anyone_here = facts.iter().any(|fact| fact.state.is_ok());
+        let none = || Err("no signer is connected".to_owned());
+        let state = if is_anyone_here { Ok(()) } else { none() };
+        facts.insert(0, Fact::vital("signers".to_owned(), state));
+        facts
+    };
+    Health::new(vec![Box::new(of_signers)])
 }
 
 /// A stop lets every request have its answer, up to the configured limit.

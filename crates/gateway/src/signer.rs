@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use daemon::Fact;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use signer_api::Marks;
@@ -159,6 +160,18 @@ impl Signer {
     /// Why it is not asked, if its last connection was refused.
     pub(crate) fn refusal(&self) -> Option<String> {
         lock(&self.refused).clone()
+    }
+
+    /// Whether it is here.
+    pub(crate) fn fact(&self) -> Fact {
+        let state = match (self.lines.all().is_empty(), self.refusal()) {
+            (false, _) => Ok(()),
+            (true, Some(why)) => Err(format!("refused: {why}")),
+            (true, None) => {
+                Err("not connected; its own log says why: look at home, by another way".to_owned())
+            }
+        };
+        Fact::partial(format!("signer_{}", self.name), state)
     }
 
     /// Tells when it has said something.

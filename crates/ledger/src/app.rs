@@ -41,6 +41,15 @@ pub struct DeviceMarks {
     pub main_chain: ChainId,
 }
 
+impl DeviceMarks {
+    /// The mark that counts for a chain.
+    #[must_use]
+    pub fn of(&self, chain: ChainId) -> Mark {
+        let is_for_all = self.main_chain.to_bytes() == [0; 4];
+        if is_for_all || chain == self.main_chain { self.main } else { self.other }
+    }
+}
+
 /// Why the app gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LedgerError {
@@ -91,6 +100,9 @@ const QUIET: Duration = Duration::from_millis(100);
 const TRIES: usize = 5;
 
 impl BakingApp {
+    /// The app refuses levels from here on.
+    pub const LEVEL_END: u32 = 1 << 30;
+
     /// Takes a fresh connection and gets in step with what is on its other side: an answer to an
     /// earlier question may still come out of it.
     ///
@@ -250,7 +262,7 @@ impl BakingApp {
         if length > MAX_DATA {
             return Err(LedgerError::TooLong(length));
         }
-        if u32::from(level) >= LEVEL_END {
+        if u32::from(level) >= BakingApp::LEVEL_END {
             return Err(LedgerError::LevelTooHigh(level));
         }
         Ok(())
@@ -341,8 +353,6 @@ fn check_message(message: &[u8]) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// The app refuses levels from here on.
-const LEVEL_END: u32 = 1 << 30;
 /// The message that follows a selection, as its only packet.
 const LAST_PACKET: u8 = 0x81;
 

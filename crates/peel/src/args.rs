@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
@@ -73,15 +73,13 @@ pub(crate) enum SignerCommand {
     },
     /// Sign for bakers until SIGTERM.
     Run {
-        /// signer.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: SignerFile,
     },
     /// Read the configuration and all it names, and say what is wrong and the cure.
     Check {
-        /// signer.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: SignerFile,
     },
 }
 
@@ -95,23 +93,20 @@ pub(crate) enum GatewayCommand {
     },
     /// Let signers in and answer bakers until SIGTERM.
     Run {
-        /// gateway.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: GatewayFile,
     },
     /// Forget up to where a key was answered, after its mark was lowered on purpose. Stop the gateway first.
     Forget {
         /// The key, tz…
         key: PublicKeyHash,
-        /// gateway.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: GatewayFile,
     },
     /// Read the configuration and all it names, and say what is wrong and the cure.
     Check {
-        /// gateway.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: GatewayFile,
     },
 }
 
@@ -261,9 +256,8 @@ pub(crate) enum WatermarkCommand {
     },
     /// Show the marks.
     Show {
-        /// signer.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: SignerFile,
         /// Write JSON, as export does.
         #[arg(long)]
         json: bool,
@@ -281,16 +275,14 @@ pub(crate) enum WatermarkCommand {
     },
     /// Write all marks to standard output.
     Export {
-        /// signer.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: SignerFile,
     },
     /// Take over marks; they only rise. FROM is an export, or the base directory of octez-signer
     /// with its *_high_watermarks files.
     Import {
-        /// signer.toml
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        config: SignerFile,
         /// A file or a directory.
         from: PathBuf,
     },
@@ -299,15 +291,54 @@ pub(crate) enum WatermarkCommand {
 /// Which marks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// signer.toml
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) config: SignerFile,
     /// The key's name. Without it, every key of the configuration.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
     /// The chain. Without it, every chain of the configuration.
     #[arg(long)]
     pub(crate) chain: Option<ChainId>,
+}
+
+/// Where signer.toml is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignerFile {
+    /// The configuration. [default: ./signer.toml, else /etc/peel/signer.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Where gateway.toml is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GatewayFile {
+    /// The configuration. [default: ./gateway.toml, else /etc/peel/gateway.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl SignerFile {
+    /// The file that was named, or the one that is there; says which.
+    pub(crate) fn path(&self) -> PathBuf {
+        named_or_found(self.file.as_ref(), "signer.toml")
+    }
+}
+
+impl GatewayFile {
+    /// The file that was named, or the one that is there; says which.
+    pub(crate) fn path(&self) -> PathBuf {
+        named_or_found(self.file.as_ref(), "gateway.toml")
+    }
+}
+
+fn named_or_found(named: Option<&PathBuf>, name: &str) -> PathBuf {
+    if let Some(named) = named {
+        return named.clone();
+    }
+    let (here, system) = (PathBuf::from(name), Path::new("/etc/peel").join(name));
+    let found = if !here.exists() && system.exists() { system } else { here };
+    tell!("configuration: {}", found.display());
+    found
 }
 
 fn parse_level(text: &str) -> Result<Level, String> {

@@ -25,14 +25,29 @@ fn main() -> ExitCode {
         Command::Watermark(command) => commands::watermark::run(command),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if print::is_complete() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(FAILED),
         Err(error) => {
             // After the log: it may have said why.
             drop(log);
-            tell!("peel: {error:#}");
+            tell!("peel: {}", in_one_line(&error));
             ExitCode::from(if is_misuse(&error) { MISUSED } else { FAILED })
         }
     }
+}
+
+/// An error and its causes; what a cause says that was said already is left out.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+    }
+    line
 }
 
 fn is_misuse(error: &anyhow::Error) -> bool {

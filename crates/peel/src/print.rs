@@ -1,13 +1,19 @@
 //! Lines on standard output, for people and scripts.
 
 use std::fmt::Arguments;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a line. A reader that has seen enough (`| head`) is no error and no panic.
+/// A line could not be written: whoever trusts what is there trusts an empty file.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Writes a line. A reader that has seen enough (`| head`) is no error and no panic; anything else makes the
+/// command fail in the end.
 pub(crate) fn line(text: Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{}", masked(text)).and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
+        && !FAILED.swap(true, Ordering::Relaxed)
     {
         note(format_args!("peel: standard output cannot be written: {error}"));
     }
@@ -15,7 +21,17 @@ pub(crate) fn line(text: Arguments<'_>) {
 
 /// Writes a line on standard error. When that is gone too, nobody can be told.
 pub(crate) fn note(text: Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", masked(text));
+}
+
+/// Whether every line was written that the command wanted to write.
+pub(crate) fn is_complete() -> bool {
+    !FAILED.load(Ordering::Relaxed)
+}
+
+/// No command shows a secret key; one that was typed in the wrong place comes back in the message about it.
+fn masked(text: Arguments<'_>) -> String {
+    tezos::mask_secrets(&text.to_string()).into_owned()
 }
 
 /// `println!`, without its panic.

@@ -3,6 +3,7 @@
 //! A new connection for each request and a chunked body, so that whoever answers us answers a stock
 //! baker too. Nothing is asked again here: the caller knows what a repeat may cost.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -233,15 +234,23 @@ impl SignerUrl {
     }
 }
 
-/// The message in octez's error list, or the text as it is.
+/// The message in octez's error list, or the text as it is; on one line, and not long: it goes into a log.
 fn message(body: &[u8]) -> String {
     let errors: Option<Value> = serde_json::from_slice(body).ok();
     let first = errors.as_ref().and_then(|errors| errors.get(0)?.get("msg")?.as_str());
-    match first {
-        Some(message) => message.to_owned(),
-        None => String::from_utf8_lossy(body).chars().take(200).collect(),
+    let text = first.map_or_else(|| String::from_utf8_lossy(body), Cow::Borrowed);
+    let mut line = String::new();
+    for letter in text.chars().take(LONGEST_MESSAGE) {
+        match letter {
+            '"' | '\'' => line.push(letter),
+            _ => line.extend(letter.escape_debug()),
+        }
     }
+    line
 }
+
+/// Characters.
+const LONGEST_MESSAGE: usize = 200;
 
 /// A body in one piece of unknown length, hence chunked.
 struct Once<I>(I);
@@ -254,5 +263,19 @@ impl<I: Iterator + Unpin> futures_core::Stream for Once<I> {
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<I::Item>> {
         std::task::Poll::Ready(self.0.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_signer_says_stays_on_its_line_of_the_log() {
+        let forged = "no\n2026-11-21 INFO signed level=7\x1b[2K";
+        for body in [forged.to_owned(), serde_json::json!([{ "msg": forged }]).to_string()] {
+            assert_eq!(message(body.as_bytes()), "no\\n2026-11-21 INFO signed level=7\\u{1b}[2K");
+        }
+        assert_eq!(message("x".repeat(10_000).as_bytes()).len(), LONGEST_MESSAGE);
     }
 }

@@ -123,8 +123,7 @@ impl Api {
 
     fn status(&self, key: &PublicKeyHash) -> Answer {
         let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
-        let store = self.store.failure().map_or(Ok(()), |failure| Err(failure.to_string()));
-        let ready = store.and_then(|()| entry.key.readiness().map_err(|state| state.to_string()));
+        let ready = entry.can_sign(&self.store);
         Answer::Status(ready.map(|()| format!("{} ({}) can sign", entry.key.name, key)))
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use tezos::{PublicKey, PublicKeyHash};
+use ledger::DeviceMarks;
+use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
 
 use crate::error::NotReady;
 use crate::policy::Policy;
@@ -18,6 +19,8 @@ pub(crate) struct Key {
     /// Known at once for a software key, and when the device was first seen for the others. It never
     /// changes afterwards: another one is another seed.
     identity: OnceLock<PublicKey>,
+    /// The marks on its device, when they were last asked for.
+    device_marks: Mutex<Option<DeviceMarks>>,
     /// What the last exchange showed.
     readiness: Mutex<Result<(), NotReady>>,
 }
@@ -25,7 +28,8 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(name: String, expected: Option<PublicKeyHash>, policy: Policy) -> Key {
         let readiness = Mutex::new(Err(NotReady::Absent("not looked for yet".to_owned())));
-        Key { name, expected, policy, identity: OnceLock::new(), readiness }
+        let device_marks = Mutex::default();
+        Key { name, expected, policy, identity: OnceLock::new(), device_marks, readiness }
     }
 
     /// The public key, if it is known.
@@ -53,6 +57,17 @@ impl Key {
         // Set before means equal: the hash was compared.
         let _ = self.identity.set(shown);
         Ok(())
+    }
+
+    /// Notes the marks that its device shows.
+    pub(crate) fn note_device_marks(&self, marks: Option<DeviceMarks>) {
+        *self.device_marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+    }
+
+    /// The level of its device's own mark for a chain, if it has one.
+    pub(crate) fn device_level(&self, chain: ChainId) -> Option<Level> {
+        let marks = *self.device_marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.map(|marks| marks.of(chain).level)
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tezos::{BlsScheme, Kind, Payload, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Kind, Level, Payload, PublicKeyHash, Signature};
+
+use watermark::{Refusal, Store};
 
 use crate::desk::Desk;
 use crate::error::SignError;
@@ -41,6 +43,23 @@ impl Keyring {
 }
 
 impl Entry {
+    /// Whether it can sign now, as far as is known: its device, the store, its watermark, and the device's own mark.
+    pub(crate) fn can_sign(&self, store: &Store) -> Result<(), String> {
+        store.failure().map_or(Ok(()), |failure| Err(failure.to_string()))?;
+        self.key.readiness().map_err(|state| state.to_string())?;
+        let Some(key) = self.key.hash() else { return Ok(()) };
+        let entries = store.entries();
+        self.key.policy.chains.iter().try_for_each(|chain| {
+            let entry = entries.iter().find(|entry| entry.key == key && entry.chain == *chain);
+            let none = Refusal::NoWatermark { key, chain: *chain };
+            let reached = entry.ok_or_else(|| none.to_string())?.reached();
+            match self.key.device_level(*chain) {
+                Some(level) if reached < Some(level) => Err(device_is_ahead(level, reached)),
+                Some(_) | None => Ok(()),
+            }
+        })
+    }
+
     /// Has it signed; returns when it is, or says why not. It always says something.
     pub(crate) async fn sign(
         &self,
@@ -56,4 +75,14 @@ impl Entry {
         };
         self.desk.sign(&self.key, job).await.map(Made::signature)
     }
+}
+
+/// What the device would refuse although the store would not.
+fn device_is_ahead(device: Level, reached: Option<Level>) -> String {
+    let reached = reached.map_or_else(|| "nothing".to_owned(), |level| format!("level {level}"));
+    format!(
+        "the Ledger's own high watermark is {device}, and {reached} was signed last: it refuses every vote up to \
+         {device}. If the chain is beyond it, say so with \"peel watermark set --level {device}\"; if not, set the \
+         Ledger's with \"peel ledger mark --set LEVEL\""
+    )
 }

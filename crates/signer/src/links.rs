@@ -50,7 +50,7 @@ impl Links {
     pub(crate) fn fact(&self) -> Fact {
         let links = self.signing();
         let state = if links.iter().any(is_up) { Ok(()) } else { Err(complaint(&links)) };
-        Fact { name: "tunnel".to_owned(), state }
+        Fact::vital("tunnel".to_owned(), state)
     }
 
     fn signing(&self) -> Vec<LinkReport> {

@@ -27,7 +27,7 @@ pub(crate) fn register(registry: &mut Registry, keyring: Keyring, store: Arc<Sto
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let ready = |at: usize| {
-            self.keyring.0.get(at).is_some_and(|entry| entry.key.readiness().is_ok()).into()
+            self.keyring.0.get(at).is_some_and(|entry| entry.can_sign(&self.store).is_ok()).into()
         };
         self.per_key(&mut encoder, "peel_signer_key_ready", "1: the key can sign now", ready)?;
         let waiting = |at: usize| {

@@ -257,17 +257,17 @@ fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
 
 /// The store's last write, each key's device, and the tunnel.
 fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health {
-    let store = Arc::clone(store);
+    let (store, of) = (Arc::clone(store), Arc::clone(store));
     let of_store = move || {
-        let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
-        vec![Fact { name: "watermark_store".to_owned(), state }]
+        let state = of.failure().map_or(Ok(()), |error| Err(error.to_string()));
+        vec![Fact::vital("watermark_store".to_owned(), state)]
     };
-    let keyring = keyring.clone();
+    let (keyring, marks) = (keyring.clone(), Arc::clone(&store));
     let of_keys = move || {
-        let facts = keyring.0.iter().map(|entry| Fact {
-            name: format!("key_{}", entry.key.name),
-            state: entry.key.readiness().map_err(|state| state.to_string()),
-        });
+        let facts = keyring
+            .0
+            .iter()
+            .map(|entry| Fact::vital(format!("key_{}", entry.key.name), entry.can_sign(&marks)));
         facts.collect()
     };
     let of_tunnel = move || links.iter().map(Links::fact).collect();
@@ -287,7 +287,7 @@ fn liveness(keyring: &Keyring) -> Health {
             let idle = queue.last_beat().elapsed();
             let stuck = || format!("not seen for {} s", idle.as_secs());
             let state = if idle < STUCK_AFTER { Ok(()) } else { Err(stuck()) };
-            Fact { name: format!("worker_{}", entry.key.name), state }
+            Fact::vital(format!("worker_{}", entry.key.name), state)
         });
         facts.collect()
     };

@@ -17,6 +17,7 @@ mod digest;
 mod encrypted_key;
 mod key_hash;
 mod mark;
+mod mask;
 mod payload;
 mod public_key;
 mod sample;
@@ -31,6 +32,7 @@ pub use digest::{Digest, blake2b_256};
 pub use encrypted_key::{EncryptedKey, EncryptedKeyError, Salt};
 pub use key_hash::{KeyHashError, PublicKeyHash};
 pub use mark::{Kind, Level, Mark, OutOfRange, Round};
+pub use mask::mask_secrets;
 pub use payload::{
     Block, BlockHeader, Consensus, DalAttestation, Fitness, KeyForm, Payload, PayloadError, Vote,
 };

@@ -2,7 +2,14 @@
 
 /// The text on one line, and no longer than `most` characters before they are escaped.
 pub(crate) fn escaped(text: &str, most: usize) -> String {
-    text.chars().take(most).flat_map(char::escape_debug).collect()
+    let mut line = String::new();
+    for letter in text.chars().take(most) {
+        match letter {
+            '"' | '\'' => line.push(letter),
+            _ => line.extend(letter.escape_debug()),
+        }
+    }
+    line
 }
 
 #[cfg(test)]

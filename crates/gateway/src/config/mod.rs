@@ -55,7 +55,7 @@ pub struct SignerConfig {
 
 /// A configuration that cannot be used. *Misused*: exit code 2.
 #[derive(Debug, Error)]
-#[error("{}: {why}", path.display())]
+#[error("{}: {}", path.display(), tezos::mask_secrets(&why.to_string()))]
 pub struct ConfigError {
     path: PathBuf,
     why: Why,
@@ -149,12 +149,13 @@ impl Config {
         let signers = typed.signer.iter().map(SignerConfig::understand);
         let typed::Http { listen: http, hosts, allow_list_known_keys, answer_limit_seconds } =
             typed.http.unwrap_or_default();
+        let http = http.map(SocketAddr::from);
         let config = Config {
-            ssh: typed.ssh.listen,
+            ssh: typed.ssh.listen.0,
             host_key: Identity::parse(&host_key).map_err(Why::HostKey)?,
             hosts: Hosts::of(http_address(http), &hosts),
             http,
-            monitor: typed.monitor.map(|monitor| monitor.listen),
+            monitor: typed.monitor.map(|monitor| monitor.listen.0),
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,

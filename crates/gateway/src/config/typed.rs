@@ -1,8 +1,8 @@
 //! `gateway.toml` as it is typed. An unknown field is an error.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use daemon::Listen;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) struct State {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ssh {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Listen,
     pub(super) host_key: PathBuf,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Ssh {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
-    pub(super) listen: Option<SocketAddr>,
+    pub(super) listen: Option<Listen>,
     #[serde(default)]
     pub(super) hosts: Vec<String>,
     #[serde(default)]
@@ -51,7 +51,7 @@ pub(super) struct Http {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Monitor {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Listen,
 }
 
 #[derive(Debug, Deserialize)]

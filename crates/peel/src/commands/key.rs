@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
+use daemon::secret_file;
 use tezos::{Curve, EncryptedKey, Salt, SecretKey};
 use zeroize::Zeroizing;
 
@@ -72,9 +73,8 @@ fn write(key: &SecretKey, to: &KeyOutput) -> anyhow::Result<()> {
 fn seal(key: &SecretKey, password_file: Option<&Path>) -> anyhow::Result<EncryptedKey> {
     let password = match password_file {
         Some(path) => {
-            let text = fs::read_to_string(path);
-            let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
-            Zeroizing::new(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+            let text = secret_file::read(path)?;
+            Zeroizing::new(secret_file::without_newline(&text).to_owned())
         }
         None => ask_password()?,
     };

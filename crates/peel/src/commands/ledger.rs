@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use ::ledger::{Address, BakingApp, DeviceMarks, Found, KeyPath, find, open};
+use ::ledger::{Address, BakingApp, Derivation, DeviceMarks, Found, KeyPath, find, open};
 use anyhow::{anyhow, bail};
 use ledger_sim::{Approval, Config, Device};
 use serde_json::json;
@@ -52,10 +52,12 @@ pub(crate) fn describe(address: Address) -> anyhow::Result<Vec<String>> {
     if found.is_empty() {
         return Err(anyhow!("no Ledger found on {address}; plug it in and unlock it"));
     }
-    Ok(found
-        .iter()
-        .map(|device| report(device).map_or_else(|why| why, |seen| seen.line()))
-        .collect())
+    let (seen, silent): (Vec<_>, Vec<_>) = found.iter().map(report).partition(Result::is_ok);
+    let seen: Vec<String> = seen.into_iter().flatten().map(|seen| seen.line()).collect();
+    match silent.into_iter().find_map(Result::err) {
+        Some(why) if seen.is_empty() => Err(anyhow!(why)),
+        Some(_) | None => Ok(seen),
+    }
 }
 
 /// What a device says of itself.
@@ -118,10 +120,15 @@ fn list(address: Address, as_json: bool) -> anyhow::Result<()> {
     if found.is_empty() {
         bail!("no Ledger found on {address}; plug it in and unlock it");
     }
+    let is_any_there = reports.iter().any(Result::is_ok);
     for report in reports.into_iter().filter(|_| !as_json) {
         say!("{}", report.map_or_else(|why| why, |seen| seen.line()));
     }
-    Ok(())
+    if is_any_there {
+        Ok(())
+    } else {
+        bail!("no Ledger answers on {address} with the Baking app open")
+    }
 }
 
 fn key(address: Address, path: &KeyPath, confirm: bool, as_json: bool) -> anyhow::Result<()> {
@@ -152,14 +159,39 @@ fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
 }
 
 fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyhow::Result<()> {
+    check_level(level)?;
+    if path.derivation == Derivation::Bls {
+        bail!(
+            "the Baking app cannot sign tz4 votes as the chain wants them: a bls12-381 key on the device could not \
+             attest. Take secp256k1 (tz2), or keep the tz4 key in a file (\"peel key generate\")"
+        );
+    }
     let mut app = connect(address)?;
-    tell!("Confirm on the device: {path} on {chain}, both marks at level {level}");
+    let address = app.public_key(path)?.hash();
+    // In the device's own words and order.
+    tell!("The device shows these; compare, and confirm there:");
+    tell!("  Address         {address}");
+    tell!("  Chain           {}", chain.name().map_or_else(|| chain.to_string(), str::to_owned));
+    tell!("  Main Chain HWM  {level}");
+    tell!("  Test Chain HWM  {level}");
     let key = app.setup(path, chain, level, level)?;
     say!("{} may bake; the device signs nothing below level {level}", key.hash());
     Ok(())
 }
 
+/// The app takes any mark, and signs nothing from 2^30 on: it would sign nothing any more.
+fn check_level(level: Level) -> anyhow::Result<()> {
+    if u32::from(level) < BakingApp::LEVEL_END {
+        return Ok(());
+    }
+    bail!(
+        "level {level} is too high: the Baking app signs only below {} (2^30)",
+        BakingApp::LEVEL_END
+    )
+}
+
 fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<()> {
+    set.map_or(Ok(()), check_level)?;
     let mut app = connect(address)?;
     if let Some(level) = set {
         tell!("Confirm on the device: high watermark {level}");

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use ledger::KeyPath;
 use signer::Config;
 use signer::config::KeyConfig;
 use tezos::{ChainId, Level, PublicKeyHash};
@@ -11,17 +12,18 @@ use watermark::{OctezFiles, Records, RecordsError};
 
 use crate::args::{WatermarkCommand, Which};
 use crate::commands::ledger::connect;
+use crate::commands::starter;
 
 pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
     match command {
         WatermarkCommand::Init { which, level } => init(&which, level),
-        WatermarkCommand::Show { config, json } => show(&config, json),
+        WatermarkCommand::Show { config, json } => show(&config.path(), json),
         WatermarkCommand::Set { which, level, lower } => set(&which, level, lower),
         WatermarkCommand::Export { config } => {
-            say!("{}", Records::open(&Config::read(&config)?.store)?.export());
+            say!("{}", Records::open(&Config::read(&config.path())?.store)?.export());
             Ok(())
         }
-        WatermarkCommand::Import { config, from } => import(&config, &from),
+        WatermarkCommand::Import { config, from } => import(&config.path(), &from),
     }
 }
 
@@ -30,7 +32,7 @@ fn resolve(which: &Which, config: &Config) -> anyhow::Result<Vec<(PublicKeyHash,
     let meant = |key: &&KeyConfig| which.key.as_ref().is_none_or(|name| *name == key.name);
     let keys: Vec<&KeyConfig> = config.keys.iter().filter(meant).collect();
     if let Some(name) = which.key.as_ref().filter(|_| keys.is_empty()) {
-        bail!("no [[key]] in {} has the name {name:?}", which.config.display());
+        bail!("no [[key]] in the configuration has the name {name:?}");
     }
     let chains: Vec<ChainId> = match which.chain {
         Some(chain) => vec![chain],
@@ -50,19 +52,33 @@ fn hash(key: &KeyConfig, config: &Config) -> anyhow::Result<PublicKeyHash> {
         return Ok(hash);
     }
     let path = key.ledger_path().context("the key has no hash")?;
-    let advice = format!("key {:?} has no public_key_hash in the configuration", key.name);
+    let advice = format!("key {:?} has no public_key_hash, so the Ledger is asked", key.name);
     let mut app = connect(config.ledger).with_context(|| advice.clone())?;
+    if let Some(expected) = key.ledger_root() {
+        let found = app.public_key(&KeyPath::root()).context("the root key is not told")?.hash();
+        if found != expected {
+            bail!(
+                "key {:?} is on the Ledger with root {expected}, and this one has root {found}; plug in the right \
+                 one",
+                key.name
+            );
+        }
+    }
     Ok(app.public_key(path).context(advice)?.hash())
 }
 
-fn init(which: &Which, level: Level) -> anyhow::Result<()> {
-    let config = Config::read(&which.config)?;
-    let resolved = resolve(which, &config)?;
+/// The store, in a folder that nobody else enters if it has to be made.
+fn open_or_create(config: &Config) -> anyhow::Result<Records> {
     if let Some(folder) = config.store.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
+        starter::folder(folder)?;
     }
-    let mut records = Records::open_or_create(&config.store)?;
+    Ok(Records::open_or_create(&config.store)?)
+}
+
+fn init(which: &Which, level: Level) -> anyhow::Result<()> {
+    let config = Config::read(&which.config.path())?;
+    let resolved = resolve(which, &config)?;
+    let mut records = open_or_create(&config)?;
     let mut made = false;
     for (key, chain) in resolved {
         match records.add(key, chain, Some(level)) {
@@ -91,7 +107,7 @@ fn show(config: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
-    let config = Config::read(&which.config)?;
+    let config = Config::read(&which.config.path())?;
     let resolved = resolve(which, &config)?;
     let mut records = Records::open(&config.store)?;
     if lower {
@@ -131,7 +147,7 @@ fn import(path: &Path, from: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(from);
         Records::parse_export(&text.with_context(|| format!("{} cannot be read", from.display()))?)?
     };
-    let mut records = Records::open_or_create(&config.store)?;
+    let mut records = open_or_create(&config)?;
     let count = entries.len();
     records.merge(entries)?;
     say!("{count} marks read; now:");

@@ -78,7 +78,7 @@ pub(crate) enum Source {
 
 /// A configuration that cannot be used. *Misused*: exit code 2.
 #[derive(Debug, Error)]
-#[error("{}: {why}", path.display())]
+#[error("{}: {}", path.display(), tezos::mask_secrets(&why.to_string()))]
 pub struct ConfigError {
     path: PathBuf,
     why: Why,
@@ -179,8 +179,8 @@ impl Config {
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
         let http = typed.http.map(|http| Http {
-            hosts: Hosts::of(http.listen.ip(), &http.hosts),
-            listen: http.listen,
+            hosts: Hosts::of(http.listen.0.ip(), &http.hosts),
+            listen: http.listen.0,
             allow_list_known_keys: http.allow_list_known_keys,
             allow_to_prove_possession: http.allow_to_prove_possession,
         });
@@ -194,7 +194,7 @@ impl Config {
             store: state.unwrap_or_else(default_state).join(STORE),
             http,
             tunnel,
-            monitor: typed.monitor.map(|monitor| monitor.listen),
+            monitor: typed.monitor.map(|monitor| monitor.listen.0),
             ledger: transport.parse()?,
             level_bound: level_bound::understand(&typed.level_bound)?,
             authorized: typed.authentication.map(authorized).transpose()?,
@@ -270,6 +270,24 @@ impl KeyConfig {
         match &self.source {
             Source::Ledger(key) => Some(&key.path),
             Source::Software(_) | Source::Upstream(_) => None,
+        }
+    }
+
+    /// The root key that the Ledger must have, if the configuration names one.
+    #[must_use]
+    pub fn ledger_root(&self) -> Option<PublicKeyHash> {
+        match &self.source {
+            Source::Ledger(key) => key.root,
+            Source::Software(_) | Source::Upstream(_) => None,
+        }
+    }
+
+    /// The other signer that has it, if it is another's.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&SignerUrl> {
+        match &self.source {
+            Source::Upstream(url) => Some(url),
+            Source::Ledger(_) | Source::Software(_) => None,
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn understand(typed: typed::Tunnel, base: &Path) -> Result<Config, Tu
     }
     Ok(Config {
         port,
-        shell: ssh,
+        shell: ssh.map(SocketAddr::from),
         gateways: gateways(gateway)?,
         uplinks: uplinks(uplink)?,
         identity: read_identity(&base.join(identity))?,

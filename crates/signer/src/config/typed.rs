@@ -1,8 +1,8 @@
 //! `signer.toml` as it is typed. An unknown field is an error.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use daemon::Listen;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub(super) struct State {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Listen,
     #[serde(default)]
     pub(super) hosts: Vec<String>,
     #[serde(default)]
@@ -61,7 +61,7 @@ pub(super) struct Ledger {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Monitor {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Listen,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +81,7 @@ pub(super) struct Key {
 pub(super) struct Tunnel {
     pub(super) identity: PathBuf,
     pub(super) port: u16,
-    pub(super) ssh: Option<SocketAddr>,
+    pub(super) ssh: Option<Listen>,
     #[serde(default)]
     pub(super) gateway: Vec<Gateway>,
     #[serde(default)]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{
-    Address, BakingApp, Found, KeyPath, LedgerError, Meaning, StatusWord, TransportError,
+    Address, BakingApp, DeviceMarks, Found, KeyPath, LedgerError, Meaning, StatusWord,
+    TransportError,
 };
 use tezos::{BlsScheme, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
@@ -73,10 +74,11 @@ impl LedgerDevice {
         Ok(app)
     }
 
-    /// Whether the app is still open, and which key it may sign with.
-    fn look(app: &mut BakingApp) -> Result<Option<KeyPath>, NotReady> {
+    /// Whether the app is still open, which key it may sign with, and where its own marks are.
+    fn look(app: &mut BakingApp) -> Result<(Option<KeyPath>, DeviceMarks), NotReady> {
         check_app(app)?;
-        app.authorized_key().map_err(|error| state_of(&error))
+        let authorized = app.authorized_key().map_err(|error| state_of(&error))?;
+        Ok((authorized, app.marks().map_err(|error| state_of(&error))?))
     }
 
     fn note_authorized(&self, keys: &[Arc<Key>], found: &Option<KeyPath>) {
@@ -156,13 +158,17 @@ impl Device for LedgerDevice {
         };
         let looked = app.and_then(|mut app| Ok((Self::look(&mut app)?, app)));
         match looked {
-            Ok((authorized, app)) => {
+            Ok(((authorized, marks), app)) => {
                 self.app = Some(app);
+                keys.iter().for_each(|key| key.note_device_marks(Some(marks)));
                 self.note_authorized(keys, &authorized);
                 LOOK_AFTER
             }
             Err(state) => {
-                keys.iter().for_each(|key| key.note(Err(state.clone())));
+                for key in keys {
+                    key.note_device_marks(None);
+                    key.note(Err(state.clone()));
+                }
                 LOOK_AGAIN
             }
         }

@@ -338,3 +338,32 @@ fn a_stuck_prompt_is_named_and_survived() {
     daemon.await_ready(TZ2);
     signs(&daemon, 11);
 }
+
+/// Each vote would be refused: "it can sign" would be a lie.
+#[test]
+fn a_device_whose_own_mark_is_above_the_store_is_not_ready() {
+    let setup = Setup {
+        curve: Curve::Secp256k1,
+        path: Path::FIRST,
+        chain_id: [0x7a, 6, 0xa7, 0x70],
+        level: 200,
+    };
+    let config = Config { latency: Latency::None, setup: Some(setup), ..Config::default() };
+    let device = Device::start("127.0.0.1:0".parse().unwrap(), &config).unwrap();
+    let daemon = home(&device).start();
+    daemon.await_status(TZ2, |answer| {
+        answer.status == 503 && answer.text().contains("own high watermark is 200")
+    });
+    assert!(daemon.sign(TZ2, &attestation(150, 1)).signature().is_err());
+    // The chain is beyond it after all.
+    signs(&daemon, 201);
+    daemon.await_ready(TZ2);
+}
+
+#[test]
+fn a_key_without_a_watermark_is_not_ready() {
+    let daemon = Home::new().with_key("software", TZ1_SECRET).with_mark(TZ2, Some(10)).start();
+    daemon.await_status(TZ1, |answer| {
+        answer.status == 503 && answer.text().contains("peel watermark init")
+    });
+}

@@ -55,6 +55,8 @@ pub(super) struct Terms {
     pub(super) metered: bool,
     pub(super) target: Target,
     pub(super) turns: Turns,
+    /// It only asks whether it would be let in.
+    pub(super) is_check: bool,
 }
 
 /// The links that ask the same gateway for the same port.
@@ -153,7 +155,7 @@ impl Terms {
     }
 
     fn russh_config(&self) -> client::Config {
-        let version = Version { is_peel: true, is_metered: self.metered, is_check: false };
+        let version = Version { is_peel: true, is_metered: self.metered, is_check: self.is_check };
         client::Config {
             client_id: SshId::Standard(version.line().into()),
             // Silence is watched on the wire, where a write that is stuck cannot hide it, and the link

@@ -4,6 +4,7 @@
 //! all up at once. A copy through the shell's connection never stands in a signature's way.
 
 mod board;
+mod check;
 mod connection;
 mod dial;
 mod driver;
@@ -27,6 +28,7 @@ use crate::link::{Link, Timing};
 use crate::{Door, Identity, PublicKey, Stream};
 
 pub use board::{Board, LinkReport, LinkState, Trouble};
+pub use check::{Admission, Try};
 
 /// What the signer's end needs to know.
 #[derive(Debug, Clone)]
@@ -131,6 +133,7 @@ impl Home {
                 metered,
                 target,
                 turns,
+                is_check: false,
             };
             Some(Driver {
                 link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),

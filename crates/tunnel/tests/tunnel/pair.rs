@@ -215,3 +215,31 @@ uwAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBInveksCxZlScHwr\n\
 IEFB0TgkBPykpOdSyAoAKehOwV4qu9+JOBJ7H5uUxU5et9VXJH3SRHm+HnLwKaW61NaEUW\n\
 4AAAAfXDC0M0RYwCN5RtaZ0kR8BO8cdTPuHoA78iWY7Wh6ggAAAAVzaG9ydAECAwQ=\n\
 -----END OPENSSH PRIVATE KEY-----\n";
+
+/// It must be possible beside a signer that runs, and take nothing from it.
+#[tokio::test]
+async fn a_check_says_whether_a_signer_would_be_let_in_and_serves_nothing() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let running = Signer::dial(&identity, cloud.address, cloud.host_key.public());
+    let session = cloud.session().await;
+    let config = |identity: &Identity, port, host_key| {
+        Signer::config(identity, port, cloud.address, host_key)
+    };
+    let found = async |config: home::Config| config.check().await.remove(0).found;
+    let good = found(config(&identity, PORT, cloud.host_key.public())).await;
+    assert_eq!(good.unwrap(), home::Admission::Port);
+    let other = Identity::generate("other").unwrap();
+    let wrong = [
+        (config(&identity, PORT + 1, cloud.host_key.public()), "port_refused"),
+        (config(&identity, PORT, other.public()), "wrong_host_key"),
+        (config(&other, PORT, cloud.host_key.public()), "key_refused"),
+    ];
+    for (config, word) in wrong {
+        assert_eq!(found(config).await.unwrap_err().word, word);
+    }
+    assert!(cloud.sessions.try_recv().is_err(), "a check is no session");
+    assert!(echoes(&session).await);
+    assert_eq!(running.board.links()[0].ups, 1);
+    running.stop().await;
+}

@@ -1,13 +1,16 @@
 //! `peel gateway check`: reads it all, says what is wrong and the cure.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::bail;
 use gateway::Config;
 use tunnel::Door;
 
 use crate::commands::gateway::init::host_key_line;
+use crate::commands::running;
 
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
@@ -28,12 +31,36 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         say!("               Put keys = [\"tz…\"] under it");
     }
     let taken = taken_ports(&config);
+    if !taken.is_empty() && gateway_is_there(&config) {
+        return running::show_readiness("the gateway", config.monitor);
+    }
     if taken.is_empty() {
         say!("All is well. Start it with \"peel gateway run --config {}\".", path.display());
         return Ok(());
     }
     bail!("{}", taken.join("\npeel: "))
 }
+
+/// Whether the program at the ssh port says that it is Peel.
+fn gateway_is_there(config: &Config) -> bool {
+    let port = config.ssh.port();
+    let at = if config.ssh.ip().is_unspecified() {
+        SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))
+    } else {
+        config.ssh
+    };
+    let read = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        let mut version = [0; 13];
+        stream.read_exact(&mut version)?;
+        Ok(version == *b"SSH-2.0-peel_")
+    };
+    read().unwrap_or(false)
+}
+
+/// For a program on this machine to say who it is.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// The ports that cannot be listened on now.
 fn taken_ports(config: &Config) -> Vec<String> {

@@ -13,9 +13,9 @@ use crate::commands::serving;
 
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
     match command {
-        GatewayCommand::Run { config } => serve(Config::read(&config)?),
-        GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config)?),
-        GatewayCommand::Check { config } => check::check(&config),
+        GatewayCommand::Run { config } => serve(Config::read(&config.path())?),
+        GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config.path())?),
+        GatewayCommand::Check { config } => check::check(&config.path()),
         GatewayCommand::Init { directory } => init::init(&directory),
     }
 }

@@ -1,74 +1,104 @@
-//! `peel signer check`: reads it all, says what is wrong and the cure.
+//! `peel signer check`: reads it all, tries what can be tried, says what is wrong and the cure.
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use signer::Config;
-use tokio::net::TcpStream;
+use tezos::{ChainId, Level, PublicKeyHash};
 use tokio::runtime::Builder;
-use tunnel::home;
-use watermark::Records;
+use tunnel::home::{self, Admission};
+use watermark::{DiskError, Records, RecordsError};
 
-use crate::commands::ledger::describe;
+use crate::commands::running;
+use crate::commands::signer::check_device::check_device;
 
-/// As long as a person waits without wondering.
-const REACH_LIMIT: Duration = Duration::from_secs(3);
+/// For another signer to answer.
+const UPSTREAM_LIMIT: Duration = Duration::from_secs(3);
 
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     say!("configuration  {}: good", path.display());
-    let mut wrong = check_store(&config);
+    let records = match Records::open(&config.store) {
+        Err(RecordsError::Disk(DiskError::Locked { .. })) => {
+            return running::show_readiness("the signer", config.monitor);
+        }
+        opened => opened,
+    };
+    let mut wrong = Vec::new();
+    let marks = match &records {
+        Ok(records) => {
+            say!("watermarks     {}: good", config.store.display());
+            Some(Marks(records))
+        }
+        Err(error) => {
+            wrong.push(error.to_string());
+            None
+        }
+    };
     for key in &config.keys {
-        let hash =
-            key.hash().map_or("known when the device is there".into(), |hash| hash.to_string());
+        let hash = key.hash().map_or("the Ledger tells".into(), |hash| hash.to_string());
         say!("key            {}: {hash}", key.name);
-    }
-    if let Some(tunnel) = &config.tunnel {
-        wrong.extend(check_tunnel(tunnel)?);
-    }
-    if config.keys.iter().any(|key| key.ledger_path().is_some()) {
-        match describe(config.ledger) {
-            Ok(found) => found.iter().for_each(|line| say!("ledger         {line}")),
-            Err(error) => wrong.push(format!("{error:#}")),
+        if let (Some(marks), Some(hash)) = (&marks, key.hash()) {
+            wrong.extend(marks.missing(hash, &config));
         }
     }
+    if config.keys.iter().any(|key| key.ledger_path().is_some()) {
+        wrong.extend(check_device(&config, marks.as_ref()));
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    wrong.extend(runtime.block_on(check_upstreams(&config)));
+    if let Some(tunnel) = &config.tunnel {
+        wrong.extend(check_uplinks(tunnel));
+        wrong.extend(runtime.block_on(check_gateways(tunnel)));
+    }
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
     if wrong.is_empty() {
         say!("All is well. Start it with \"peel signer run --config {}\".", path.display());
         return Ok(());
     }
-    bail!("{}", wrong.join("\npeel: "))
+    anyhow::bail!("{}", wrong.join("\npeel: "))
 }
 
-fn check_store(config: &Config) -> Vec<String> {
-    match Records::open(&config.store) {
-        Ok(records) => {
-            say!("watermarks     {}: good", config.store.display());
-            missing_marks(config, &records)
-        }
-        Err(error) => vec![error.to_string()],
+/// The store while no signer has it.
+pub(super) struct Marks<'a>(&'a Records);
+
+impl Marks<'_> {
+    /// The chains for which the key has no watermark.
+    pub(super) fn missing(&self, key: PublicKeyHash, config: &Config) -> Vec<String> {
+        let missing = config.chains.iter().filter(|chain| self.entry(key, **chain).is_none());
+        let line = |chain| {
+            format!("no watermark for {key} on {chain}; make one with \"peel watermark init\"")
+        };
+        missing.map(line).collect()
+    }
+
+    /// The highest level that is closed or signed.
+    pub(super) fn reached(&self, key: PublicKeyHash, chain: ChainId) -> Option<Level> {
+        self.entry(key, chain)?.reached()
+    }
+
+    fn entry(&self, key: PublicKeyHash, chain: ChainId) -> Option<&watermark::Entry> {
+        self.0.entries().iter().find(|own| own.key == key && own.chain == chain)
     }
 }
 
-fn missing_marks(config: &Config, records: &Records) -> Vec<String> {
-    let mut missing = Vec::new();
+async fn check_upstreams(config: &Config) -> Vec<String> {
+    let mut wrong = Vec::new();
     for key in &config.keys {
-        let Some(hash) = key.hash() else { continue };
-        for chain in &config.chains {
-            let known = records.entries().iter().any(|own| own.key == hash && own.chain == *chain);
-            if !known {
-                missing.push(format!(
-                    "no watermark for {hash} on {chain}; make one with \"peel watermark init\""
-                ));
-            }
+        let Some(url) = key.upstream() else { continue };
+        match url.public_key(UPSTREAM_LIMIT).await {
+            Ok(found) if found.hash() == url.key => say!("upstream       {url}: there"),
+            Ok(found) => wrong.push(format!("key {:?}: {url} shows {}", key.name, found.hash())),
+            Err(error) => wrong.push(format!("key {:?}: {error}; is it running?", key.name)),
         }
     }
-    missing
+    wrong
 }
 
-/// Who the signer is at its gateways, and what can be seen of the way there without walking it.
-fn check_tunnel(tunnel: &home::Config) -> anyhow::Result<Vec<String>> {
+fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
     let mut wrong = Vec::new();
     say!("identity       {}, port {}", tunnel.identity.public().fingerprint(), tunnel.port);
     for home::Uplink { interface, metered } in &tunnel.uplinks {
@@ -81,28 +111,26 @@ fn check_tunnel(tunnel: &home::Config) -> anyhow::Result<Vec<String>> {
             ));
         }
     }
-    for home::Gateway { address, .. } in &tunnel.gateways {
-        match reach(address)? {
-            Ok(()) => say!("gateway        {address}: there"),
-            Err(why) => wrong.push(format!(
-                "gateway {address} cannot be reached: {why}; is \"peel gateway run\" up, and does the \
-                 cloud's firewall let its port through?"
-            )),
-        }
-    }
-    Ok(wrong)
+    wrong
 }
 
-/// Connects over whatever route the system has, and says nothing.
-fn reach(address: &str) -> anyhow::Result<Result<(), String>> {
-    let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    let connected = runtime
-        .block_on(async { tokio::time::timeout(REACH_LIMIT, TcpStream::connect(address)).await });
-    // A name that is still being looked up is not waited for.
-    runtime.shutdown_background();
-    Ok(match connected {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", REACH_LIMIT.as_secs())),
-    })
+/// Logs in at each gateway over each line, and asks for the port.
+async fn check_gateways(tunnel: &home::Config) -> Vec<String> {
+    say!("               dialling the gateway ...");
+    let mut wrong = Vec::new();
+    for home::Try { gateway, uplink, found } in tunnel.check().await {
+        let over = uplink.map_or_else(String::new, |uplink| format!(" over {uplink}"));
+        match found {
+            Ok(Admission::Port) => {
+                say!("gateway        {gateway}{over}: lets this signer in, with its port")
+            }
+            Ok(Admission::PortIsHeld) => {
+                say!(
+                    "gateway        {gateway}{over}: lets this signer in; another connection has its port"
+                );
+            }
+            Err(trouble) => wrong.push(trouble.line),
+        }
+    }
+    wrong
 }

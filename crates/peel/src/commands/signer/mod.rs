@@ -1,6 +1,7 @@
 //! `peel signer`.
 
 mod check;
+mod check_device;
 mod init;
 
 use signer::{Config, Signer};
@@ -10,8 +11,8 @@ use crate::commands::serving;
 
 pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
     match command {
-        SignerCommand::Run { config } => serve(Config::read(&config)?),
-        SignerCommand::Check { config } => check::check(&config),
+        SignerCommand::Run { config } => serve(Config::read(&config.path())?),
+        SignerCommand::Check { config } => check::check(&config.path()),
         SignerCommand::Init { directory, name, port } => init::init(&directory, &name, port),
     }
 }

@@ -1,0 +1,51 @@
+//! A daemon that runs already, asked how it is.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// For each step of a question to this machine.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Asks the daemon whose `[monitor]` is there for its facts, shows them, and fails when one does not hold.
+pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow::Result<()> {
+    let Some(monitor) = monitor else {
+        bail!(
+            "{what} is running, and has no [monitor] to be asked at; add one, or stop it to check the rest"
+        );
+    };
+    say!("running        {what} is running, so it is asked: http://{monitor}/readyz");
+    let (status, facts) = ask(reachable(monitor), "/readyz")
+        .with_context(|| format!("{what} is running, and {monitor} does not answer"))?;
+    facts.lines().filter(|line| !line.is_empty()).for_each(|line| say!("{line}"));
+    let is_whole = status == 200 && !facts.lines().any(|line| line.starts_with("[-]"));
+    if is_whole {
+        Ok(())
+    } else {
+        bail!("{what} is running, and not all is well: see the lines with [-]")
+    }
+}
+
+/// A listener on every address is asked on this machine's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+    } else {
+        address
+    }
+}
+
+/// The status and the body of an answer.
+fn ask(at: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(1024 * 1024).read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (_, body) = answer.split_once("\r\n\r\n").context("it speaks no HTTP")?;
+    Ok((status.context("it speaks no HTTP")?, body.to_owned()))
+}
