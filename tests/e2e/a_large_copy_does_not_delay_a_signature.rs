@@ -32,7 +32,7 @@ impl<'a> Shell<'a> {
         let user = Client::new(KeyKind::Ed25519)?;
         let mut sshd = Sshd::new(internet.home(), loopback(SSHD), &[user.public_key()])?;
         if sshd.endpoint().user == "nobody" {
-            println!("skipped: in a user namespace sshd lets in nobody, who has no shell");
+            lab::skip("in a user namespace sshd lets in nobody, who has no shell");
             return Ok(None);
         }
         sshd.start()?;
@@ -115,7 +115,7 @@ fn a_slow_line_full_of_copies_delays_a_signature_by_its_own_queue_only() -> anyh
         match internet.slow(Line::Wired, 8_000, Duration::from_millis(200))? {
             Pace::Slowed => {}
             Pace::Unavailable(why) => {
-                println!("skipped: {why}");
+                lab::skip(&why);
                 return Ok(());
             }
         }

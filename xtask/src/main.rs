@@ -1,23 +1,26 @@
-//! What a developer runs.
+//! What a developer runs. It stands on nothing but the standard library, so that its first word comes soon.
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
 //! - `cargo xtask bench sign|tunnel`: the figures of `docs/performance.md`, measured and written there.
 
-mod bench;
 mod test;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
+/// What went wrong, in a line.
+#[derive(Debug)]
+struct Failure(String);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
-        ["bench", "sign"] => bench::sign(),
-        ["bench", "tunnel"] => bench::tunnel(),
+        ["bench", what @ ("sign" | "tunnel")] => {
+            run("cargo", &["run", "--locked", "--package", "bench", "--", what])
+        }
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
@@ -27,8 +30,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask: {error:#}");
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
             ExitCode::FAILURE
         }
     }
@@ -40,12 +43,26 @@ fn root() -> PathBuf {
 }
 
 /// Runs a command in the root, shown first; fails when it fails.
-fn run(program: &str, words: &[&str]) -> anyhow::Result<()> {
+fn run(program: &str, words: &[&str]) -> Result<(), Failure> {
+    run_with(program, words, &[])
+}
+
+/// The same, with more in its environment.
+fn run_with(program: &str, words: &[&str], environment: &[(&str, &Path)]) -> Result<(), Failure> {
     println!("\n$ {program} {}", words.join(" "));
-    let status = Command::new(program)
-        .args(words)
-        .current_dir(root())
-        .status()
-        .with_context(|| format!("{program} cannot be started; is it installed?"))?;
-    if status.success() { Ok(()) } else { bail!("{program} {} failed", words.join(" ")) }
+    let mut command = Command::new(program);
+    command.args(words).current_dir(root()).envs(environment.iter().copied());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(Failure(format!("{program} {} failed", words.join(" ")))),
+        Err(error) => {
+            Err(Failure(format!("{program} cannot be started ({error}); is it installed?")))
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }

@@ -1,10 +1,11 @@
 //! Everything that has to hold before a change lands.
 
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
+use std::{env, fs};
 
-use crate::run;
+use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each.
 const NEEDED: [(&str, &str); 7] = [
@@ -18,49 +19,90 @@ const NEEDED: [(&str, &str); 7] = [
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
-const CARGO_DENY: &str = "0.20.2";
+/// Where tests write down what they skipped: `lab::skip`.
+const SKIPPED: &str = "PEEL_SKIPPED";
 
-pub(crate) fn run_all() -> anyhow::Result<()> {
-    needed()?;
-    run("cargo", &["fmt", "--all", "--check"])?;
-    run("cargo", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
-    cargo_deny()?;
-    run("cargo", &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"])?;
-    run("cargo", &["test", "--workspace", "--locked"])
+/// A step: what it is for, and what it runs.
+type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
+
+const STEPS: [Step; 6] = [
+    ("programs that the tests use", |_| needed()),
+    ("format", |_| run("cargo", &["fmt", "--all", "--check"])),
+    ("lints", |_| {
+        run(
+            "cargo",
+            &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        )
+    }),
+    ("bans, licences and sources of what is linked in", cargo_deny),
+    ("documentation", |_| {
+        run("cargo", &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"])
+    }),
+    ("every test", |skipped| {
+        run_with("cargo", &["test", "--workspace", "--locked"], &[(SKIPPED, skipped)])
+    }),
+];
+
+pub(crate) fn run_all() -> Result<(), Failure> {
+    println!(
+        "Six steps. On two quiet cores the first time some 12 minutes, half of them compiling; then 6."
+    );
+    let skipped = root().join("target/skipped.txt");
+    // It is there if the last run skipped something.
+    let _ = fs::remove_file(&skipped);
+    let started = Instant::now();
+    for (at, (what, step)) in STEPS.iter().enumerate() {
+        println!(
+            "\n=== {} of {}: {what} ({} s so far)",
+            at + 1,
+            STEPS.len(),
+            started.elapsed().as_secs()
+        );
+        step(&skipped)?;
+    }
+    sum_up(&skipped, started)
+}
+
+/// A test that did nothing has shown nothing.
+fn sum_up(skipped: &Path, started: Instant) -> Result<(), Failure> {
+    let lines = fs::read_to_string(skipped).unwrap_or_default();
+    let count = lines.lines().count();
+    println!("\nDone after {} s. Skipped: {count}", started.elapsed().as_secs());
+    lines.lines().for_each(|line| println!("  {line}"));
+    if count > 0 && env::var_os("CI").is_some() {
+        return Err(Failure(format!("{count} were skipped, and this is CI")));
+    }
+    Ok(())
 }
 
 /// Installs what is missing, if we may; else says what to install. Tests that need it fail then, and name
 /// the package.
-fn needed() -> anyhow::Result<()> {
+fn needed() -> Result<(), Failure> {
     let missing = NEEDED.iter().filter(|(_, program)| !is_installed(program));
     let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
     if !is_root() || !is_installed("apt-get") {
-        println!("\nplease install: apt-get install {}", missing.join(" "));
+        println!("please install: apt-get install --no-install-recommends {}", missing.join(" "));
         return Ok(());
     }
     run("apt-get", &["update"])?;
     // Nobody is there to answer a package's questions.
-    let install = [
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "install",
-        "--yes",
-        "--no-install-recommends",
-    ];
-    run("env", &[&install[..], &missing].concat())
+    let install = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"];
+    run("env", &[&install[..], &["--no-install-recommends"], &missing].concat())
 }
 
-/// Bans, licences and sources of what is linked in. Its database of advisories is not asked: the
-/// test has to give the same answer tomorrow, and without a network.
-fn cargo_deny() -> anyhow::Result<()> {
-    if !is_installed("cargo-deny") {
-        println!("\ncargo-deny is not here: building it once, which takes some minutes");
-        run("cargo", &["install", "--locked", "--version", CARGO_DENY, "cargo-deny"])?;
+/// Its database of advisories is not asked: the test has to give the same answer tomorrow, and without a
+/// network. It takes minutes to build, so it is run where it is; `.ci/run` installs it.
+fn cargo_deny(skipped: &Path) -> Result<(), Failure> {
+    if is_installed("cargo-deny") {
+        return run("cargo", &["deny", "--locked", "check", "bans", "licenses", "sources"]);
     }
-    run("cargo", &["deny", "--locked", "check", "bans", "licenses", "sources"])
+    let line = "cargo-deny is not here: cargo install --locked cargo-deny\n";
+    print!("{line}");
+    let written = fs::create_dir_all(root().join("target")).and_then(|()| fs::write(skipped, line));
+    written.map_err(|error| Failure(format!("{}: {error}", skipped.display())))
 }
 
 /// Not asked for its version: not every program tells it and does nothing else.

@@ -48,7 +48,7 @@ fn in_namespace(folder: &Path, script: &str) -> Option<String> {
             return Some(said);
         }
     }
-    println!("skipped: no mount namespace is to be had here");
+    lab::skip("no mount namespace is to be had here");
     None
 }
 

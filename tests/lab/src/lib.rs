@@ -22,4 +22,7 @@ pub mod openssh;
 pub mod process;
 pub mod programs;
 mod secret;
+mod skip;
 pub mod wait;
+
+pub use skip::skip;

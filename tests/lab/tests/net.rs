@@ -153,7 +153,7 @@ fn a_slow_line_is_slow_and_can_be_hurried() -> anyhow::Result<()> {
         // 100 kB are 800 kbit: 0.8 s, less what goes in one burst.
         let slow = Duration::from_millis(500);
         match internet.slow(Line::Wired, 1000, Duration::from_millis(200))? {
-            Pace::Unavailable(why) => println!("skipped: {why}"),
+            Pace::Unavailable(why) => lab::skip(&why),
             Pace::Slowed => {
                 assert!(load(internet, Line::Wired)? > slow);
                 assert!(load(internet, Line::Mobile)? < slow);
@@ -232,7 +232,7 @@ fn a_test_that_is_killed_leaves_nothing_behind() -> anyhow::Result<()> {
         return in_test(name, |internet| sleep_in(internet, &mark));
     }
     if !can_go_inside() {
-        println!("skipped: no namespaces");
+        lab::skip("no namespaces");
         return Ok(());
     }
     let mark = format!("1{:06}2", std::process::id());

@@ -55,7 +55,7 @@ pub(crate) fn describe(address: Address) -> anyhow::Result<Vec<String>> {
     let (seen, silent): (Vec<_>, Vec<_>) = found.iter().map(report).partition(Result::is_ok);
     let seen: Vec<String> = seen.into_iter().flatten().map(|seen| seen.line()).collect();
     match silent.into_iter().find_map(Result::err) {
-        Some(why) if seen.is_empty() => Err(anyhow!(why)),
+        Some(why) if seen.is_empty() => Err(anyhow!("the Ledger does not answer: {why}")),
         Some(_) | None => Ok(seen),
     }
 }

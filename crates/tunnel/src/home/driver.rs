@@ -40,7 +40,7 @@ pub(super) type Step = Pin<Box<dyn Future<Output = Done> + Send>>;
 /// What came of it.
 pub(super) enum Done {
     Connected(TcpStream),
-    Met(Connection),
+    Met(Box<Connection>),
     Granted,
     Denied,
     Failed(Trouble),
@@ -86,12 +86,13 @@ impl Driver {
             Done::Connected(stream) => {
                 let terms = self.terms.clone();
                 self.step = Some(Box::pin(async {
-                    terms.meet(stream).await.map_or_else(Done::Failed, Done::Met)
+                    let met = terms.meet(stream).await;
+                    met.map_or_else(Done::Failed, |connection| Done::Met(Box::new(connection)))
                 }));
                 Event::Connected
             }
             Done::Met(connection) => {
-                self.connection = Some(connection);
+                self.connection = Some(*connection);
                 Event::Authenticated
             }
             Done::Granted => Event::Granted,

@@ -22,6 +22,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
 use super::Internet;
+use crate::skip;
 use crate::{programs, wait};
 
 /// How long a test may take inside.
@@ -60,7 +61,7 @@ pub fn in_test_within(
     let arguments = ["--exact", name, "--nocapture", "--include-ignored"];
     let outcome = enter(&arguments, limit, Output::AtItsEnd, body)?;
     if let Outcome::Skipped(why) = outcome {
-        println!("skipped: {why}");
+        skip(&why);
     }
     Ok(())
 }

@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 use tunnel::home::{self, Home};
 use tunnel::{Identity, PublicKey};
 
-use crate::bench::report::Row;
-use crate::bench::tunnel::stage::{START, loopback, peel};
+use crate::report::Row;
+use crate::tunnel::stage::{START, loopback, peel};
 
 const SIGNERS: u16 = 500;
 const FIRST_PORT: u16 = 10_000;

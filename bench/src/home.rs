@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tezos::{ChainId, Level, PublicKeyHash, SecretKey};
 use watermark::Records;
 
-use crate::bench::http;
+use crate::http;
 
 pub(super) const FIRST_LEVEL: u32 = 1_000;
 const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -137,7 +137,7 @@ fn prepare(
 /// A library that goes in front of libc's fsync and fdatasync.
 fn slow_fsync(folder: &Path) -> anyhow::Result<PathBuf> {
     let library = folder.join("slow_fsync.so");
-    let source = crate::root().join("xtask/src/bench/slow_fsync.c");
+    let source = crate::root().join("bench/src/slow_fsync.c");
     let mut built = Command::new("cc");
     built.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(source);
     if built.status().context("cc cannot be started")?.success() {

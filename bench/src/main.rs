@@ -5,17 +5,48 @@ mod http;
 mod report;
 mod tunnel;
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use tezos::{Kind, sample_payload};
 
-use crate::bench::home::{Home, Key};
-use crate::bench::report::{Figures, Row};
-use crate::run;
+use crate::home::{Home, Key};
+use crate::report::{Figures, Row};
 
-pub(crate) use tunnel::tunnel;
+fn main() -> ExitCode {
+    let measured = match std::env::args().nth(1).as_deref() {
+        Some("sign") => sign(),
+        Some("tunnel") => tunnel::tunnel(),
+        _ => {
+            eprintln!("cargo xtask bench sign|tunnel");
+            return ExitCode::from(2);
+        }
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Builds the program that is measured.
+fn build_release() -> anyhow::Result<()> {
+    let words = ["build", "--release", "--locked", "--package", "peel"];
+    println!("\n$ cargo {}", words.join(" "));
+    let status = Command::new("cargo").args(words).current_dir(root()).status();
+    let status = status.context("cargo cannot be started; is it installed?")?;
+    if status.success() { Ok(()) } else { bail!("the release build failed") }
+}
 
 /// A level a second, for so long.
 const LEVELS: u32 = 60;
@@ -23,8 +54,8 @@ const A_LEVEL: Duration = Duration::from_secs(1);
 const SLOW_FSYNC_MS: u32 = 300;
 
 /// A baker asks for both votes of a level at once; each answer's time is a figure.
-pub(crate) fn sign() -> anyhow::Result<()> {
-    run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
+fn sign() -> anyhow::Result<()> {
+    build_release()?;
     let rows = vec![
         software(0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
         software(

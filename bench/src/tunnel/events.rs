@@ -7,10 +7,8 @@ use lab::baker::Baker;
 use lab::home::Uplink;
 use lab::net::{Internet, Line};
 
-use crate::bench::report::Row;
-use crate::bench::tunnel::stage::{
-    PeelStage, START, UsualStage, await_answer, switch_route_when_dead,
-};
+use crate::report::Row;
+use crate::tunnel::stage::{PeelStage, START, UsualStage, await_answer, switch_route_when_dead};
 
 /// A request every 0.2 s.
 const PERIOD: Duration = Duration::from_millis(200);

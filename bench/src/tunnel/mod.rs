@@ -11,8 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 use lab::net::{Outcome, in_program, is_inside};
 
-use crate::bench::report;
-use crate::run;
+use crate::{build_release, report};
 
 /// For all rows together.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -20,9 +19,9 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Everything of the table, one row after the other.
 pub(crate) fn tunnel() -> anyhow::Result<()> {
     if !is_inside() {
-        run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
+        build_release()?;
     }
-    let outcome = in_program(&["bench", "tunnel"], LIMIT, |internet| {
+    let outcome = in_program(&["tunnel"], LIMIT, |internet| {
         let mut rows = latency::one_at_a_time()?;
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);

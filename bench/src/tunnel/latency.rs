@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tezos::{Kind, PublicKeyHash, sample_payload};
 
-use crate::bench::report::{Figures, Row};
-use crate::bench::tunnel::stage::{LEVEL, PORT, PeelStage, START, UsualStage, loopback};
+use crate::report::{Figures, Row};
+use crate::tunnel::stage::{LEVEL, PORT, PeelStage, START, UsualStage, loopback};
 
 const ROUNDS: u32 = 5;
 const REQUESTS: u32 = 300;
