@@ -106,6 +106,12 @@ pub enum NotReady {
         /// The one that is.
         found: PublicKeyHash,
     },
+    /// It gave a signature out that does not verify.
+    #[error(
+        "this computer fails: a signature of this key that was given out does not verify. Nothing more is signed with \
+         it; look at its memory and its cooling, and start again"
+    )]
+    Faulty,
     /// It answers, with a word that says "not now".
     #[error("device not ready: {0}")]
     Other(String),
@@ -130,7 +136,8 @@ impl Failed {
                 NotReady::Locked
                 | NotReady::OtherApp(_)
                 | NotReady::NotAuthorized { .. }
-                | NotReady::OtherSeed { .. },
+                | NotReady::OtherSeed { .. }
+                | NotReady::Faulty,
             )
             | Failed::Device(_)
             | Failed::WrongSignature
@@ -179,6 +186,7 @@ impl NotReady {
             NotReady::OtherApp(_) => "device_in_other_app",
             NotReady::NotAuthorized { .. } => "device_not_authorized",
             NotReady::OtherSeed { .. } => "device_has_other_seed",
+            NotReady::Faulty => "computer_faulty",
             NotReady::Other(_) => "device_not_ready",
         }
     }

@@ -74,10 +74,10 @@ impl Key {
         self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what an exchange showed; a change is a line in the log.
+    /// Notes what an exchange showed; a change is a line in the log. A computer that failed stays so.
     pub(crate) fn note(&self, state: Result<(), NotReady>) {
         let mut readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
-        if *readiness == state {
+        if *readiness == state || *readiness == Err(NotReady::Faulty) {
             return;
         }
         match &state {

@@ -28,6 +28,7 @@ mod policy;
 mod queue;
 mod readings;
 mod run;
+mod verifier;
 mod worker;
 
 pub use config::{Config, ConfigError};

@@ -28,6 +28,7 @@ use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readings;
+use crate::verifier::Verifier;
 use crate::worker::{Running, Worker};
 
 /// A signer that runs.
@@ -37,6 +38,7 @@ pub struct Signer {
     keyring: Keyring,
     liveness: Health,
     workers: Vec<Running>,
+    verifier: Option<Verifier>,
     serving: JoinSet<()>,
     shutdown: Shutdown,
     http: Option<SocketAddr>,
@@ -80,7 +82,7 @@ impl Signer {
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
-        let (keyring, workers) = start_workers(config, &store, &metrics)?;
+        let (keyring, workers, verifier) = start_workers(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
         readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
         if let Some(links) = &entrances.links {
@@ -102,7 +104,7 @@ impl Signer {
         let serving = entrances.serve(api, monitor, &shutdown);
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
-        Ok(Signer { store, keyring, liveness, workers, serving, shutdown, http, monitor })
+        Ok(Signer { store, keyring, liveness, workers, verifier, serving, shutdown, http, monitor })
     }
 
     /// Where bakers on this machine ask.
@@ -139,7 +141,9 @@ impl Signer {
         while self.serving.join_next().await.is_some() {}
         self.keyring.0.iter().filter_map(|entry| entry.desk.queue()).for_each(Queue::close);
         let store = Arc::clone(&self.store);
+        let verifier = self.verifier;
         let closing = tokio::task::spawn_blocking(move || {
+            verifier.iter().for_each(Verifier::end);
             // A worker that panicked has said so on standard error.
             threads.into_iter().for_each(|thread| drop(thread.join()));
             store.close()
@@ -171,8 +175,12 @@ fn start_workers(
     config: Config,
     store: &Arc<Store>,
     metrics: &Arc<Metrics>,
-) -> Result<(Keyring, Vec<Running>), RunError> {
-    let mut crew = Crew { store, metrics, keyring: Keyring::default(), workers: Vec::new() };
+) -> Result<(Keyring, Vec<Running>, Option<Verifier>), RunError> {
+    let mut crew =
+        Crew { store, metrics, keyring: Keyring::default(), workers: Vec::new(), verifier: None };
+    if config.keys.iter().any(KeyConfig::is_software) {
+        crew.start_verifier()?;
+    }
     let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
     for KeyConfig { name, public_key_hash, policy, source } in config.keys {
         let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
@@ -191,7 +199,7 @@ fn start_workers(
         let (keys, ledger_keys) = on_ledger.into_iter().unzip();
         crew.hire(keys, Box::new(LedgerDevice::new(config.ledger, ledger_keys)))?;
     }
-    Ok((crew.keyring, crew.workers))
+    Ok((crew.keyring, crew.workers, crew.verifier))
 }
 
 struct Crew<'a> {
@@ -199,9 +207,18 @@ struct Crew<'a> {
     metrics: &'a Arc<Metrics>,
     keyring: Keyring,
     workers: Vec<Running>,
+    verifier: Option<Verifier>,
 }
 
 impl Crew<'_> {
+    /// Its thread is one more to be joined.
+    fn start_verifier(&mut self) -> io::Result<()> {
+        let (verifier, running) = Verifier::start()?;
+        self.workers.push(running);
+        self.verifier = Some(verifier);
+        Ok(())
+    }
+
     fn hire(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
         let queue = Arc::new(Queue::new(device.kinds_in_order()));
         let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
@@ -222,7 +239,7 @@ impl Crew<'_> {
 
     fn worker(&self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> Worker {
         let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
-        Worker { keys, device, store, metrics }
+        Worker { keys, device, store, metrics, verifier: self.verifier.clone() }
     }
 }
 

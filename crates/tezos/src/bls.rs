@@ -42,7 +42,7 @@ impl BlsSecretKey {
     }
 
     pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme) -> [u8; 96] {
-        let (dst, augmentation) = domain(scheme, self.public_key());
+        let (dst, augmentation) = domain(scheme, || self.public_key());
         self.0.sign(message, dst, &augmentation).compress()
     }
 
@@ -67,13 +67,14 @@ pub(crate) fn verify(
     else {
         return false;
     };
-    let (dst, augmentation) = domain(scheme, key.compress());
+    let (dst, augmentation) = domain(scheme, || key.compress());
     signature.verify(false, message, dst, &augmentation, &key, false) == BLST_ERROR::BLST_SUCCESS
 }
 
-fn domain(scheme: BlsScheme, public_key: [u8; 48]) -> (&'static [u8], Vec<u8>) {
+/// The public key is computed only where the scheme needs it.
+fn domain(scheme: BlsScheme, public_key: impl FnOnce() -> [u8; 48]) -> (&'static [u8], Vec<u8>) {
     match scheme {
         BlsScheme::ProofOfPossession => (DST_POP, Vec::new()),
-        BlsScheme::MessageAugmentation => (DST_AUG, public_key.to_vec()),
+        BlsScheme::MessageAugmentation => (DST_AUG, public_key().to_vec()),
     }
 }

@@ -1,0 +1,135 @@
+//! Signatures that are verified after they were given out.
+//!
+//! Verifying a BLS signature takes two pairings, twice as long as making it, and a vote should not wait for it: the
+//! baker verifies every signature itself. What it guards against is a computer that fails; then the key stops.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use tezos::{BlsScheme, Payload, Signature};
+use tokio::sync::oneshot;
+
+use crate::error::NotReady;
+use crate::key::Key;
+use crate::worker::Running;
+
+/// Takes what is to be verified, until it is ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Verifier(SyncSender<Task>);
+
+#[derive(Debug)]
+enum Task {
+    Verify(Box<Made>),
+    End,
+}
+
+/// A signature that was given out.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) key: Arc<Key>,
+    pub(crate) payload: Payload,
+    pub(crate) scheme: BlsScheme,
+    pub(crate) signature: Signature,
+}
+
+/// More than a round has votes.
+const CAPACITY: usize = 16;
+/// The other votes of the round come first.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Verifier {
+    /// Starts the thread that verifies.
+    pub(crate) fn start() -> io::Result<(Verifier, Running)> {
+        let (queue, tasks) = sync_channel(CAPACITY);
+        let (running, ended) = oneshot::channel();
+        let thread = thread::Builder::new().name("verify".to_owned()).spawn(move || {
+            let _ends_with_the_thread: oneshot::Sender<()> = running;
+            verify_all(&tasks);
+        })?;
+        Ok((Verifier(queue), Running { thread, ended }))
+    }
+
+    /// Verifies it soon; now, if too many wait.
+    pub(crate) fn verify_later(&self, made: Made) {
+        match self.0.try_send(Task::Verify(Box::new(made))) {
+            Ok(()) | Err(TrySendError::Full(Task::End) | TrySendError::Disconnected(Task::End)) => {
+            }
+            Err(
+                TrySendError::Full(Task::Verify(made))
+                | TrySendError::Disconnected(Task::Verify(made)),
+            ) => made.verify(),
+        }
+    }
+
+    /// Lets the thread end after what waits. Not to be called where nothing may wait.
+    pub(crate) fn end(&self) {
+        // When it fails, the thread has ended already.
+        let _ = self.0.send(Task::End);
+    }
+}
+
+fn verify_all(tasks: &Receiver<Task>) {
+    while let Ok(Task::Verify(made)) = tasks.recv() {
+        thread::sleep(PAUSE);
+        made.verify();
+    }
+}
+
+impl Made {
+    fn verify(&self) {
+        let key = self.key.public_key();
+        let is_good =
+            key.is_some_and(|key| key.verifies(self.payload.bytes(), &self.signature, self.scheme));
+        if !is_good {
+            let key = self.key.name.as_str();
+            tracing::error!(
+                key,
+                "a signature that was given out does not verify: this computer fails"
+            );
+            self.key.note(Err(NotReady::Faulty));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tezos::{KeyForm, Kind, SecretKey, sample_payload};
+
+    use super::*;
+    use crate::policy::Policy;
+
+    const SECRET: &str = "BLsk1hKAHyGqY9qRbgoSVnjiSmDWpKGjFF3WNQ7BaiaMUA6RMA6Pfq";
+
+    #[test]
+    fn a_signature_that_does_not_verify_stops_its_key() {
+        let secret = SecretKey::from_base58(SECRET).unwrap();
+        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let key = Arc::new(Key::new("consensus".to_owned(), None, policy));
+        key.identify(secret.public_key().clone()).unwrap();
+        key.note(Ok(()));
+        let bytes = sample_payload(Kind::Block, 7, 0, 1);
+        let payload = Payload::parse(&bytes, KeyForm::of(&secret.hash())).unwrap();
+        let scheme = BlsScheme::default();
+        let (verifier, running) = Verifier::start().unwrap();
+        let later = |message: &[u8]| {
+            let signature = secret.sign(message, scheme).unwrap();
+            let (key, payload) = (Arc::clone(&key), payload.clone());
+            verifier.verify_later(Made { key, payload, scheme, signature });
+        };
+        later(&bytes);
+        while Arc::strong_count(&key) > 1 {
+            thread::yield_now();
+        }
+        assert_eq!(key.readiness(), Ok(()));
+        later(b"a bit has flipped");
+        verifier.end();
+        running.thread.join().unwrap();
+        key.note(Ok(()));
+        assert_eq!(key.readiness(), Err(NotReady::Faulty), "it stays stopped");
+    }
+}
