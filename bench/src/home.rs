@@ -11,19 +11,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ledger_sim::{Config, Curve, Device, Latency, Setup};
 use tempfile::TempDir;
-use tezos::{ChainId, Level, PublicKeyHash, SecretKey};
+use tezos::{ChainId, KeyForm, Level, PublicKeyHash, SecretKey};
 use watermark::Records;
 
 use crate::http;
 
 pub(super) const FIRST_LEVEL: u32 = 1_000;
-const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
+const TZ1: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
+const TZ4: &str = "BLsk1hKAHyGqY9qRbgoSVnjiSmDWpKGjFF3WNQ7BaiaMUA6RMA6Pfq";
 const SIMULATED: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 
 /// Which key is measured.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
-    Software,
+    Tz1,
+    Tz4,
     Ledger,
 }
 
@@ -33,6 +35,8 @@ pub(super) struct Home {
     signer: Child,
     pub(super) http: SocketAddr,
     pub(super) key: String,
+    /// Of its votes.
+    pub(super) form: KeyForm,
 }
 
 impl Home {
@@ -40,13 +44,14 @@ impl Home {
     pub(super) fn start(key: Key, fsync_ms: u32) -> anyhow::Result<Home> {
         let folder = tempfile::tempdir()?;
         let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let device = match key {
-            Key::Software => None,
-            Key::Ledger => Some(start_device()?),
-        };
-        let (hash, section) = match &device {
-            None => (SecretKey::from_base58(SECRET)?.hash(), software(folder.path())?),
-            Some(device) => (SIMULATED.parse()?, on_ledger(device)),
+        let mut device = None;
+        let (hash, section) = match key {
+            Key::Tz1 => software(folder.path(), TZ1)?,
+            Key::Tz4 => software(folder.path(), TZ4)?,
+            Key::Ledger => {
+                let device = device.insert(start_device()?);
+                (SIMULATED.parse()?, on_ledger(device))
+            }
         };
         prepare(folder.path(), http, hash, &section)?;
         let mut command = Command::new(crate::root().join("target/release/peel"));
@@ -57,7 +62,8 @@ impl Home {
         }
         let signer = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let signer = signer.context("the signer cannot be started")?;
-        let home = Home { folder, device, signer, http, key: hash.to_string() };
+        let form = KeyForm::of(&hash);
+        let home = Home { folder, device, signer, http, key: hash.to_string(), form };
         home.await_ready()?;
         Ok(home)
     }
@@ -103,11 +109,12 @@ fn start_device() -> anyhow::Result<Device> {
     Ok(Device::start(SocketAddr::from(([127, 0, 0, 1], 0)), &config)?)
 }
 
-fn software(folder: &Path) -> anyhow::Result<String> {
+fn software(folder: &Path, secret: &str) -> anyhow::Result<(PublicKeyHash, String)> {
     let file = folder.join("key");
-    fs::write(&file, format!("unencrypted:{SECRET}\n"))?;
+    fs::write(&file, format!("unencrypted:{secret}\n"))?;
     fs::set_permissions(&file, Permissions::from_mode(0o600))?;
-    Ok("[[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n".to_owned())
+    let section = "[[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n";
+    Ok((SecretKey::from_base58(secret)?.hash(), section.to_owned()))
 }
 
 fn on_ledger(device: &Device) -> String {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tezos::{Kind, sample_payload};
+use tezos::{Kind, sample_payload, sample_payload_of};
 
 use crate::home::{Home, Key};
 use crate::report::{Figures, Row};
@@ -57,10 +57,12 @@ const SLOW_FSYNC_MS: u32 = 300;
 fn sign() -> anyhow::Result<()> {
     build_release()?;
     let rows = vec![
-        software(0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
+        software(Key::Tz1, 0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
+        software(Key::Tz4, 0, "software tz4 key, the same", 0.9, 5.0)?,
         software(
+            Key::Tz1,
             SLOW_FSYNC_MS,
-            "the same, with every fsync and fdatasync made 300 ms slow",
+            "software tz1 key, with every fsync and fdatasync made 300 ms slow",
             f64::INFINITY,
             5.0,
         )?,
@@ -70,8 +72,8 @@ fn sign() -> anyhow::Result<()> {
     report::write("sign", &rows)
 }
 
-fn software(fsync_ms: u32, what: &str, median: f64, p99: f64) -> anyhow::Result<Row> {
-    let home = Home::start(Key::Software, fsync_ms)?;
+fn software(key: Key, fsync_ms: u32, what: &str, median: f64, p99: f64) -> anyhow::Result<Row> {
+    let home = Home::start(key, fsync_ms)?;
     println!("\n{what}: {LEVELS} s");
     let mut times = levels(&home, LEVELS + 1)?;
     home.stop()?;
@@ -148,7 +150,7 @@ fn levels(home: &Home, count: u32) -> anyhow::Result<Vec<[f64; 2]>> {
     for at in 0..count {
         thread::sleep((start + A_LEVEL * at).saturating_duration_since(Instant::now()));
         let ask = |kind| {
-            let payload = sample_payload(kind, home::FIRST_LEVEL + at, 0, 1);
+            let payload = sample_payload_of(home.form, kind, home::FIRST_LEVEL + at, 0, 1);
             let (_, took) = http::sign(home.http, &home.key, &payload)?;
             anyhow::Ok(took.as_secs_f64() * 1000.0)
         };

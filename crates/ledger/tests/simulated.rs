@@ -1,6 +1,8 @@
 //! The app in software behind its TCP port, and everything that goes wrong in between.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use ledger::{
@@ -158,6 +160,9 @@ fn every_state_has_its_word() {
     assert_eq!(StatusWord(0x1234).meaning(), Meaning::Unknown);
     device.unplug();
     assert!(!app.sign(&path(), &attestation(11)).unwrap_err().is_answer());
+    let twice = connect(&device).err().unwrap();
+    assert!(matches!(twice, LedgerError::Transport(TransportError::InUse(_))), "{twice}");
+    drop(app);
     assert!(connect(&device).is_err());
     device.plug();
     connect(&device).unwrap();
@@ -174,8 +179,8 @@ fn a_stuck_prompt_ends_in_silence_and_its_answer_pairs_with_nothing() {
     assert!(device.wait_for_prompt(Duration::from_secs(5)));
     drop(raw);
     assert!(connect(&device).is_err(), "everything is dropped while the prompt is up");
-    let mut late = open(found.first().unwrap()).unwrap();
-    late.send(&hex::decode("b001000000").unwrap(), Duration::from_secs(1)).unwrap();
+    let mut late = TcpStream::connect(device.address()).unwrap();
+    late.write_all(&hex::decode("00000005b001000000").unwrap()).unwrap();
     device.decide(true);
     let mut app = connect(&device).unwrap();
     assert_eq!(app.running_app().unwrap().name, "Tezos Baking");

@@ -98,7 +98,9 @@ impl Api {
         };
         match (entry.key.public_key(), entry.key.readiness()) {
             (Some(public_key), _) => Answer::PublicKey(public_key.clone()),
-            (None, Err(state @ NotReady::Absent(_))) => Answer::AskAgain(state.to_string()),
+            (None, Err(state @ (NotReady::Absent(_) | NotReady::Busy(_)))) => {
+                Answer::AskAgain(state.to_string())
+            }
             (None, Err(state)) => Answer::Failure(state.to_string()),
             (None, Ok(())) => Answer::UnknownKey,
         }

@@ -82,6 +82,9 @@ pub enum NotReady {
     /// Nothing there, or the connection broke.
     #[error("device absent: {0}")]
     Absent(String),
+    /// It is there, and somebody else has it, or its screen.
+    #[error("device busy: {0}")]
+    Busy(String),
     /// It waits for its PIN.
     #[error("device locked: enter the PIN on the Ledger")]
     Locked,
@@ -127,7 +130,7 @@ impl Failed {
     pub fn may_be_asked_again(&self) -> bool {
         match self {
             Failed::Store(StoreFailure::Slow | StoreFailure::Closed)
-            | Failed::NotReady(NotReady::Absent(_) | NotReady::Other(_))
+            | Failed::NotReady(NotReady::Absent(_) | NotReady::Busy(_) | NotReady::Other(_))
             | Failed::Late(_)
             | Failed::Busy
             | Failed::Stopping => true,
@@ -182,6 +185,7 @@ impl NotReady {
     pub fn reason(&self) -> &'static str {
         match self {
             NotReady::Absent(_) => "device_absent",
+            NotReady::Busy(_) => "device_busy",
             NotReady::Locked => "device_locked",
             NotReady::OtherApp(_) => "device_in_other_app",
             NotReady::NotAuthorized { .. } => "device_not_authorized",

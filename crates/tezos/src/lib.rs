@@ -37,6 +37,6 @@ pub use payload::{
     Block, BlockHeader, Consensus, DalAttestation, Fitness, KeyForm, Payload, PayloadError, Vote,
 };
 pub use public_key::{PublicKey, PublicKeyError};
-pub use sample::sample_payload;
+pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
 pub use signature::{BlsScheme, Signature, SignatureError};

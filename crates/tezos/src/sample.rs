@@ -1,25 +1,41 @@
 //! Made-up payloads in the layouts of octez, for the demo, the figures and the tests.
 
-use crate::{ChainId, Kind};
+use crate::{ChainId, KeyForm, Kind};
 
 /// The bytes that a tz1, tz2 or tz3 baker of mainnet has signed for `kind` at `level` and `round`.
 /// Another `variant` is another block at the same mark.
 #[must_use]
 pub fn sample_payload(kind: Kind, level: u32, round: u32, variant: u8) -> Vec<u8> {
+    sample_payload_of(KeyForm::Slot, kind, level, round, variant)
+}
+
+/// The same for a baker whose votes have this form.
+#[must_use]
+pub fn sample_payload_of(
+    form: KeyForm,
+    kind: Kind,
+    level: u32,
+    round: u32,
+    variant: u8,
+) -> Vec<u8> {
     let mut bytes = vec![kind.magic_byte()];
     bytes.extend(ChainId::MAINNET.to_bytes());
     match kind {
         Kind::Block => block(&mut bytes, level, round, variant),
-        Kind::Preattestation => vote(&mut bytes, 20, level, round, variant),
-        Kind::Attestation => vote(&mut bytes, 21, level, round, variant),
+        Kind::Preattestation | Kind::Attestation => {
+            vote(&mut bytes, form, kind, level, round, variant);
+        }
     }
     bytes
 }
 
-fn vote(bytes: &mut Vec<u8>, tag: u8, level: u32, round: u32, variant: u8) {
+fn vote(bytes: &mut Vec<u8>, form: KeyForm, kind: Kind, level: u32, round: u32, variant: u8) {
     bytes.extend([0x42; 32]); // branch
-    bytes.push(tag);
-    bytes.extend([0, 7]); // slot
+    let is_pre = kind == Kind::Preattestation;
+    match form {
+        KeyForm::Slot => bytes.extend([if is_pre { 20 } else { 21 }, 0, 7]), // slot 7
+        KeyForm::NoSlot => bytes.push(if is_pre { 40 } else { 41 }),
+    }
     bytes.extend(level.to_be_bytes());
     bytes.extend(round.to_be_bytes());
     bytes.extend([variant; 32]); // payload hash
@@ -52,16 +68,17 @@ fn block(bytes: &mut Vec<u8>, level: u32, round: u32, variant: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{KeyForm, Payload};
+    use crate::Payload;
 
     #[test]
     fn a_sample_is_what_a_baker_sends() {
-        for kind in Kind::ALL {
-            let bytes = sample_payload(kind, 1234, 2, 5);
-            let parsed = Payload::parse(&bytes, KeyForm::Slot).unwrap();
+        let forms = [KeyForm::Slot, KeyForm::NoSlot];
+        for (kind, form) in Kind::ALL.into_iter().flat_map(|kind| forms.map(|form| (kind, form))) {
+            let bytes = sample_payload_of(form, kind, 1234, 2, 5);
+            let parsed = Payload::parse(&bytes, form).unwrap();
             let (level, round) = (u32::from(parsed.mark().level), u32::from(parsed.mark().round));
             assert_eq!((parsed.kind(), level, round), (kind, 1234, 2));
-            assert_ne!(bytes, sample_payload(kind, 1234, 2, 6));
+            assert_ne!(bytes, sample_payload_of(form, kind, 1234, 2, 6));
         }
     }
 }

@@ -53,7 +53,9 @@ pub enum TransportError {
     )]
     Permission(String),
     /// Another process talks to it. Two at once would take each other's answers.
-    #[error("the Ledger at {0} is in use by another process (is \"peel signer run\" running?)")]
+    #[error(
+        "the Ledger at {0} is in use by another process: \"peel signer run\", or a \"peel ledger\""
+    )]
     InUse(String),
     /// The connection broke.
     #[error("the connection to the Ledger broke: {0}; check cable and plug")]

@@ -1,9 +1,13 @@
 //! `peel ledger`.
 
 use std::io::{BufRead, Write};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use ::ledger::{Address, BakingApp, Derivation, DeviceMarks, Found, KeyPath, find, open};
+use ::ledger::{
+    Address, BakingApp, Derivation, DeviceMarks, Found, KeyPath, Transport, TransportError, find,
+    open,
+};
 use anyhow::{anyhow, bail};
 use ledger_sim::{Approval, Config, Device};
 use serde_json::json;
@@ -36,13 +40,39 @@ pub(crate) fn run(command: LedgerCommand) -> anyhow::Result<()> {
     }
 }
 
-/// The only Ledger there.
+/// A signer that cannot sign lets the device go twice in this time.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The only Ledger there. Waits a moment for who else has it.
 pub(crate) fn connect(address: Address) -> anyhow::Result<BakingApp> {
     let found = find(address)?;
     match found.as_slice() {
         [] => bail!("no Ledger found on {address}; plug it in, unlock it and open the Baking app"),
-        [only] => Ok(BakingApp::new(open(only)?)?),
+        [only] => Ok(BakingApp::new(open_when_free(only)?)?),
         [_, _, ..] => bail!("{} Ledgers are plugged in; leave the one that is meant", found.len()),
+    }
+}
+
+fn open_when_free(device: &Found) -> anyhow::Result<Box<dyn Transport>> {
+    let end = Instant::now() + BUSY_LIMIT;
+    let mut is_told = false;
+    loop {
+        match open(device) {
+            Err(TransportError::InUse(place)) if Instant::now() < end => {
+                if !is_told {
+                    tell!("The Ledger at {place} is in use; waiting until it is free.");
+                    is_told = true;
+                }
+                thread::sleep(BUSY_PAUSE);
+            }
+            Err(error @ TransportError::InUse(_)) => {
+                bail!(
+                    "{error}. A signer that can sign keeps it; stop it first, and start it again after this"
+                )
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 

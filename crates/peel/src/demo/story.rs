@@ -21,8 +21,8 @@ pub(super) struct Story {
     pub(super) chain: Chain,
     /// The moment from which the cloud that was made again listened.
     pub(super) cloud_again: Option<Instant>,
-    /// How many levels count as signed because of the crash.
-    pub(super) given_up: u32,
+    /// Votes of which nobody knows whether the Ledger signed them: the signer was killed.
+    pub(super) unknown: u32,
     _folder: TempDir,
 }
 
@@ -31,15 +31,16 @@ const LEVELS_BEFORE: u32 = 5;
 const LEVELS_AFTER: u32 = 4;
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-const PICTURE: &str = " this program         the cloud,      two lines: two relays     at home,
-                      a process       on this machine           a process
+const PICTURE: &str = " this program     the cloud,       two lines         at home,
+                  a process        (relays)          a process
 
-                                   ┌──────── line 1 ────────┐
- baker ───HTTP───▶ peel gateway ◀──┤          ssh           ├── peel signer ───▶ Ledger
-                                   └──────── line 2 ────────┘                    (simulated)
+                              ┌──── line 1 ────┐
+ baker ──HTTP─▶ peel gateway ◀┤      ssh       ├─ peel signer ──▶ Ledger
+                              └──── line 2 ────┘                (simulated)
 
-The baker asks for what octez-baker asks for, a level a second instead of every six. The Ledger is as
-slow as a Nano S Plus. The tables say how long each signature took, and over which line it came.";
+The baker asks for what octez-baker asks for, a level a second instead of every
+six. The Ledger is as slow as a Nano S Plus. The tables say how long each
+signature took, and over which line it came.";
 
 pub(super) fn tell() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -73,7 +74,7 @@ impl Story {
         let baker = Baker::new(cloud.url(home.public_key.hash())?, home.public_key.clone());
         let chain = Chain::new(baker, lines, FIRST_LEVEL);
         let mut story =
-            Story { home, cloud, chain, cloud_again: None, given_up: 0, _folder: folder };
+            Story { home, cloud, chain, cloud_again: None, unknown: 0, _folder: folder };
         story.start_signer().await?;
         Ok(story)
     }
@@ -115,7 +116,10 @@ impl Story {
             lost => format!("{lost} requests"),
         };
         let gone = format!("{}, made while it was gone", requests(Event::NewCloud));
-        let crash = format!("{} levels, which count as signed", self.given_up);
+        let crash = match self.unknown {
+            0 => requests(Event::Crash),
+            unknown => format!("{unknown} vote, which the Ledger may have signed"),
+        };
         say!("\n                      slowest answer   lost");
         for (name, slowest, lost) in [
             ("all was well", tally.slowest(Event::Calm, None), requests(Event::Calm)),
@@ -132,7 +136,7 @@ impl Story {
         }
         say!("\nsignatures that the Ledger made   {:>3}", self.home.device_signatures());
         say!("signatures that the baker has     {:>3}", self.chain.baker.signatures());
-        say!("   (the others were on their way when the cloud was destroyed or the signer killed)");
+        say!("   (the others were on their way when the cloud or the signer was killed)");
         if tally.surprises().is_empty() {
             say!("\nNever two signatures at one mark. Everything was as promised.");
             return Ok(());

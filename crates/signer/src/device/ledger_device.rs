@@ -45,8 +45,8 @@ impl LedgerDevice {
 
     /// Tries every device that is there; keeps the first that has the keys.
     fn connect(&mut self, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
-        let found = ledger::find(self.address).map_err(|error| absent(&error))?;
-        let mut why = absent(&TransportError::Absent(self.address));
+        let found = ledger::find(self.address).map_err(|error| unreached(&error))?;
+        let mut why = unreached(&TransportError::Absent(self.address));
         for device in &found {
             match self.try_device(device, keys) {
                 Ok(app) => return Ok(app),
@@ -57,7 +57,7 @@ impl LedgerDevice {
     }
 
     fn try_device(&self, found: &Found, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
-        let transport = ledger::open(found).map_err(|error| absent(&error))?;
+        let transport = ledger::open(found).map_err(|error| unreached(&error))?;
         let mut app = BakingApp::new(transport).map_err(|error| state_of(&error))?;
         check_app(&mut app)?;
         check_root(&mut app, self.keys.first().and_then(|key| key.root))?;
@@ -159,7 +159,10 @@ impl Device for LedgerDevice {
         let looked = app.and_then(|mut app| Ok((Self::look(&mut app)?, app)));
         match looked {
             Ok(((authorized, marks), app)) => {
-                self.app = Some(app);
+                // Else it is let go until the next look: "peel ledger setup" needs it.
+                if self.keys.iter().any(|key| authorized.as_ref() == Some(&key.path)) {
+                    self.app = Some(app);
+                }
                 keys.iter().for_each(|key| key.note_device_marks(Some(marks)));
                 self.note_authorized(keys, &authorized);
                 LOOK_AFTER
@@ -194,8 +197,14 @@ fn check_root(app: &mut BakingApp, root: Option<PublicKeyHash>) -> Result<(), No
     if found == expected { Ok(()) } else { Err(NotReady::OtherSeed { expected, found }) }
 }
 
-fn absent(error: &TransportError) -> NotReady {
-    NotReady::Absent(error.to_string())
+fn unreached(error: &TransportError) -> NotReady {
+    match error {
+        TransportError::InUse(_) | TransportError::Silent(_) => NotReady::Busy(error.to_string()),
+        TransportError::Absent(_)
+        | TransportError::Permission(_)
+        | TransportError::Broken(_)
+        | TransportError::Garbage(_) => NotReady::Absent(error.to_string()),
+    }
 }
 
 fn meaning(error: &LedgerError) -> Option<Meaning> {
@@ -219,6 +228,12 @@ fn state_of(error: &LedgerError) -> NotReady {
         Some(Meaning::Locked) => NotReady::Locked,
         Some(Meaning::OtherApp) => NotReady::OtherApp("no Baking app".to_owned()),
         Some(_) => NotReady::Other(error.to_string()),
-        None => NotReady::Absent(error.to_string()),
+        None => {
+            if let LedgerError::Transport(error) = error {
+                unreached(error)
+            } else {
+                NotReady::Absent(error.to_string())
+            }
+        }
     }
 }

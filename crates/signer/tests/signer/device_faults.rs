@@ -339,6 +339,41 @@ fn a_stuck_prompt_is_named_and_survived() {
     signs(&daemon, 11);
 }
 
+/// What "device not authorised" advises: the prompt may be up as long as a person needs.
+#[test]
+fn a_setup_beside_a_running_signer_is_waited_for() {
+    let config = Config { approval: ledger_sim::Approval::Ask, ..Config::default() };
+    let device = Device::start("127.0.0.1:0".parse().unwrap(), &config).unwrap();
+    let daemon = home(&device).start();
+    daemon.await_status(TZ2, |answer| answer.text().contains("peel ledger setup"));
+    let address = ledger::Address::Tcp(device.address());
+    let setup = std::thread::spawn(move || {
+        let found = ledger::find(address).unwrap().remove(0);
+        let transport = loop {
+            match ledger::open(&found) {
+                Ok(transport) => break transport,
+                Err(error) => assert!(matches!(error, ledger::TransportError::InUse(_)), "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let mut app = ledger::BakingApp::new(transport).unwrap();
+        let (path, level) = ("secp256k1/0h/0h".parse().unwrap(), 10.try_into().unwrap());
+        app.setup(&path, tezos::ChainId::MAINNET, level, level).unwrap();
+    });
+    assert!(device.wait_for_prompt(Duration::from_secs(10)));
+    daemon.await_status(TZ2, |answer| {
+        assert!(!answer.text().contains("absent"), "{}", answer.text());
+        answer.text().contains("device busy") && answer.text().contains("in use")
+    });
+    device.decide(true);
+    setup.join().unwrap();
+    daemon.await_status(TZ2, |answer| {
+        assert!(!answer.text().contains("absent"), "{}", answer.text());
+        answer.status == 200
+    });
+    signs(&daemon, 11);
+}
+
 /// Each vote would be refused: "it can sign" would be a lie.
 #[test]
 fn a_device_whose_own_mark_is_above_the_store_is_not_ready() {

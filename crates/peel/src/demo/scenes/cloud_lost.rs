@@ -17,10 +17,8 @@ const PROMISE: Duration = Duration::from_secs(1);
 impl Story {
     /// SIGKILL, and after a while a new gateway with the same host key.
     pub(in crate::demo) async fn the_cloud_is_lost(&mut self) -> anyhow::Result<()> {
-        say!(
-            "\n3. The cloud is destroyed (SIGKILL to the gateway). The baker asks again and again, for as"
-        );
-        say!("   long as a level lasts.");
+        say!("\n3. The cloud is destroyed (SIGKILL to the gateway). The baker asks again");
+        say!("   and again, for as long as a level lasts.");
         let cloud = &mut self.cloud;
         let made_again = async {
             sleep(KILL_AFTER).await;
@@ -44,8 +42,8 @@ impl Story {
             return tally.surprise("the signer did not come back to the new cloud".to_owned());
         };
         let (took_ms, promised) = (took.as_millis(), PROMISE.as_millis());
-        say!("   The signer came back by itself. From when the new gateway listened to the first");
-        say!("   signature it took {took_ms} ms (promised: at most {promised}).");
+        say!("   The signer came back by itself. From when the new gateway listened to the");
+        say!("   first signature it took {took_ms} ms (promised: at most {promised}).");
         if took > PROMISE {
             tally.surprise(format!(
                 "the new cloud was without answers for {took_ms} ms; at most {promised} were promised"

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::demo::baker::Asked;
 use crate::demo::chain::HONEST;
+use crate::demo::scenes::tell_refusal;
 use crate::demo::story::Story;
 
 /// The first vote is signed then, the second one is in the Ledger.
@@ -20,9 +21,8 @@ impl Story {
     /// SIGKILL in mid-vote; it is started again at once.
     pub(in crate::demo) async fn the_signer_crashes(&mut self) -> anyhow::Result<()> {
         let level = self.chain.next;
-        say!(
-            "\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level}, and started again:"
-        );
+        say!("\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level},");
+        say!("   and started again:");
         let (baker, end) = (self.chain.baker.clone(), Instant::now() + PATIENCE);
         let asking = async {
             tokio::join!(
@@ -47,7 +47,7 @@ impl Story {
         for kind in [Kind::Preattestation, Kind::Attestation] {
             self.ask_for_another(kind, level).await;
         }
-        self.resume(level).await;
+        self.chain.next = level + 1;
         Ok(())
     }
 
@@ -55,26 +55,12 @@ impl Story {
         match asked {
             Asked::Signed(took) => say!("     {vote}: signed after {} ms", took.as_millis()),
             Asked::Refused(why) => {
-                say!("     {vote}: was it signed? Nobody can know. Asked again, it is REFUSED:");
-                say!("       {why}");
+                say!("     {vote}: was it signed? Nobody can know. Asked again:");
+                tell_refusal("       ", &why);
+                self.unknown += 1;
             }
             Asked::Lost(why) => say!("     {vote}: no answer: {why}"),
             Asked::Broken(why) => self.surprise(format!("{vote}: {why}")),
         }
-    }
-
-    /// Goes on as the chain does, level by level, until the signer signs again.
-    async fn resume(&mut self, level: u32) {
-        for given_up in 0..=2 {
-            let next = level + given_up;
-            let asked = self.chain.baker.ask(Kind::Preattestation, next, HONEST).await;
-            self.chain.next = next + 1;
-            if asked.signed().is_some() {
-                say!("   Levels given up, as they may have been signed: {given_up} (at most two).");
-                self.given_up = given_up;
-                return;
-            }
-        }
-        self.surprise("more than two levels were given up".to_owned());
     }
 }

@@ -4,6 +4,7 @@ use tezos::Kind;
 
 use crate::demo::baker::Variant;
 use crate::demo::chain::HONEST;
+use crate::demo::scenes::tell_refusal;
 use crate::demo::story::Story;
 
 /// Another block than the one everybody agrees on.
@@ -31,7 +32,7 @@ impl Story {
     pub(super) async fn ask_for_another(&mut self, kind: Kind, level: u32) {
         let asked = self.chain.baker.ask(kind, level, OTHER).await;
         match asked.refusal() {
-            Some(why) => say!("     REFUSED: {why}"),
+            Some(why) => tell_refusal("     ", why),
             None => self.surprise(format!("it was not refused: {asked:?}")),
         }
     }
