@@ -7,6 +7,10 @@
 //!
 //! What is right is what the real app answered: the tests replay recordings of it, byte for byte
 //! (`tests/vectors/ledger`). Where no recording reaches, the app's published source decides.
+//!
+//! Known to be different, and never sent by Peel: what the system answers for the app (`b006…`, `b0a7`, and `b001`
+//! of two bytes) is refused here with 6e00 or 6c00; so is a path of more than ten parts, with 9001; and APDUs of
+//! more than 260 bytes get an answer.
 
 mod app;
 mod bytes;

@@ -32,7 +32,7 @@ impl Mark {
         is_valid_level(payload.level) && (asked > last || (asked == last && flags_allow))
     }
 
-    /// Moves the mark. For a manager operation this sets the round back, as in the app.
+    /// Moves the mark; a round that is lower sets it back, as in the app.
     pub(crate) fn record(&mut self, payload: &Payload) {
         if payload.level > self.level || payload.round > self.round {
             (self.attested, self.preattested) = (false, false);

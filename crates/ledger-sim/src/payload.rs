@@ -19,11 +19,27 @@ pub(crate) enum Kind {
     Attestation,
 }
 
-impl Payload {
-    /// What the app records for a manager operation: the zeroes that its memory holds. Chain 0,
-    /// level 0, round 0 and "block", so the operation sets a mark's round back to 0.
-    pub(crate) const OPERATION: Self = Self { chain_id: 0, level: 0, round: 0, kind: Kind::Block };
+impl Kind {
+    /// The number that the app has for it.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Block => 0,
+            Self::Attestation => 1,
+            Self::Preattestation => 2,
+        }
+    }
 
+    /// What has that number; all others are nothing that a mark remembers, as a block is.
+    pub(crate) fn of_number(number: u32) -> Self {
+        match number {
+            1 => Self::Attestation,
+            2 => Self::Preattestation,
+            _ => Self::Block,
+        }
+    }
+}
+
+impl Payload {
     /// A consensus operation behind its magic byte. The tag and whatever follows the payload hash
     /// are not looked at.
     pub(crate) fn consensus(mut bytes: Bytes<'_>, kind: Kind) -> Option<Self> {

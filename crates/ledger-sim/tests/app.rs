@@ -104,3 +104,60 @@ fn another_mnemonic_is_another_key() {
     let public_key = "8002000111048000002c800006c18000000080000000";
     assert_ne!(answer(&mut app, public_key), answer(&mut other, public_key));
 }
+
+/// Bytes of trials with the real app: for a reveal it holds against the marks what others left in memory.
+mod a_reveal_moves_a_mark_by {
+    use super::*;
+
+    const KEY: &str = "048000002c800006c18000000080000000";
+    const REVEAL: &str = "5c03000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f6b004035f49a9d068f\
+852084ddf642835bbfdd4ff68100000000001dbfcc527042205a12508a62f37a72080e512c9338a9e7db\
+                          3adeb6cae73e3ca5";
+
+    fn app() -> App {
+        App::new(&Config::default()).unwrap()
+    }
+
+    fn setup(app: &mut App, chain: &str, main: u32, test: u32) {
+        let answer = answer(app, &format!("800a00001d{chain}{main:08x}{test:08x}{KEY}"));
+        assert!(answer.ends_with("9000"), "{answer}");
+    }
+
+    fn reveal(app: &mut App) {
+        let answer = answer(app, &format!("80048100{REVEAL}"));
+        assert!(answer.ends_with("9000"), "{answer}");
+    }
+
+    #[test]
+    fn the_levels_of_a_setup() {
+        let mut app = app();
+        setup(&mut app, "00000000", 5, 1);
+        reveal(&mut app);
+        answer(&mut app, &select(Curve::Ed25519));
+        assert_eq!(answer(&mut app, &attestation(5)), "6a80");
+    }
+
+    #[test]
+    fn a_message_that_was_not_finished() {
+        let mut app = app();
+        setup(&mut app, "7a06a770", 100, 100);
+        answer(&mut app, &select(Curve::Ed25519));
+        let begun = attestation(1500).replace("8004810050", "8004010050");
+        let begun = begun.replace("000005dc00000000", "000005dc00000003");
+        assert_eq!(answer(&mut app, &begun), "9000");
+        assert_eq!(answer(&mut app, "800600000400000100"), "9000");
+        reveal(&mut app);
+        let marks = answer(&mut app, "800b000000");
+        assert!(marks.starts_with("000005dc00000003"), "{marks}");
+    }
+
+    #[test]
+    fn the_signature_of_an_hmac() {
+        let mut app = app();
+        assert!(answer(&mut app, &format!("800e000111{KEY}")).ends_with("9000"));
+        setup(&mut app, "deadbe00", 100, 100);
+        reveal(&mut app);
+        let marks = answer(&mut app, "800b000000");
+        assert!(marks.ends_with("fa44c61cdeadbe009000"), "{marks}");
+    }
+}

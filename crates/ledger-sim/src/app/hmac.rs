@@ -22,7 +22,7 @@ impl App {
         let mut path = Path::EMPTY;
         path.read(&mut bytes).ok_or(Status::WRONG_VALUES)?;
         let signature = self.derive(&KeyName { curve: command.curve, path })?.sign_digest(&SIGNED);
-        self.packets = signature.first().copied().unwrap_or_default();
+        self.scratch.overwrite(&signature);
         let secret = Sha512::digest(&signature);
         Ok(Reply::Data(hmac_sha256(&secret, &[bytes.rest()]).to_vec()))
     }

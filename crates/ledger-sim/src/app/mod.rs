@@ -12,10 +12,12 @@ mod command;
 mod hmac;
 mod public_key;
 mod query;
+mod scratch;
 mod setup;
 mod sign;
 
 use self::command::Command;
+use self::scratch::Scratch;
 use crate::config::{Approval, Config, ConfigError};
 use crate::instruction::Instruction;
 use crate::keys::{DerivationError, Key, Seed};
@@ -33,9 +35,7 @@ pub struct App {
     memory: Memory,
     /// The key that a message would be signed with; public-key requests move it too.
     selected: KeyName,
-    /// How many packets of a message have come. In the app it shares its byte of memory with what
-    /// other instructions hold, so those change it.
-    packets: u8,
+    scratch: Scratch,
     prompt: Option<OpenPrompt>,
     signatures: u64,
 }
@@ -58,7 +58,7 @@ impl App {
             approval: config.approval,
             memory: Memory::new(config.high_watermark),
             selected: KeyName::NONE,
-            packets: 0,
+            scratch: Scratch::default(),
             prompt: None,
             signatures: 0,
         };
@@ -108,7 +108,7 @@ impl App {
     /// The power goes and comes back: what was in RAM only is gone.
     pub fn power_cut(&mut self) {
         self.memory.restart();
-        (self.selected, self.packets, self.prompt) = (KeyName::NONE, 0, None);
+        (self.selected, self.scratch, self.prompt) = (KeyName::NONE, Scratch::default(), None);
     }
 
     /// The app is left by its menu and started again: everything is written to flash first.
@@ -142,13 +142,13 @@ impl App {
             Prompt::Authorize => self.authorize(&key),
             Prompt::Setup { chain_id, main, test } => self.finish_setup(&key, chain_id, main, test),
             Prompt::Reset { level } => Ok(self.finish_reset(level)),
-            Prompt::Delegation { message, with_hash } => self.sign_operation(&message, with_hash),
+            Prompt::Delegation { message, with_hash } => self.sign(&message, with_hash),
         }
     }
 
     fn reject(&mut self, prompt: &Prompt) -> Result<Vec<u8>, Status> {
         if matches!(prompt, Prompt::Delegation { .. }) {
-            self.packets = 0;
+            self.scratch = Scratch::default();
         }
         Err(Status::REJECTED)
     }
@@ -171,7 +171,7 @@ impl App {
             Ok(data) => Status::DONE.after(data),
             Err(status) => {
                 if status != Status::REJECTED {
-                    self.packets = 0;
+                    self.scratch = Scratch::default();
                 }
                 status.after(Vec::new())
             }

@@ -20,7 +20,7 @@ impl App {
         self.selected.path.read(&mut bytes).ok_or(Status::WRONG_VALUES)?;
         require(bytes.is_empty(), Status::WRONG_LENGTH)?;
         self.derive(&self.selected)?;
-        self.packets = first_byte_in_memory(chain_id);
+        self.scratch.set_up(chain_id, main, test);
         Ok(Reply::Ask(Prompt::Setup { chain_id, main, test }))
     }
 
@@ -56,7 +56,7 @@ impl App {
         let level = bytes.word().filter(|level| is_valid_level(*level));
         let level = level.ok_or(Status::WRONG_VALUES)?;
         require(bytes.is_empty(), Status::WRONG_LENGTH)?;
-        self.packets = first_byte_in_memory(level);
+        self.scratch.reset(level);
         Ok(Reply::Ask(Prompt::Reset { level }))
     }
 
@@ -66,10 +66,4 @@ impl App {
         self.memory.keep_all();
         Vec::new()
     }
-}
-
-/// The byte that the packet counter shares with a number: the processor is little-endian.
-fn first_byte_in_memory(number: u32) -> u8 {
-    let [first, ..] = number.to_le_bytes();
-    first
 }

@@ -1,9 +1,11 @@
 //! "Sign": select a key, then send a message.
 
 use super::command::{Command, require};
+use super::scratch::Scratch;
 use super::{App, Reply};
 use crate::bytes::Bytes;
 use crate::keys::blake2b_256;
+use crate::marks::is_valid_level;
 use crate::operations::{Group, Signer};
 use crate::outcome::Prompt;
 use crate::payload::{Kind, Payload};
@@ -40,7 +42,7 @@ impl App {
     fn select(&mut self, command: &Command<'_>) -> Result<Reply, Status> {
         let curve = command.curve()?;
         let mut bytes = Bytes::new(command.data);
-        self.packets = 0;
+        self.scratch = Scratch::default();
         self.selected.path.read(&mut bytes).ok_or(Status::WRONG_VALUES)?;
         require(bytes.is_empty(), Status::WRONG_LENGTH)?;
         self.selected.curve = curve;
@@ -49,9 +51,11 @@ impl App {
 
     fn message(&mut self, data: &[u8], is_last: bool, with_hash: bool) -> Result<Reply, Status> {
         require(!self.selected.path.is_empty(), Status::WRONG_LENGTH_FOR_INSTRUCTION)?;
-        self.packets = self.packets.saturating_add(1);
-        require(self.packets == 1, Status::PARSE)?;
+        require(self.scratch.is_first_packet(), Status::PARSE)?;
         let message = self.parse(data)?;
+        if let Message::Consensus(payload) = &message {
+            self.scratch.parsed(payload);
+        }
         if !is_last {
             return Ok(Reply::Data(Vec::new()));
         }
@@ -85,7 +89,7 @@ impl App {
         require(self.is_authorized(), Status::SECURITY)?;
         let mark = self.memory.ram.mark(payload.chain_id);
         require(mark.allows(payload), Status::WRONG_VALUES)?;
-        self.sign(message, payload, with_hash).map(Reply::Data)
+        self.sign(message, with_hash).map(Reply::Data)
     }
 
     /// Reveals are signed without a prompt; a delegation must be to oneself and prompts.
@@ -99,7 +103,7 @@ impl App {
             Group::Incomplete => Err(Status::PARSE),
             Group::Reveals => {
                 require(self.is_authorized(), Status::SECURITY)?;
-                self.sign_operation(message, with_hash).map(Reply::Data)
+                self.sign(message, with_hash).map(Reply::Data)
             }
             Group::Delegation { to_self } => {
                 require(to_self && self.is_authorized(), Status::SECURITY)?;
@@ -108,25 +112,14 @@ impl App {
         }
     }
 
-    pub(super) fn sign_operation(
-        &mut self,
-        message: &[u8],
-        with_hash: bool,
-    ) -> Result<Vec<u8>, Status> {
-        self.sign(message, &Payload::OPERATION, with_hash)
-    }
-
-    /// Moves the mark, then signs.
-    fn sign(
-        &mut self,
-        message: &[u8],
-        payload: &Payload,
-        with_hash: bool,
-    ) -> Result<Vec<u8>, Status> {
-        self.memory.ram.mark(payload.chain_id).record(payload);
+    /// Moves the mark, then signs. For a manager operation the mark moves by what the memory happens to hold.
+    pub(super) fn sign(&mut self, message: &[u8], with_hash: bool) -> Result<Vec<u8>, Status> {
+        let payload = self.scratch.payload();
+        require(is_valid_level(payload.level), Status::WRONG_VALUES)?;
+        self.memory.ram.mark(payload.chain_id).record(&payload);
         self.memory.keep_marks();
         let signature = self.derive(&self.selected)?.sign_message(message);
-        self.packets = 0;
+        self.scratch = Scratch::default();
         self.signatures += 1;
         let hash = if with_hash { blake2b_256(message).to_vec() } else { Vec::new() };
         Ok([hash, signature].concat())
