@@ -206,6 +206,19 @@ async fn a_host_key_whose_secret_begins_with_a_zero_byte_is_read() {
     signer.stop().await;
 }
 
+/// Every fourth key of P-521 is one. ssh-key lengthens these itself: it takes no fewer than 32 bytes of any curve.
+#[test]
+fn secrets_of_the_longer_curves_that_begin_with_a_zero_byte_are_read() {
+    let folder = Folder::new();
+    for text in [SHORT_KEY_384, SHORT_KEY_521] {
+        let path = folder.write("short", text);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let public = program("ssh-keygen", "openssh-client").arg("-yf").arg(&path).output();
+        let public: PublicKey = String::from_utf8(public.unwrap().stdout).unwrap().parse().unwrap();
+        assert_eq!(Identity::parse(text).unwrap().public(), public);
+    }
+}
+
 /// Made by ssh-keygen for this test.
 const SHORT_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
 b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS\n\
@@ -243,3 +256,29 @@ async fn a_check_says_whether_a_signer_would_be_let_in_and_serves_nothing() {
     assert_eq!(running.board.links()[0].ups, 1);
     running.stop().await;
 }
+
+/// A scalar of 47 bytes.
+const SHORT_KEY_384: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAiAAAABNlY2RzYS\n\
+1zaGEyLW5pc3RwMzg0AAAACG5pc3RwMzg0AAAAYQTECJyaKIOtJ6ZDZzf0IGjnBTwTdB7G\n\
+oSIQRjvpjFWzPkEc8oPwRlc1aD+r3f/MCRaMcZ5g29SuxU1lFgN5bdQw+YUHvnKPh9Kxwh\n\
+6bFd2yyUFrjWGVEzQVh1eriyeuAf8AAADQcyfVX3Mn1V8AAAATZWNkc2Etc2hhMi1uaXN0\n\
+cDM4NAAAAAhuaXN0cDM4NAAAAGEExAicmiiDrSemQ2c39CBo5wU8E3QexqEiEEY76YxVsz\n\
+5BHPKD8EZXNWg/q93/zAkWjHGeYNvUrsVNZRYDeW3UMPmFB75yj4fSscIemxXdsslBa41h\n\
+lRM0FYdXq4snrgH/AAAALxir7nstMWb8Wax/mKlTV91suXaJ6fvcMYqOPGyJ0Esc5XNdqD\n\
+D5uMnYExdJdBtYAAAABXNob3J0AQIDBA==\n\
+-----END OPENSSH PRIVATE KEY-----\n";
+
+/// A scalar of 64 bytes.
+const SHORT_KEY_521: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAArAAAABNlY2RzYS\n\
+1zaGEyLW5pc3RwNTIxAAAACG5pc3RwNTIxAAAAhQQAnvdz2utYqdvRoixDLoRE5SUsS1fN\n\
+lNsnX6fYqmeNd9sX/vjN/UPaiO3/2EgruFrNVr2tsDReu67R1ONsh2Jr1ZcB+KlkU/jZN/\n\
+esJChg1Q8wseGzmETFpvcXo9ctQ6HMcmFZu9I+tgBECPHsAmu14R04B6jLWrCCjU3CUZUv\n\
+MSPtwyQAAAEI6IpbZuiKW2YAAAATZWNkc2Etc2hhMi1uaXN0cDUyMQAAAAhuaXN0cDUyMQ\n\
+AAAIUEAJ73c9rrWKnb0aIsQy6EROUlLEtXzZTbJ1+n2KpnjXfbF/74zf1D2ojt/9hIK7ha\n\
+zVa9rbA0Xruu0dTjbIdia9WXAfipZFP42Tf3rCQoYNUPMLHhs5hExab3F6PXLUOhzHJhWb\n\
+vSPrYARAjx7AJrteEdOAeoy1qwgo1NwlGVLzEj7cMkAAAAQGkL31WIVKuiYsF9Smy+QZvc\n\
+h/pcQzdgOimEDUDU9TQDSsZm0K0OEHDsE5qpLIhGC96Gy/ymEE5M44HJnG+JGwUAAAAFc2\n\
+hvcnQBAgMEBQYH\n\
+-----END OPENSSH PRIVATE KEY-----\n";
