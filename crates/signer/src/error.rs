@@ -82,7 +82,7 @@ pub enum NotReady {
     /// Nothing there, or the connection broke.
     #[error("device absent: {0}")]
     Absent(String),
-    /// It is there, and somebody else has it, or its screen.
+    /// It is there, and another program has it, or a prompt is on its screen.
     #[error("device busy: {0}")]
     Busy(String),
     /// It waits for its PIN.

@@ -11,6 +11,7 @@ use daemon::monitor::Monitor;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
+use tezos::Curve;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -178,16 +179,13 @@ fn start_workers(
 ) -> Result<(Keyring, Vec<Running>, Option<Verifier>), RunError> {
     let mut crew =
         Crew { store, metrics, keyring: Keyring::default(), workers: Vec::new(), verifier: None };
-    if config.keys.iter().any(KeyConfig::is_software) {
-        crew.start_verifier()?;
-    }
     let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
     for KeyConfig { name, public_key_hash, policy, source } in config.keys {
         let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
         match source {
             Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
             Source::Software(secret) => {
-                crew.seat(key(Some(secret.hash())), SoftwareKey(secret));
+                crew.seat(key(Some(secret.hash())), SoftwareKey(secret))?;
             }
             Source::Upstream(url) => {
                 let key = key(Some(url.key));
@@ -211,14 +209,6 @@ struct Crew<'a> {
 }
 
 impl Crew<'_> {
-    /// Its thread is one more to be joined.
-    fn start_verifier(&mut self) -> io::Result<()> {
-        let (verifier, running) = Verifier::start()?;
-        self.workers.push(running);
-        self.verifier = Some(verifier);
-        Ok(())
-    }
-
     fn hire(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
         let queue = Arc::new(Queue::new(device.kinds_in_order()));
         let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
@@ -226,20 +216,38 @@ impl Crew<'_> {
             let (key, desk) = (Arc::clone(key), Desk::Thread(Arc::clone(&queue)));
             self.keyring.0.push(Entry { key, place, desk });
         }
-        self.workers.push(self.worker(keys, device).start(queue, &name)?);
+        self.workers.push(self.worker(keys, device, None).start(queue, &name)?);
         Ok(())
     }
 
-    /// A key in memory needs no thread.
-    fn seat(&mut self, key: Arc<Key>, device: SoftwareKey) {
-        let in_place = InPlace::new(self.worker(vec![Arc::clone(&key)], Box::new(device)));
-        let desk = Desk::InPlace(Arc::new(in_place));
+    /// A key in memory needs no thread; a tz4 signature takes longer to be verified than to be made.
+    fn seat(&mut self, key: Arc<Key>, device: SoftwareKey) -> io::Result<()> {
+        let is_slow = device.0.public_key().curve() == Curve::Bls;
+        let verifier = if is_slow { Some(self.verifier()?) } else { None };
+        let worker = self.worker(vec![Arc::clone(&key)], Box::new(device), verifier);
+        let desk = Desk::InPlace(Arc::new(InPlace::new(worker)));
         self.keyring.0.push(Entry { key, place: 0, desk });
+        Ok(())
     }
 
-    fn worker(&self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> Worker {
+    /// The one for all keys. Its thread is one more to be joined.
+    fn verifier(&mut self) -> io::Result<Verifier> {
+        if let Some(verifier) = &self.verifier {
+            return Ok(verifier.clone());
+        }
+        let (verifier, running) = Verifier::start()?;
+        self.workers.push(running);
+        Ok(self.verifier.insert(verifier).clone())
+    }
+
+    fn worker(
+        &self,
+        keys: Vec<Arc<Key>>,
+        device: Box<dyn Device>,
+        verifier: Option<Verifier>,
+    ) -> Worker {
         let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
-        Worker { keys, device, store, metrics, verifier: self.verifier.clone() }
+        Worker { keys, device, store, metrics, verifier }
     }
 }
 
@@ -274,12 +282,12 @@ fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
 
 /// The store's last write, each key's device, and the tunnel.
 fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health {
-    let (store, of) = (Arc::clone(store), Arc::clone(store));
+    let (store, marks) = (Arc::clone(store), Arc::clone(store));
     let of_store = move || {
-        let state = of.failure().map_or(Ok(()), |error| Err(error.to_string()));
+        let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
         vec![Fact::vital("watermark_store".to_owned(), state)]
     };
-    let (keyring, marks) = (keyring.clone(), Arc::clone(&store));
+    let keyring = keyring.clone();
     let of_keys = move || {
         let facts = keyring
             .0

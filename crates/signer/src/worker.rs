@@ -22,7 +22,7 @@ pub(crate) struct Worker {
     pub(crate) device: Box<dyn Device>,
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Verifies signatures that are given out before they are verified, if there are such.
+    /// Verifies its signatures after they were given out; none if they are verified before.
     pub(crate) verifier: Option<Verifier>,
 }
 
@@ -122,12 +122,11 @@ impl Worker {
             }
             Err(NoSignature::Unknown(error)) => return Err(error),
         };
-        let later = self.verifier.as_ref().filter(|_| self.device.is_verified_later());
-        if later.is_none() {
+        if self.verifier.is_none() {
             check(key, job, &made)?;
         }
         self.store.keep(&hash, &job.payload, &made);
-        if let Some(verifier) = later {
+        if let Some(verifier) = &self.verifier {
             let (key, payload, signature) = (Arc::clone(key), job.payload.clone(), made.clone());
             verifier.verify_later(verifier::Made { key, payload, scheme: job.scheme, signature });
         }

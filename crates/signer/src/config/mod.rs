@@ -282,11 +282,6 @@ impl KeyConfig {
         }
     }
 
-    /// Whether the key is in memory.
-    pub(crate) fn is_software(&self) -> bool {
-        matches!(self.source, Source::Software(_))
-    }
-
     /// The other signer that has it, if it is another's.
     #[must_use]
     pub fn upstream(&self) -> Option<&SignerUrl> {

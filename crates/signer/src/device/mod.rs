@@ -45,11 +45,6 @@ pub(crate) trait Device: Send {
         scheme: BlsScheme,
     ) -> Result<Signature, NoSignature>;
 
-    /// Whether its signatures are verified after they were given out: verifying takes longer than making them.
-    fn is_verified_later(&self) -> bool {
-        false
-    }
-
     /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
     fn prove_possession(&self) -> Option<Signature> {
         None

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, Curve, Payload, SecretKey, Signature};
+use tezos::{BlsScheme, Payload, SecretKey, Signature};
 use watermark::Permit;
 
 use crate::device::{Device, NoSignature};
@@ -29,10 +29,6 @@ impl Device for SoftwareKey {
         made.ok_or_else(|| {
             NoSignature::Declined(Failed::Device("the key cannot sign".to_owned()).into())
         })
-    }
-
-    fn is_verified_later(&self) -> bool {
-        self.0.public_key().curve() == Curve::Bls
     }
 
     fn prove_possession(&self) -> Option<Signature> {
