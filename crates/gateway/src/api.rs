@@ -188,7 +188,7 @@ impl Api {
         reply
     }
 
-    /// Whether whoever asks is among those who may.
+    /// Whether the baker that asks is among those who may.
     fn is_authorized(
         &self,
         key: &PublicKeyHash,

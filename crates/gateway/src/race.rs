@@ -123,11 +123,13 @@ impl<'a> Race<'a> {
     /// The best line that was not tried yet.
     fn next(&mut self) -> Option<Arc<Line>> {
         let is_new = |line: &Arc<Line>| !self.tried.iter().any(|tried| Arc::ptr_eq(tried, line));
-        let lines: Vec<_> = self.signer.lines().into_iter().filter(is_new).collect();
-        let checks = lines.into_iter().map(|line| self.check(&line).map(|()| line));
-        let (good, behind): (Vec<_>, Vec<_>) = checks.partition(Result::is_ok);
-        self.behind = behind.into_iter().find_map(Result::err);
-        let line = good.into_iter().find_map(Result::ok)?;
+        let mut behind = None;
+        let line = self.signer.lines().into_iter().filter(is_new).find(|line| {
+            let checked = self.check(line);
+            checked.map_err(|why| behind.get_or_insert(why)).is_ok()
+        });
+        self.behind = behind;
+        let line = line?;
         if !self.tried.is_empty() {
             self.metrics.note_hedge(&self.signer.name);
         }

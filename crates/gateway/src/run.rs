@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,7 +100,7 @@ impl Gateway {
             authorized: config.authorized.clone(),
             witness: Witness::open(config.state.as_deref())?,
         };
-        let gateway = Gateway::serve(bound, &signers, &api, (config.state.as_deref(), shutdown))?;
+        let gateway = Gateway::serve(bound, &signers, &api, shutdown)?;
         tracing::info!(ssh = %gateway.ssh, signers = config.signers.len(), "listening");
         Ok(gateway)
     }
@@ -110,7 +109,7 @@ impl Gateway {
         bound: Bound,
         signers: &Signers,
         api: &Api,
-        (state, shutdown): (Option<&Path>, Shutdown),
+        shutdown: Shutdown,
     ) -> Result<Gateway, RunError> {
         let mut gateway = Gateway {
             listeners: JoinSet::new(),
@@ -136,10 +135,7 @@ impl Gateway {
         if let Some(listener) = bound.monitor {
             gateway.listeners.spawn(listener.serve(Arc::new(api.monitor.clone()), stop()));
         }
-        if let Some(state) = state {
-            let keeping = api.witness.clone().keep(state.to_owned(), stop());
-            gateway.listeners.spawn(keeping);
-        }
+        gateway.listeners.spawn(api.witness.clone().keep(stop()));
         let reception = Reception { signers: signers.clone(), witness: api.witness.clone() };
         let (attendant, stop) = (Arc::new(reception), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(attendant, stop));
@@ -203,9 +199,8 @@ fn health(signers: &Signers) -> Health {
     let signers = signers.clone();
     let of_signers = move || {
         let mut facts: Vec<Fact> = signers.0.iter().map(Signer::fact).collect();
-        let is_anyone_here = facts.iter().any(|fact| fact.state.is_ok());
-        let none = || Err("no signer is connected".to_owned());
-        let state = if is_anyone_here { Ok(()) } else { none() };
+        let here = facts.iter().find(|fact| fact.state.is_ok());
+        let state = here.map(|_| ()).ok_or_else(|| "no signer is connected".to_owned());
         facts.insert(0, Fact::vital("signers".to_owned(), state));
         facts
     };

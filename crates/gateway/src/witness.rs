@@ -28,8 +28,8 @@ pub(crate) struct Witness(Arc<Inner>);
 struct Inner {
     answered: Mutex<HashMap<(PublicKeyHash, ChainId), Answered>>,
     changed: watch::Sender<()>,
-    /// Held for as long as the file is this gateway's.
-    _lock: Option<File>,
+    /// Where it is kept, and the lock of that folder, which is this gateway's for as long; none if nowhere.
+    kept: Option<(PathBuf, File)>,
 }
 
 /// The highest level that was answered, and by which process, if that is known.
@@ -89,12 +89,13 @@ struct Row {
 impl Witness {
     /// One that has seen nothing, or what is kept in `directory`.
     pub(crate) fn open(directory: Option<&Path>) -> Result<Witness, WitnessFileError> {
-        let lock = directory.map(take).transpose()?;
+        let kept = directory.map(|directory| Ok((directory.to_owned(), take(directory)?)));
+        let kept = kept.transpose()?;
         let answered = directory.map(read).transpose()?.unwrap_or_default();
         Ok(Witness(Arc::new(Inner {
             answered: Mutex::new(answered),
             changed: watch::Sender::new(()),
-            _lock: lock,
+            kept,
         })))
     }
 
@@ -136,8 +137,9 @@ impl Witness {
         behind((asked.key, asked.chain), &answered, marks).map_or(Ok(()), Err)
     }
 
-    /// Keeps the file in `directory` up to date until shutdown.
-    pub(crate) async fn keep(self, directory: PathBuf, shutdown: Shutdown) {
+    /// Keeps its file up to date until shutdown, if it has one.
+    pub(crate) async fn keep(self, shutdown: Shutdown) {
+        let Some((directory, _lock)) = &self.0.kept else { return shutdown.requested().await };
         let mut changed = self.0.changed.subscribe();
         loop {
             let is_over = tokio::select! {

@@ -29,7 +29,7 @@ pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow:
 }
 
 /// A listener on every address is asked on this machine's own.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
     } else {

@@ -7,7 +7,7 @@ use daemon::systemd::Notifier;
 use daemon::{Health, Shutdown};
 use tokio::runtime::Builder;
 
-/// Starts a daemon, and runs it until SIGTERM or SIGINT; a second signal ends it at once. `start` gives
+/// Starts a daemon, and runs it until SIGTERM, SIGINT or SIGHUP; a second signal ends it at once. `start` gives
 /// what runs until shutdown is requested, and the facts that a restart could mend.
 pub(crate) fn until_signal<R>(
     start: impl AsyncFnOnce(Shutdown) -> anyhow::Result<(R, Health)>,
@@ -35,7 +35,7 @@ where
             notifier.stopping();
             signal.context("no signal handler")?;
             Shutdown::wait_for_impatience().await.context("no signal handler")?;
-            bail!("stopped at once, as asked twice; a signer gives up at most two levels")
+            bail!("stopped at once, as asked twice; a vote in a Ledger's hand may be lost")
         };
         tokio::select! {
             ran = running => ran,

@@ -43,14 +43,8 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
 
 /// Whether the program at the ssh port says that it is Peel.
 fn gateway_is_there(config: &Config) -> bool {
-    let port = config.ssh.port();
-    let at = if config.ssh.ip().is_unspecified() {
-        SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))
-    } else {
-        config.ssh
-    };
     let read = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
+        let mut stream = TcpStream::connect_timeout(&running::reachable(config.ssh), LIMIT)?;
         stream.set_read_timeout(Some(LIMIT))?;
         let mut version = [0; 13];
         stream.read_exact(&mut version)?;
