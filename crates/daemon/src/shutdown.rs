@@ -47,7 +47,7 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Returns at the next such signal: somebody does not want to wait for the end. One that comes within a second is
+    /// Returns at the next such signal: the operator does not want to wait for the end. One that comes within a second is
     /// still the first one: a terminal sends Ctrl-C to everything in it, and a wrapper passes it on.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ struct Slot {
 }
 
 /// Bytes of a slot and of the header: no slot lies across two pages of the page cache.
-const SLOT: usize = 512;
+const SLOT: u16 = 512;
 const MAGIC: &str = "peel recent marks 1";
 
 impl RecentFile {
@@ -61,8 +61,7 @@ impl RecentFile {
         let failed = |error: std::io::Error| DiskError::from_io(path, &error);
         let places =
             entries.iter().flat_map(|entry| Kind::ALL.map(|kind| (entry.key, entry.chain, kind)));
-        let pair = u64::try_from(2 * SLOT).unwrap_or(u64::MAX);
-        let offsets = (0..).map(|at: u64| HEADER + at * pair);
+        let offsets = (0..).map(|at: u64| (1 + 2 * at) * u64::from(SLOT));
         let slots: BTreeMap<Place, Slot> = places
             .zip(offsets)
             .map(|(place, offset)| (place, Slot { offset, sequence: 0 }))
@@ -71,7 +70,7 @@ impl RecentFile {
         let mut options = File::options();
         options.create(true).truncate(true).write(true).mode(0o600);
         let file = options.open(&new).map_err(failed)?;
-        let blank = vec![0; SLOT + slots.len() * 2 * SLOT];
+        let blank = vec![0; (1 + 2 * slots.len()) * usize::from(SLOT)];
         file.write_all_at(&blank, 0).map_err(failed)?;
         file.write_all_at(&sealed(&header(opening)), 0).map_err(failed)?;
         let mut recent = RecentFile { path: path.to_owned(), file, slots };
@@ -90,13 +89,13 @@ impl RecentFile {
     /// damaged.
     pub(crate) fn read(path: &Path, opening: &str) -> Option<BTreeMap<Place, Last>> {
         let bytes = fs::read(path).ok()?;
-        let (head, slots) = bytes.split_at_checked(SLOT)?;
+        let (head, slots) = bytes.split_at_checked(usize::from(SLOT))?;
         if opened(head)? != header(opening) {
             return None;
         }
         let mut marks = BTreeMap::new();
-        for pair in slots.chunks(2 * SLOT) {
-            let (first, second) = pair.split_at_checked(SLOT)?;
+        for pair in slots.chunks(2 * usize::from(SLOT)) {
+            let (first, second) = pair.split_at_checked(usize::from(SLOT))?;
             let both = [first, second].map(|slot| opened(slot).and_then(|text| parse(&text)));
             let is_blank = pair.iter().all(|byte| *byte == 0);
             match both.into_iter().flatten().max_by_key(|(sequence, ..)| *sequence) {
@@ -111,8 +110,6 @@ impl RecentFile {
     }
 }
 
-const HEADER: u64 = 512;
-
 impl Recent for RecentFile {
     fn write(&mut self, place: Place, last: &Last) -> Result<(), DiskError> {
         let missing = || DiskError::Io {
@@ -121,7 +118,7 @@ impl Recent for RecentFile {
         };
         let slot = self.slots.get_mut(&place).ok_or_else(missing)?;
         slot.sequence += 1;
-        let offset = slot.offset + (slot.sequence % 2) * HEADER;
+        let offset = slot.offset + (slot.sequence % 2) * u64::from(SLOT);
         let written = self.file.write_all_at(&sealed(&text(slot.sequence, place, last)), offset);
         written.map_err(|error| DiskError::from_io(&self.path, &error))
     }
@@ -163,7 +160,7 @@ fn parse(text: &str) -> Option<(u64, Place, Last)> {
 /// A slot: the text and its checksum on two lines, then zeros.
 fn sealed(text: &str) -> Vec<u8> {
     let mut slot = format!("{text}\n{}\n", hex::encode(blake2b_256(text.as_bytes()))).into_bytes();
-    slot.resize(SLOT, 0);
+    slot.resize(usize::from(SLOT), 0);
     slot
 }
 

@@ -1,7 +1,7 @@
 //! The places of a listener, and who sits on them.
 //!
 //! When all are taken, the one that has been idle for longest has to go: clients that connect and say nothing, or
-//! say it slowly, do not keep a baker out. Nobody has to go before it had a second to say what it wants: else a
+//! say it slowly, do not keep a baker out. No connection has to go before it had a second to say what it wants: else a
 //! crowd would throw out the baker who has just come.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -73,7 +73,7 @@ impl Hall {
         }
     }
 
-    /// Says when to look again: nobody may be idle for long enough yet.
+    /// Says when to look again: none may be idle for long enough yet.
     fn ask_the_most_idle_one_to_go(&mut self, now: Instant) -> Instant {
         // The task of one who has left holds its guest no more.
         self.guests.retain(|guest| Arc::strong_count(guest) > 1);

@@ -1,7 +1,7 @@
 //! The APDU port of an emulator: a length of four bytes, then the APDU; back, the length without
 //! the status word, the data, the status word.
 //!
-//! The emulator gives an answer to whoever connected last: it is for one process of ours at a time, as a device on USB.
+//! The emulator gives an answer to the connection that came last: it is for one process of ours at a time, as a device on USB.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! How often refusals are logged. Anybody can cause them, and nobody may fill the disk with them.
+//! How often refusals are logged. A stranger can cause them, and must not fill the disk with them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

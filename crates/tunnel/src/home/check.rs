@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::Door;
@@ -61,8 +61,7 @@ impl Config {
 
     async fn ask(&self, gateway: &Gateway, uplink: Option<&Uplink>) -> Result<Admission, Trouble> {
         let interface = uplink.map(|uplink| uplink.interface.as_str());
-        let name = Name::new(gateway.address.clone());
-        let addresses = Mutex::new(name).lock().await.addresses().await;
+        let addresses = Name::new(gateway.address.clone()).addresses().await;
         let addresses = addresses.map_err(|error| Trouble::no_name(gateway, &error))?;
         let stream = dial(&addresses, interface, Door::Signing, LIMIT).await;
         let stream = stream.map_err(|error| Trouble::unreachable(gateway, interface, &error))?;

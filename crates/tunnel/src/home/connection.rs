@@ -140,7 +140,6 @@ impl Terms {
             }
         }
         let ssh = Arc::new(ssh);
-        let (leave, cut) = (leave.drop_guard(), cut);
         Ok(Connection {
             ssh,
             gateway,
@@ -149,7 +148,7 @@ impl Terms {
             watch,
             channels,
             tasks,
-            _leave: leave,
+            _leave: leave.drop_guard(),
             _cut: cut,
         })
     }
