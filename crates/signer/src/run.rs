@@ -16,7 +16,8 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use watermark::{LevelBound, Store, StoreFailure};
+use tokio::time::{Instant, sleep};
+use watermark::{DiskError, LevelBound, Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::{Config, KeyConfig, Source};
@@ -76,7 +77,7 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let entrances = Entrances::open(&config).await?;
         let (http, monitor_address) = (entrances.http()?, entrances.monitor()?);
-        let store = Arc::new(Store::open(&config.store, level_bound(&config))?);
+        let store = Arc::new(open_store(&config).await?);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let authorized = config.authorized.clone();
@@ -248,6 +249,23 @@ impl Crew<'_> {
     ) -> Worker {
         let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
         Worker { keys, device, store, metrics, verifier }
+    }
+}
+
+/// For another process to let the store go: a command that looks at it, or the signer before this one.
+const STORE_WAIT: Duration = Duration::from_secs(5);
+const STORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Opens the store; one that is held is waited for, for a moment.
+async fn open_store(config: &Config) -> Result<Store, StoreFailure> {
+    let (bound, end) = (level_bound(config), Instant::now() + STORE_WAIT);
+    loop {
+        match Store::open(&config.store, bound) {
+            Err(StoreFailure::Disk(DiskError::Locked { .. })) if Instant::now() < end => {
+                sleep(STORE_PAUSE).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -27,10 +27,11 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         opened => opened,
     };
     let mut wrong = Vec::new();
-    let marks = match &records {
-        Ok(records) => {
+    // Let go at once: a signer that starts meanwhile needs it.
+    let marks = match records.map(|records| records.entries().to_vec()) {
+        Ok(entries) => {
             say!("watermarks     {}: good", config.store.display());
-            Some(Marks(records))
+            Some(Marks(entries))
         }
         Err(error) => {
             wrong.push(error.to_string());
@@ -62,10 +63,10 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     anyhow::bail!("{}", wrong.join("\npeel: "))
 }
 
-/// The store while no signer has it.
-pub(super) struct Marks<'a>(&'a Records);
+/// What the store says while no signer has it.
+pub(super) struct Marks(Vec<watermark::Entry>);
 
-impl Marks<'_> {
+impl Marks {
     /// The chains for which the key has no watermark.
     pub(super) fn missing(&self, key: PublicKeyHash, config: &Config) -> Vec<String> {
         let missing = config.chains.iter().filter(|chain| self.entry(key, **chain).is_none());
@@ -81,7 +82,7 @@ impl Marks<'_> {
     }
 
     fn entry(&self, key: PublicKeyHash, chain: ChainId) -> Option<&watermark::Entry> {
-        self.0.entries().iter().find(|own| own.key == key && own.chain == chain)
+        self.0.iter().find(|own| own.key == key && own.chain == chain)
     }
 }
 

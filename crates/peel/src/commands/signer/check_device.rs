@@ -10,7 +10,7 @@ use crate::commands::ledger::{connect, describe};
 use crate::commands::signer::check::Marks;
 
 /// What is wrong with the Ledger; prints what is well.
-pub(super) fn check_device(config: &Config, marks: Option<&Marks<'_>>) -> Vec<String> {
+pub(super) fn check_device(config: &Config, marks: Option<&Marks>) -> Vec<String> {
     match describe(config.ledger) {
         Ok(found) => found.iter().for_each(|line| say!("ledger         {line}")),
         Err(error) => return vec![format!("{error:#}")],
@@ -21,7 +21,7 @@ pub(super) fn check_device(config: &Config, marks: Option<&Marks<'_>>) -> Vec<St
     }
 }
 
-fn look(config: &Config, marks: Option<&Marks<'_>>) -> anyhow::Result<Vec<String>> {
+fn look(config: &Config, marks: Option<&Marks>) -> anyhow::Result<Vec<String>> {
     let mut app = connect(config.ledger)?;
     let (authorized, device) = (app.authorized_key()?, app.marks()?);
     let mut wrong = Vec::new();
@@ -76,7 +76,7 @@ fn device_ahead(
     config: &Config,
     key: PublicKeyHash,
     device: &DeviceMarks,
-    marks: &Marks<'_>,
+    marks: &Marks,
 ) -> Vec<String> {
     let ahead = config.chains.iter().filter_map(|chain| {
         let (own, level) = (marks.reached(key, *chain)?, device.of(*chain).level);
