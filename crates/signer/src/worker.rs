@@ -166,7 +166,7 @@ fn log(key: &Key, job: &Job, outcome: &Outcome, took: Duration) {
         (key.name.as_str(), job.asked.elapsed().saturating_sub(took).as_millis());
     match outcome {
         Ok(Made::Now(_)) => tracing::info!(key, kind, level, round, ms, waited_ms, "signed"),
-        Ok(Made::Before(_)) => tracing::info!(key, kind, level, round, "the same again"),
+        Ok(Made::Before(_)) => tracing::debug!(key, kind, level, round, "the same again"),
         Err(error) => {
             let (result, reason) = error.labels();
             tracing::warn!(key, kind, level, round, reason, "{result}: {error}");

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Nothing may wait for the log, or fail with it: a reader that stalls, a pipe that closes and a disk
-//! that is full cost lines and never a signature.
+//! that is full cost lines and never a signature. A client that is refused again and again fills no disk.
+
+mod flood;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -17,6 +19,10 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::log::flood::FloodLimit;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,14 +67,14 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub fn start(format: Format) -> Log {
     let (log, lines) = open(io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(lines)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
+    let limited = tracing_subscriber::registry().with(filter).with(FloodLimit::default());
     let started = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => limited.with(lines).try_init(),
+        Format::Json => limited.with(lines.json().flatten_event(true)).try_init(),
     };
     drop(started);
     log
@@ -153,7 +159,22 @@ mod tests {
     }
 
     /// Hands on what it gets, or waits for ever.
-    struct Reader(Sender<Vec<u8>>, Option<Receiver<()>>);
+    pub(super) struct Reader(Sender<Vec<u8>>, Option<Receiver<()>>);
+
+    impl Reader {
+        /// A log that is read as it comes, and what was read.
+        pub(super) fn open() -> (Log, Lines, Receiver<Vec<u8>>) {
+            #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
+            let (sender, seen) = std::sync::mpsc::channel();
+            let (open, lines) = open(Reader(sender, None));
+            (open, lines, seen)
+        }
+    }
+
+    /// All that was read. The log is closed.
+    pub(super) fn text(seen: &Receiver<Vec<u8>>) -> String {
+        String::from_utf8(seen.try_iter().collect::<Vec<_>>().concat()).unwrap()
+    }
 
     impl Write for Reader {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -175,23 +196,19 @@ mod tests {
 
     #[test]
     fn lines_come_out_in_order_and_to_the_last() {
-        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
-        let (sender, seen) = std::sync::mpsc::channel();
-        let (open, lines) = open(Reader(sender, None));
+        let (open, lines, seen) = Reader::open();
         log(&lines, "one\n");
         log(&lines, "two\n");
         drop(open);
-        assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), b"one\ntwo\n");
+        assert_eq!(text(&seen), "one\ntwo\n");
     }
 
     #[test]
     fn no_secret_key_gets_into_the_log() {
-        #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
-        let (sender, seen) = std::sync::mpsc::channel();
-        let (open, lines) = open(Reader(sender, None));
+        let (open, lines, seen) = Reader::open();
         log(&lines, "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n");
         drop(open);
-        assert_eq!(seen.try_iter().collect::<Vec<_>>().concat(), b"(a secret, not shown)\n");
+        assert_eq!(text(&seen), "(a secret, not shown)\n");
     }
 
     #[test]
