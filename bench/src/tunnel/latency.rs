@@ -16,7 +16,7 @@ use crate::tunnel::stage::{LEVEL, PORT, PeelStage, START, UsualStage, loopback};
 const ROUNDS: u32 = 5;
 const REQUESTS: u32 = 300;
 /// An idle tunnel, as it is between two levels.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 /// The two tunnels, asked in turn, so that what else the machine does troubles both.
 pub(super) fn one_at_a_time() -> anyhow::Result<Vec<Row>> {
@@ -117,7 +117,7 @@ impl Comparison {
 }
 
 /// Somebody with a connection that is kept for a round.
-struct Asker {
+pub(super) struct Asker {
     at: SocketAddr,
     stream: BufReader<TcpStream>,
     /// Each is written by itself.
@@ -126,7 +126,7 @@ struct Asker {
 
 impl Asker {
     /// Somebody who asks for the same vote again and again: the stored signature, without the disk.
-    fn vote(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
+    pub(super) fn vote(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
         let vote = hex::encode(sample_payload(Kind::Attestation, LEVEL + 1, 0, 1));
         let body = format!("\"{vote}\"\n");
         let head = format!(
@@ -174,7 +174,7 @@ impl Asker {
     }
 
     /// Milliseconds.
-    fn ask(&mut self) -> anyhow::Result<f64> {
+    pub(super) fn ask(&mut self) -> anyhow::Result<f64> {
         let asked = Instant::now();
         for packet in &self.packets {
             self.stream.get_mut().write_all(packet.as_bytes())?;

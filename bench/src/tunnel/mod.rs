@@ -3,6 +3,7 @@
 
 mod crowd;
 mod events;
+mod handshakes;
 mod latency;
 mod stage;
 
@@ -26,6 +27,7 @@ pub(crate) fn tunnel() -> anyhow::Result<()> {
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);
         rows.push(events::main_line_silent(internet)?);
+        rows.push(handshakes::a_thousand_a_second()?);
         rows.extend(crowd::five_hundred()?);
         report::write("tunnel", &rows)
     })?;

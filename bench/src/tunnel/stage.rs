@@ -15,7 +15,7 @@ use lab::process::Daemon;
 use tunnel::Identity;
 
 pub(super) const PORT: u16 = 8443;
-const SSH: u16 = 7_003;
+pub(super) const SSH: u16 = 7_003;
 const SSHD: u16 = 7_004;
 const SSHD_PORT: u16 = 8444;
 const HTTP: u16 = 6732;
@@ -45,15 +45,25 @@ pub(super) struct PeelStage {
 impl PeelStage {
     /// A signer at home that dials `CLOUD` over these lines.
     pub(super) fn start(internet: &Internet, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
-        PeelStage::at(internet.home(), CLOUD, uplinks)
+        PeelStage::at(internet.home(), CLOUD, uplinks, &[])
     }
 
     /// Both ends on the loopback.
     pub(super) fn on_loopback() -> anyhow::Result<PeelStage> {
-        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[])
+        PeelStage::beside(&[])
     }
 
-    fn at(place: Namespace, cloud: IpAddr, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
+    /// The same, with other signers that the gateway knows.
+    pub(super) fn beside(others: &[Signer]) -> anyhow::Result<PeelStage> {
+        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[], others)
+    }
+
+    fn at(
+        place: Namespace,
+        cloud: IpAddr,
+        uplinks: &[Uplink],
+        others: &[Signer],
+    ) -> anyhow::Result<PeelStage> {
         let signer = SignerHome::new()?;
         let ssh = SocketAddr::new(cloud, SSH);
         let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
@@ -63,7 +73,9 @@ impl PeelStage {
             port: PORT,
             keys: vec![signer.key()],
         };
-        let gateway = GatewayHome::new(Identity::generate("gateway")?, listen, &[known])?;
+        let mut all = vec![known];
+        all.extend_from_slice(others);
+        let gateway = GatewayHome::new(Identity::generate("gateway")?, listen, &all)?;
         let tunnel = Tunnel {
             port: PORT,
             ssh: None,
