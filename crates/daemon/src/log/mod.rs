@@ -178,10 +178,10 @@ mod tests {
 
     impl Write for Reader {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(line.to_vec());
             if let Some(stall) = &self.1 {
                 let _ = stall.recv();
             }
-            let _ = self.0.send(line.to_vec());
             Ok(line.len())
         }
 
@@ -221,15 +221,17 @@ mod tests {
     #[test]
     fn a_reader_that_stalls_costs_lines_and_no_time() {
         #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
-        let (sender, _seen) = std::sync::mpsc::channel();
+        let (sender, seen) = std::sync::mpsc::channel();
         #[expect(clippy::disallowed_methods, reason = "a test's own queue")]
         let (_stall, stalled) = std::sync::mpsc::channel();
         let (open, lines) = open(Reader(sender, Some(stalled)));
         let started = Instant::now();
+        log(&lines, "the line that it stalls at\n");
+        seen.recv().unwrap();
         for _ in 0..CAPACITY + 100 {
             log(&lines, "a line\n");
         }
-        assert!(lines.lost.load(Ordering::Relaxed) >= 99);
+        assert_eq!(lines.lost.load(Ordering::Relaxed), 100);
         drop(open);
         assert!(started.elapsed() < Duration::from_secs(10));
     }
