@@ -20,7 +20,7 @@ fn an_impostor_gets_no_session_and_is_denounced() -> anyhow::Result<()> {
         let impostor = Cloud::new(&Identity::generate("impostor")?, &[stage.home.entry()])?;
         let denounced = || {
             let (status, facts) = stage.home.monitoring("/readyz")?;
-            let is_named = stage.home.both_links("trouble", ",reason=\"wrong_host_key\"")?;
+            let is_named = stage.home.both_links("error", ",reason=\"wrong_host_key\"")?;
             Ok((status == 503 && facts.contains(LOUD) && is_named).then_some(()))
         };
         wait::until("the impostor is denounced", SOON, denounced)?;

@@ -81,7 +81,7 @@ impl Cloud {
     /// How many connections of a signer serve its signing port.
     pub(crate) fn sessions(&self, signer: &str) -> anyhow::Result<usize> {
         let (_, metrics) = get(Namespace::here(), GATEWAY_MONITOR, "/metrics")?;
-        let name = format!("peel_gateway_sessions{{signer=\"{signer}\",door=\"signing\"}} ");
+        let name = format!("peel_gateway_sessions{{signer=\"{signer}\",service=\"signing\"}} ");
         let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
         Ok(line.with_context(|| format!("no {name} in\n{metrics}"))?.parse()?)
     }
@@ -163,7 +163,7 @@ impl<'a> Home<'a> {
         let (_, metrics) = self.monitoring("/metrics")?;
         let is_one = |line: Line| {
             let uplink = line.interface();
-            let labels = format!("gateway=\"1\",uplink=\"{uplink}\",door=\"signing\"{labels}");
+            let labels = format!("gateway=\"1\",uplink=\"{uplink}\",service=\"signing\"{labels}");
             metrics.lines().any(|own| own == format!("peel_signer_link_{name}{{{labels}}} 1"))
         };
         Ok(Line::ALL.into_iter().all(is_one))

@@ -81,7 +81,7 @@ fn flood(signers: Vec<Known>, host_key: &PublicKey) -> anyhow::Result<f64> {
             let (client, made) = (Arc::clone(client), Arc::clone(&made));
             tasks.spawn(async move {
                 let found = client.check().await;
-                if found.iter().all(|it| matches!(it.found, Ok(Admission::Port))) {
+                if found.iter().all(|it| matches!(it.admission, Ok(Admission::Port))) {
                     made.fetch_add(1, Ordering::Relaxed);
                 }
                 drop(slot);

@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tunnel::Door;
+use tunnel::Service;
 use tunnel::endpoint::{Refusal, Refusals};
 
 use crate::reception::Signers;
@@ -50,9 +50,9 @@ struct SignerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DoorLabels {
+struct ServiceLabels {
     signer: String,
-    door: String,
+    service: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,11 +141,11 @@ pub(crate) struct Readings {
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let gauge = ConstGauge::new(0_i64).metric_type();
-        let help = "Connections of a signer that serve a door";
+        let help = "Connections of a signer that serve a service";
         let mut metric = encoder.encode_descriptor("peel_gateway_sessions", help, None, gauge)?;
         for signer in self.signers.0.iter() {
-            for door in Door::BOTH {
-                encode_sessions(&mut metric, signer, door)?;
+            for service in Service::BOTH {
+                encode_sessions(&mut metric, signer, service)?;
             }
         }
         let counter = ConstCounter::new(0_u64).metric_type();
@@ -164,13 +164,13 @@ impl Collector for Readings {
 fn encode_sessions(
     metric: &mut MetricEncoder<'_>,
     signer: &Signer,
-    door: Door,
+    service: Service,
 ) -> Result<(), fmt::Error> {
-    let count = match door {
-        Door::Signing => signer.lines().len(),
-        Door::Shell => signer.shells().len(),
+    let count = match service {
+        Service::Signing => signer.lines().len(),
+        Service::Shell => signer.shells().len(),
     };
-    let labels = DoorLabels { signer: signer.name.clone(), door: door.to_string() };
+    let labels = ServiceLabels { signer: signer.name.clone(), service: service.to_string() };
     let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
     gauge.encode(metric.encode_family(&labels)?)
 }

@@ -7,8 +7,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tunnel::Door;
-use tunnel::endpoint::{Attendant, Session};
+use tunnel::Service;
+use tunnel::endpoint::{Session, SessionHandler};
 
 use crate::line::Line;
 use crate::race::WELCOME;
@@ -82,17 +82,17 @@ impl Reception {
     }
 }
 
-impl Attendant for Reception {
-    async fn attend(&self, session: Session) {
-        let Some(signer) = self.signers.0.get(session.guest()) else { return };
-        match session.door() {
-            Door::Signing => {
+impl SessionHandler for Reception {
+    async fn handle(&self, session: Session) {
+        let Some(signer) = self.signers.0.get(session.client()) else { return };
+        match session.service() {
+            Service::Signing => {
                 let Some(line) = self.admit(signer, session).await else { return };
                 let _present = signer.add_line(&line);
                 let known = || signer.last_knowledge();
                 line.learn(known, |knowledge| signer.said(&line, knowledge)).await;
             }
-            Door::Shell => {
+            Service::Shell => {
                 let _present = signer.add_shell(&session);
                 session.gone().await;
             }

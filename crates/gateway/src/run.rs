@@ -14,8 +14,8 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tunnel::Door;
-use tunnel::endpoint::{self, Endpoint, Guest};
+use tunnel::Service;
+use tunnel::endpoint::{self, AuthorizedClient, Endpoint};
 
 use crate::api::Api;
 use crate::config::{Config, SignerConfig};
@@ -137,8 +137,8 @@ impl Gateway {
         }
         gateway.listeners.spawn(api.witness.clone().keep(stop()));
         let reception = Reception { signers: signers.clone(), witness: api.witness.clone() };
-        let (attendant, stop) = (Arc::new(reception), gateway.stop_endpoint.clone());
-        gateway.endpoint.spawn(bound.endpoint.serve(attendant, stop));
+        let (session_handler, stop) = (Arc::new(reception), gateway.stop_endpoint.clone());
+        gateway.endpoint.spawn(bound.endpoint.serve(session_handler, stop));
         Ok(gateway)
     }
 
@@ -184,7 +184,7 @@ impl Bound {
         let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),
-            guests: config.signers.iter().map(guest).collect(),
+            clients: config.signers.iter().map(client).collect(),
             taken: config.taken_ports(),
             limits: endpoint::Limits::default(),
         };
@@ -215,13 +215,13 @@ fn limits(config: &Config) -> Limits {
 
 /// Always on the loopback: whoever wants a shell is on the gateway's host, or forwards a port to it.
 async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
-    let port = Door::Shell.port(signer.port).unwrap_or_default();
+    let port = Service::Shell.port(signer.port).unwrap_or_default();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let bind = async || TcpListener::bind(address).await;
     let bound = when_free(address, bind, daemon::ports::is_taken).await;
     bound.map_err(|error| RunError::Shell(address, error))
 }
 
-fn guest(signer: &SignerConfig) -> Guest {
-    Guest { name: signer.name.clone(), key: signer.ssh_key.clone(), port: signer.port }
+fn client(signer: &SignerConfig) -> AuthorizedClient {
+    AuthorizedClient { name: signer.name.clone(), key: signer.ssh_key.clone(), port: signer.port }
 }

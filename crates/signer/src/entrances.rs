@@ -45,8 +45,8 @@ impl Entrances {
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
-                let (home, board) = Home::new(tunnel);
-                (Some(home), Some(Links::new(move || board.links())))
+                let (home, status) = Home::new(tunnel);
+                (Some(home), Some(Links::new(move || status.links())))
             }
             None => (None, None),
         };

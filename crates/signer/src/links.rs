@@ -1,4 +1,4 @@
-//! The links of the tunnel, as monitoring sees them. Only those of the signing door carry votes.
+//! The links of the tunnel, as monitoring sees them. Only those of the signing service carry votes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tunnel::Door;
+use tunnel::Service;
 use tunnel::home::{LinkReport, LinkState};
 
 /// All links, whenever somebody looks. Clones share them.
@@ -22,14 +22,14 @@ struct LinkLabels {
     /// Counted from 1, as a person counts the `[[tunnel.gateway]]`.
     gateway: usize,
     uplink: String,
-    door: String,
+    service: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TroubleLabels {
+struct ErrorLabels {
     gateway: usize,
     uplink: String,
-    door: String,
+    service: String,
     reason: &'static str,
 }
 
@@ -55,7 +55,7 @@ impl Links {
 
     fn signing(&self) -> Vec<LinkReport> {
         let mut links = (self.0)();
-        links.retain(|link| link.door == Door::Signing);
+        links.retain(|link| link.service == Service::Signing);
         links
     }
 
@@ -74,8 +74,8 @@ fn is_up(link: &LinkReport) -> bool {
 
 fn complaint(links: &[LinkReport]) -> String {
     let each = links.iter().map(|link| {
-        let why = match (&link.trouble, link.state) {
-            (Some(trouble), _) => trouble.line.as_str(),
+        let why = match (&link.error, link.state) {
+            (Some(error), _) => error.message.as_str(),
             (None, LinkState::Standby) => "another connection has the port",
             (None, LinkState::Down | LinkState::Up) => "dialling",
         };
@@ -90,8 +90,8 @@ fn route(link: &LinkReport) -> &str {
 }
 
 fn labels(link: &LinkReport) -> LinkLabels {
-    let (uplink, door) = (route(link).to_owned(), link.door.to_string());
-    LinkLabels { gateway: link.gateway + 1, uplink, door }
+    let (uplink, service) = (route(link).to_owned(), link.service.to_string());
+    LinkLabels { gateway: link.gateway + 1, uplink, service }
 }
 
 impl Collector for Links {
@@ -109,7 +109,7 @@ impl Collector for Links {
         for link in &links {
             ConstCounter::new(link.ups).encode(ups.encode_family(&labels(link))?)?;
         }
-        encode_troubles(&mut encoder, &links)?;
+        encode_errors(&mut encoder, &links)?;
         let Some(wired_network) = self.wired_network() else { return Ok(()) };
         let name = "wired_network";
         let help = "0: a line that is not metered is up";
@@ -118,17 +118,17 @@ impl Collector for Links {
     }
 }
 
-fn encode_troubles(
+fn encode_errors(
     encoder: &mut DescriptorEncoder<'_>,
     links: &[LinkReport],
 ) -> Result<(), fmt::Error> {
-    let name = "peel_signer_link_trouble";
+    let name = "peel_signer_link_error";
     let help = "1: this link is not up, for this reason";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for link in links.iter().filter(|link| !is_up(link)) {
-        let Some(trouble) = &link.trouble else { continue };
-        let LinkLabels { gateway, uplink, door } = labels(link);
-        let labels = TroubleLabels { gateway, uplink, door, reason: trouble.word };
+        let Some(error) = &link.error else { continue };
+        let LinkLabels { gateway, uplink, service } = labels(link);
+        let labels = ErrorLabels { gateway, uplink, service, reason: error.reason };
         ConstGauge::new(1_i64).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
@@ -144,26 +144,26 @@ impl fmt::Debug for Links {
 mod tests {
     use std::time::Instant;
 
-    use tunnel::home::Trouble;
+    use tunnel::home::LinkError;
 
     use super::*;
 
     /// `wwan0` is metered.
-    fn link(uplink: &str, door: Door, state: LinkState) -> LinkReport {
+    fn link(uplink: &str, service: Service, state: LinkState) -> LinkReport {
         let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
-        let (since, trouble) = (Instant::now(), None);
-        LinkReport { gateway: 0, uplink, metered, door, state, since, trouble, ups: 2 }
+        let (since, error) = (Instant::now(), None);
+        LinkReport { gateway: 0, uplink, metered, service, state, since, error, ups: 2 }
     }
 
     fn signing(uplink: &str, state: LinkState) -> LinkReport {
-        link(uplink, Door::Signing, state)
+        link(uplink, Service::Signing, state)
     }
 
     fn refused() -> LinkReport {
         let line = "the gateway does not know this key; paste it".to_owned();
-        let trouble = Some(Trouble { word: "key_refused", line });
-        LinkReport { trouble, ..signing("eth0", LinkState::Down) }
+        let error = Some(LinkError { reason: "key_refused", message: line });
+        LinkReport { error, ..signing("eth0", LinkState::Down) }
     }
 
     fn links(reports: &[LinkReport]) -> Links {
@@ -183,7 +183,7 @@ mod tests {
     fn a_signer_whose_signing_door_nobody_can_reach_is_not_ready() {
         let up = |reports: &[LinkReport]| links(reports).fact().state.is_ok();
         assert!(up(&[refused(), signing("wwan0", LinkState::Up)]));
-        assert!(!up(&[refused(), link("eth0", Door::Shell, LinkState::Up)]));
+        assert!(!up(&[refused(), link("eth0", Service::Shell, LinkState::Up)]));
         assert!(!up(&[signing("eth0", LinkState::Standby)]));
         assert!(!up(&[]));
     }
@@ -201,12 +201,12 @@ mod tests {
 
     #[test]
     fn a_link_is_shown_with_bounded_labels() {
-        let text = metrics(&[refused(), link(ANY_ROUTE, Door::Shell, LinkState::Up)]);
+        let text = metrics(&[refused(), link(ANY_ROUTE, Service::Shell, LinkState::Up)]);
         for line in [
-            "peel_signer_link_up{gateway=\"1\",uplink=\"eth0\",door=\"signing\"} 0",
-            "peel_signer_link_up{gateway=\"1\",uplink=\"any\",door=\"shell\"} 1",
-            "peel_signer_link_ups_total{gateway=\"1\",uplink=\"eth0\",door=\"signing\"} 2",
-            "peel_signer_link_trouble{gateway=\"1\",uplink=\"eth0\",door=\"signing\",reason=\"key_refused\"} 1",
+            "peel_signer_link_up{gateway=\"1\",uplink=\"eth0\",service=\"signing\"} 0",
+            "peel_signer_link_up{gateway=\"1\",uplink=\"any\",service=\"shell\"} 1",
+            "peel_signer_link_ups_total{gateway=\"1\",uplink=\"eth0\",service=\"signing\"} 2",
+            "peel_signer_link_error{gateway=\"1\",uplink=\"eth0\",service=\"signing\",reason=\"key_refused\"} 1",
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
         }
@@ -229,7 +229,7 @@ mod tests {
         assert!(wired(signing(ANY_ROUTE, LinkState::Up)));
         assert!(!wired(signing("wwan0", LinkState::Up)));
         assert!(!wired(signing("eth0", LinkState::Standby)));
-        assert!(!wired(link("eth0", Door::Shell, LinkState::Up)));
+        assert!(!wired(link("eth0", Service::Shell, LinkState::Up)));
         assert!(!metrics(&[signing("wwan0", LinkState::Up)]).contains("wired_network"));
     }
 }

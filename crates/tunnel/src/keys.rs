@@ -1,4 +1,4 @@
-//! ssh keys: who one is, and who the other side must be.
+//! ssh keys: an end's own, and the one that its peer must have.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,11 @@ use thiserror::Error;
 
 use crate::short_scalar::with_whole_scalar;
 
-/// A private key that proves who one is: a signer's identity, or a gateway's host key. `Debug` shows
-/// its fingerprint only.
+/// A private key: a signer's identity, or a gateway's host key. `Debug` shows its fingerprint only.
 #[derive(Clone)]
 pub struct Identity(Arc<PrivateKey>);
 
-/// The public key of the other side. Its comment means nothing.
+/// The public key of a peer. Its comment is ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(ssh_key::PublicKey);
 

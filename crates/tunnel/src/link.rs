@@ -1,32 +1,32 @@
-//! The life of a link: a connection to one gateway over one uplink for one door.
+//! The life of a link: a connection to one gateway over one uplink for one service.
 //!
 //! ```text
 //!            ┌───────────── lost, refused, silent ◀──────────────┐
 //!            ▼                                                   │
 //!  Waiting ──▶ Dialing ──▶ Authenticating ──▶ Forwarding ──▶ Up ─┤
-//!     ▲  a line changed: in a moment             │    ▲         │
+//!     ▲  the network changed: in a moment        │    ▲         │
 //!     │                                   denied ▼    │ again   │
 //!     └─────────────────────────────────────── Standby ─────────┘
 //! ```
 //!
-//! No clock, no socket, no task: [`Link::handle`] is told what happened and when, and says what to do.
+//! No clock, no socket, no task: [`Link::handle`] is logged what happened and when, and says what to do.
 
 use std::time::{Duration, Instant};
 
 /// How long a link waits for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// A question to the other side after so much silence.
+    /// Silence after which the gateway is sent a keepalive.
     pub keepalive: Duration,
-    /// Silence after which the other side is dead.
+    /// Silence after which the connection is dead.
     pub silent: Duration,
 }
 
 impl Timing {
-    /// For requests, over a line that costs nothing.
+    /// For requests, over an uplink that is not metered.
     pub const PROMPT: Timing =
         Timing { keepalive: Duration::from_secs(1), silent: Duration::from_secs(3) };
-    /// For a metered line, while another one is up; and for the shell, whose large copies make a line
+    /// For a metered uplink, while another one is up; and for the shell, whose large copies make an uplink
     /// slow.
     pub const THRIFTY: Timing =
         Timing { keepalive: Duration::from_secs(5), silent: Duration::from_secs(15) };
@@ -35,15 +35,15 @@ impl Timing {
 /// What happened to a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Time has passed; the other side was last heard then.
+    /// Time has passed; the gateway was last heard then.
     Tick(Instant),
-    /// Some line of this computer changed: an interface, an address, a route.
-    LineChanged,
-    /// The line is to be watched like this from now on.
-    Watch(Timing),
+    /// An interface, an address or a route of this computer changed.
+    NetworkChanged,
+    /// Other limits hold from now on.
+    SetTiming(Timing),
     /// The gateway's port took the connection.
     Connected,
-    /// Both sides have proved who they are.
+    /// Both sides have proved their keys.
     Authenticated,
     /// The gateway gave us the port.
     Granted,
@@ -60,11 +60,11 @@ pub enum Action {
     Nothing,
     /// Drop what there is, and connect.
     Dial,
-    /// Prove who we are, and see who they are.
+    /// Check the host key, and prove the identity.
     Authenticate,
     /// Ask for the port.
     AskForPort,
-    /// Ask whether the other side is there.
+    /// Send a keepalive.
     Ping,
     /// Drop the connection: it took too long, or nothing is heard.
     HangUp,
@@ -91,24 +91,24 @@ pub enum Phase {
 #[derive(Debug, Clone)]
 pub struct Link {
     timing: Timing,
-    /// How a connection is watched: as the line's own timing says, or more closely for a while.
-    watch: Timing,
+    /// The limits that hold at present: those of the uplink, or closer ones while requests rely on it.
+    present: Timing,
     phase: Phase,
     /// When the last attempt began.
     attempt: Instant,
-    /// A line changed since then.
+    /// The network changed since then.
     is_stale: bool,
-    /// That is why the last attempt began; it is not begun again for that reason.
+    /// That is why the last attempt began. No attempt is repeated twice for that reason.
     is_second: bool,
     /// Since when the link is up, if it is.
     up_since: Instant,
     /// Since when the link is not up.
     down_since: Instant,
-    /// When the other side was last heard, as far as was told.
+    /// When the gateway was last heard.
     heard: Instant,
-    /// When it was last asked whether it is there.
+    /// When the last keepalive was sent.
     pinged: Instant,
-    /// Silence before then means nothing: this program was not running, and asked and read nothing.
+    /// Silence before then means nothing: this program was not running, and sent and read nothing.
     excused: Instant,
     random: u64,
 }
@@ -122,12 +122,12 @@ const EAGER_FOR: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_secs(10);
 /// From one attempt to the next after that: at most this, at least half of it.
 const PATIENT: Duration = Duration::from_secs(5);
-/// From one attempt to the next when lines keep changing.
+/// From one attempt to the next while the network keeps changing.
 const HASTY: Duration = Duration::from_millis(100);
-/// From the news of a line to a dial. An interface is announced before its queue sends and before it has
+/// From a change of the network to a dial. An interface is announced before its queue sends and before it has
 /// a route; what is sent in between is lost, and the system sends it again after a second.
 const SETTLING: Duration = Duration::from_millis(50);
-/// A connect that began before a line changed is not worth waiting for any longer.
+/// How long a connect is waited for that began before the network changed.
 const STALE_DIAL: Duration = Duration::from_millis(300);
 /// For a port to take the connection: the system's third try would come after it.
 const DIAL_LIMIT: Duration = Duration::from_secs(3);
@@ -143,11 +143,11 @@ impl Link {
     pub fn new(timing: Timing, seed: u64, now: Instant) -> Link {
         let (phase, random) = (Phase::Waiting(now), seed | 1);
         let attempt = now.checked_sub(PATIENT).unwrap_or(now);
-        let watch = timing;
+        let present = timing;
         let (down_since, heard, pinged) = (now, now, now);
         Link {
             timing,
-            watch,
+            present,
             phase,
             attempt,
             is_stale: false,
@@ -184,14 +184,18 @@ impl Link {
     pub fn handle(&mut self, event: Event, now: Instant) -> Action {
         match event {
             Event::Tick(heard) => self.tick(heard, now),
-            Event::LineChanged => self.line_changed(now),
-            Event::Watch(watch) => self.watch(watch, now),
-            Event::Connected => self.go_on(Phase::Authenticating(now), now, Action::Authenticate),
-            Event::Authenticated => self.go_on(Phase::Forwarding(now), now, Action::AskForPort),
-            Event::Granted => self.go_on(Phase::Up, now, Action::Nothing),
+            Event::NetworkChanged => self.network_changed(now),
+            Event::SetTiming(timing) => self.set_timing(timing, now),
+            Event::Connected => {
+                self.count_request(Phase::Authenticating(now), now, Action::Authenticate)
+            }
+            Event::Authenticated => {
+                self.count_request(Phase::Forwarding(now), now, Action::AskForPort)
+            }
+            Event::Granted => self.count_request(Phase::Up, now, Action::Nothing),
             Event::Denied => {
-                let again = now + self.watch.keepalive / 2;
-                self.go_on(Phase::Standby(again), now, Action::Nothing)
+                let again = now + self.present.keepalive / 2;
+                self.count_request(Phase::Standby(again), now, Action::Nothing)
             }
             Event::Lost => self.lose(now, Action::Nothing),
         }
@@ -234,7 +238,7 @@ impl Link {
         }
     }
 
-    fn line_changed(&mut self, now: Instant) -> Action {
+    fn network_changed(&mut self, now: Instant) -> Action {
         match self.phase {
             Phase::Waiting(until) => {
                 let soon = (now + SETTLING).max(self.attempt + HASTY);
@@ -251,11 +255,11 @@ impl Link {
         }
     }
 
-    fn watch(&mut self, watch: Timing, now: Instant) -> Action {
-        self.watch = watch;
+    fn set_timing(&mut self, timing: Timing, now: Instant) -> Action {
+        self.present = timing;
         match self.phase {
             Phase::Standby(_) | Phase::Up => {
-                // Of silence before the question, nobody can say what it meant.
+                // Silence before the keepalive has no meaning under the new limits.
                 self.heard = now;
                 self.ping(now)
             }
@@ -278,7 +282,7 @@ impl Link {
     }
 
     /// Something good happened, unless it comes from an attempt that was given up.
-    fn go_on(&mut self, next: Phase, now: Instant, action: Action) -> Action {
+    fn count_request(&mut self, next: Phase, now: Instant, action: Action) -> Action {
         let expected = match next {
             Phase::Authenticating(_) => matches!(self.phase, Phase::Dialing),
             Phase::Forwarding(_) => matches!(self.phase, Phase::Authenticating(_)),
@@ -313,8 +317,8 @@ impl Link {
         action
     }
 
-    /// Between half and all of it: those who lost the same gateway do not come back all at once, and
-    /// the lines of one signer take turns.
+    /// Between half and all of it: the signers of a gateway that was lost do not reconnect all at once, and
+    /// the links of one signer take turns.
     fn share_of(&mut self, longest: Duration) -> Duration {
         // xorshift64: pauses need no better randomness.
         self.random ^= self.random << 13;
@@ -325,11 +329,11 @@ impl Link {
     }
 
     fn ping_at(&self) -> Instant {
-        self.heard.max(self.pinged) + self.watch.keepalive
+        self.heard.max(self.pinged) + self.present.keepalive
     }
 
     fn silent_at(&self) -> Instant {
-        self.heard.max(self.excused) + self.watch.silent
+        self.heard.max(self.excused) + self.present.silent
     }
 
     fn step_end(&self, since: Instant) -> Instant {
@@ -401,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_heard_is_not_asked() {
+    fn a_gateway_that_is_heard_is_sent_no_keepalive() {
         let (mut link, now) = up();
         for tenths in 1..100 {
             let heard = now + 100 * MS * tenths;
@@ -411,14 +415,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_watched_more_closely_is_asked_before_it_is_dead() {
+    fn closer_limits_begin_with_a_keepalive() {
         let now = Instant::now();
         let mut link = Link::new(Timing::THRIFTY, 7, now);
         for event in [Event::Tick(now), Event::Connected, Event::Authenticated, Event::Granted] {
             link.handle(event, now);
         }
         let later = now + 4_900 * MS;
-        assert_eq!(link.handle(Event::Watch(Timing::PROMPT), later), Action::Ping);
+        assert_eq!(link.handle(Event::SetTiming(Timing::PROMPT), later), Action::Ping);
         assert_eq!(link.handle(Event::Tick(now), later + 2_999 * MS), Action::Ping);
         assert_eq!(link.handle(Event::Tick(now), later + 3_000 * MS), Action::HangUp);
     }
@@ -453,45 +457,45 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_comes_up_is_dialled_as_soon_as_it_carries() {
+    fn an_uplink_that_comes_up_is_dialled_as_soon_as_it_carries() {
         let (mut link, now) = link();
         link.down_since = now - Duration::from_secs(600);
         link.handle(Event::Tick(now), now);
         link.handle(Event::Lost, now);
         assert!(link.wake_at() > now + 2_000 * MS);
-        assert_eq!(link.handle(Event::LineChanged, now + 500 * MS), Action::Nothing);
-        assert_eq!(link.handle(Event::LineChanged, now + 510 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 500 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 510 * MS), Action::Nothing);
         assert_eq!(link.wake_at(), now + 500 * MS + SETTLING);
         assert_eq!(link.handle(Event::Tick(now), now + 500 * MS + SETTLING), Action::Dial);
     }
 
     #[test]
-    fn a_line_that_comes_and_goes_is_not_dialled_all_the_time() {
+    fn an_uplink_that_comes_and_goes_is_not_dialled_all_the_time() {
         let (mut link, now) = link();
         link.handle(Event::Tick(now), now);
         link.handle(Event::Lost, now);
-        assert_eq!(link.handle(Event::LineChanged, now + 10 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 10 * MS), Action::Nothing);
         assert_eq!(link.wake_at(), now + HASTY);
     }
 
     #[test]
-    fn a_dial_into_a_dead_line_is_not_waited_for_when_a_line_changed() {
+    fn a_dial_over_a_dead_uplink_is_not_waited_for_when_the_network_changed() {
         let (mut link, now) = link();
         link.handle(Event::Tick(now), now);
         assert_eq!(link.wake_at(), now + DIAL_LIMIT);
-        assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 400 * MS), Action::Dial);
         assert_eq!(link.wake_at(), now + 400 * MS + DIAL_LIMIT);
     }
 
-    /// Lines can change all the time (containers come and go), and a dial may need longer than that.
+    /// The network can change all the time (containers come and go), and a dial may need longer than that.
     #[test]
-    fn a_dial_is_begun_again_for_that_reason_once_only() {
+    fn a_dial_is_repeated_for_that_reason_once_only() {
         let (mut link, now) = link();
         link.handle(Event::Tick(now), now);
-        assert_eq!(link.handle(Event::LineChanged, now + 400 * MS), Action::Dial);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 400 * MS), Action::Dial);
         for tenths in 5..30 {
             let later = now + 100 * MS * tenths;
-            assert_eq!(link.handle(Event::LineChanged, later), Action::Nothing);
+            assert_eq!(link.handle(Event::NetworkChanged, later), Action::Nothing);
         }
     }
 
@@ -513,10 +517,10 @@ mod tests {
 
     /// An interface is announced before its route: a dial in between goes nowhere.
     #[test]
-    fn a_dial_is_begun_again_when_a_line_changed_soon_after_it() {
+    fn a_dial_is_repeated_when_the_network_changed_soon_after_it() {
         let (mut link, now) = link();
         link.handle(Event::Tick(now), now);
-        assert_eq!(link.handle(Event::LineChanged, now + 5 * MS), Action::Nothing);
+        assert_eq!(link.handle(Event::NetworkChanged, now + 5 * MS), Action::Nothing);
         assert_eq!(link.wake_at(), now + STALE_DIAL);
         assert_eq!(link.handle(Event::Tick(now), now + STALE_DIAL), Action::Dial);
         assert_eq!(link.wake_at(), now + STALE_DIAL + DIAL_LIMIT);
@@ -549,8 +553,8 @@ mod tests {
         let events = |heard| {
             [
                 Event::Tick(heard),
-                Event::LineChanged,
-                Event::Watch(Timing::THRIFTY),
+                Event::NetworkChanged,
+                Event::SetTiming(Timing::THRIFTY),
                 Event::Connected,
                 Event::Authenticated,
                 Event::Granted,

@@ -1,10 +1,10 @@
 //! A forwarded connection, as bytes.
 //!
 //! Of a channel that this side closes first, russh 0.65 keeps about 4 kB until the connection ends (it
-//! forgets a channel when the other side's CHANNEL_CLOSE comes, but only if it has not sent its own). So
-//! a stream that is dropped says that nothing more comes, and lets the other side close for a while.
-//! OpenSSH does so at once. Between two russh one has to be the first, and it is the signer's end, which
-//! lingers for less. [`Channels`] bounds what is left.
+//! forgets a channel when the peer's CHANNEL_CLOSE comes, but only if it has not sent its own). So a stream
+//! that is dropped sends its end of file, and lingers until the peer closes, for a bounded time. OpenSSH
+//! closes at once. Between two russh one side has to be first: the signer's end, whose linger is shorter.
+//! [`OpenChannels`] bounds what is left.
 
 use std::fmt;
 use std::io;
@@ -22,82 +22,82 @@ use tokio_util::task::TaskTracker;
 
 /// A connection through the tunnel. Dropping it closes it.
 pub struct Stream {
-    /// None once it is dropped.
+    /// None once the stream is dropped.
     bytes: Option<Pin<Box<dyn Bytes>>>,
-    parting: Parting,
+    linger: Linger,
 }
 
 trait Bytes: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Bytes for T {}
 
-/// How the streams of a connection are let go.
+/// How long the dropped streams of a connection wait for the peer to close them.
 #[derive(Debug, Clone)]
-pub(crate) struct Parting {
-    linger: Duration,
-    /// Those that linger.
+pub(crate) struct Linger {
+    limit: Duration,
+    /// One for each stream that lingers.
     tasks: TaskTracker,
-    /// Cancelled when the connection is over.
-    leave: CancellationToken,
+    /// Cancelled when the connection has ended.
+    ended: CancellationToken,
     runtime: Handle,
 }
 
-/// The channels of a connection that the other side has not closed. Clones share the count.
+/// The channels of a connection that the peer has not closed. Clones share the count.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Channels(Arc<AtomicUsize>);
+pub(crate) struct OpenChannels(Arc<AtomicUsize>);
 
-impl Parting {
-    /// To be called where the connection's tasks run.
-    pub(crate) fn new(linger: Duration, tasks: TaskTracker, leave: CancellationToken) -> Parting {
-        Parting { linger, tasks, leave, runtime: Handle::current() }
+impl Linger {
+    /// To be called on the runtime of the connection's tasks.
+    pub(crate) fn new(limit: Duration, tasks: TaskTracker, ended: CancellationToken) -> Linger {
+        Linger { limit, tasks, ended, runtime: Handle::current() }
     }
 
-    fn part(&self, mut bytes: Pin<Box<dyn Bytes>>) {
-        let (linger, leave) = (self.linger, self.leave.clone());
-        let parting = async move {
-            let goodbye = async {
-                // When it fails, there is nobody to say it to.
+    fn close(&self, mut bytes: Pin<Box<dyn Bytes>>) {
+        let (limit, ended) = (self.limit, self.ended.clone());
+        let linger = async move {
+            let closed_by_peer = async {
+                // When it fails, the connection has ended.
                 let _ = bytes.shutdown().await;
                 let _ = copy(&mut bytes, &mut sink()).await;
                 std::future::pending().await
             };
             tokio::select! {
-                () = goodbye => {}
-                () = sleep(linger) => {}
-                () = leave.cancelled() => {}
+                () = closed_by_peer => {}
+                () = sleep(limit) => {}
+                () = ended.cancelled() => {}
             }
         };
-        self.tasks.spawn_on(parting, &self.runtime);
+        self.tasks.spawn_on(linger, &self.runtime);
     }
 }
 
-impl Channels {
+impl OpenChannels {
     /// 16 MB, most of which is what russh keeps.
     const LIMIT: usize = 4096;
 
-    /// Counts one more; whether that is one too many, and the connection has to be made anew.
+    /// Counts one more. Returns true if that is one too many: the client has to reconnect.
     pub(crate) fn open(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) >= Channels::LIMIT
+        self.0.fetch_add(1, Ordering::Relaxed) >= OpenChannels::LIMIT
     }
 
-    /// The other side has closed one.
+    /// The peer has closed one.
     pub(crate) fn close(&self) {
-        // One that was never counted, because opening it was given up, must not be taken off.
+        // A channel whose opening was given up was never counted.
         let less = |count: usize| count.checked_sub(1);
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     pub(crate) fn are_too_many(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > Channels::LIMIT
+        self.0.load(Ordering::Relaxed) > OpenChannels::LIMIT
     }
 }
 
 impl Stream {
     pub(crate) fn new(
         bytes: impl AsyncRead + AsyncWrite + Send + 'static,
-        parting: Parting,
+        linger: Linger,
     ) -> Stream {
-        Stream { bytes: Some(Box::pin(bytes)), parting }
+        Stream { bytes: Some(Box::pin(bytes)), linger }
     }
 
     fn bytes(&mut self) -> io::Result<Pin<&mut (dyn Bytes + 'static)>> {
@@ -109,7 +109,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if let Some(bytes) = self.bytes.take() {
-            self.parting.part(bytes);
+            self.linger.close(bytes);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The TCP connection under an ssh connection. It knows when the other side was last heard, and can
-//! be cut at any moment: whoever runs ssh on it then ends, also in the middle of a write that is stuck.
+//! The TCP connection under an ssh connection. It knows when the peer was last heard, and can be cut at
+//! any moment: the ssh task on it then ends, also in the middle of a write that is stuck.
 
 use std::io;
 use std::pin::Pin;
@@ -12,17 +12,17 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// The connection, for whoever runs ssh on it.
+/// The TCP connection, as the ssh task reads and writes it.
 pub(crate) struct Wire {
     stream: TcpStream,
-    watch: Watch,
+    liveness: Liveness,
     /// One for reading and one for writing: each wakes its own task.
     cut: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
 }
 
-/// The connection, for whoever decides when it is dead. Clones share it.
+/// When the peer was last heard, and the means to cut the connection. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Watch {
+pub(crate) struct Liveness {
     opened: Instant,
     /// Microseconds after `opened`.
     heard: Arc<AtomicU64>,
@@ -34,27 +34,27 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 pub(crate) struct CutOnDrop(CancellationToken);
 
-/// For all packets of a request and its answer.
+/// Holds all packets of a request or its response.
 const READ_BUFFER: usize = 8 * 1024;
 /// A timer that is so late was late because this program did not run.
 const OVERSLEPT: Duration = Duration::from_millis(500);
-/// For whatever came meanwhile to be read, and for a question to be answered.
+/// For what came meanwhile to be read, and for a keepalive to be answered.
 const CATCH_UP: Duration = Duration::from_secs(2);
 const READING: usize = 0;
 const WRITING: usize = 1;
 
 impl Wire {
-    /// The wire, read through a buffer: ssh asks for the length of a packet before it asks for the rest.
-    pub(crate) fn new(stream: TcpStream) -> (BufReader<Wire>, Watch) {
-        let watch = Watch {
+    /// The wire, read through a buffer: russh reads the length of a packet before it reads the rest.
+    pub(crate) fn new(stream: TcpStream) -> (BufReader<Wire>, Liveness) {
+        let liveness = Liveness {
             opened: Instant::now(),
             heard: Arc::default(),
             cut: CancellationToken::new(),
             gone: CancellationToken::new(),
         };
-        let cut = || Box::pin(watch.cut.clone().cancelled_owned());
-        let wire = Wire { stream, cut: [cut(), cut()], watch: watch.clone() };
-        (BufReader::with_capacity(READ_BUFFER, wire), watch)
+        let cut = || Box::pin(liveness.cut.clone().cancelled_owned());
+        let wire = Wire { stream, cut: [cut(), cut()], liveness: liveness.clone() };
+        (BufReader::with_capacity(READ_BUFFER, wire), liveness)
     }
 
     fn is_cut(&mut self, side: usize, context: &mut Context<'_>) -> bool {
@@ -62,8 +62,8 @@ impl Wire {
     }
 }
 
-impl Watch {
-    /// When a byte last came from the other side; when the wire was laid, if none ever did.
+impl Liveness {
+    /// When a byte last came from the peer; when the connection was made, if none ever did.
     pub(crate) fn heard_at(&self) -> Instant {
         self.opened + Duration::from_micros(self.heard.load(Ordering::Relaxed))
     }
@@ -81,17 +81,17 @@ impl Watch {
         CutOnDrop(self.cut.clone())
     }
 
-    /// Whoever runs ssh on the wire does not let it go; nobody waits for that any more.
-    pub(crate) fn forsake(&self) {
+    /// The ssh task does not end; it counts as gone from now on.
+    pub(crate) fn abandon(&self) {
         self.gone.cancel();
     }
 
-    /// Whether whoever ran ssh on the wire has let it go.
+    /// Whether the ssh task has ended.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.is_cancelled()
     }
 
-    /// Returns when whoever ran ssh on the wire has let it go.
+    /// Returns when the ssh task has ended.
     pub(crate) async fn gone(&self) {
         self.gone.cancelled().await;
     }
@@ -105,7 +105,7 @@ impl Watch {
             }
             tokio::time::sleep_until(dead_at.into()).await;
             if Instant::now() > dead_at + OVERSLEPT {
-                // This program was not running: what came meanwhile is still to be read.
+                // This program was not running: what came meanwhile has not been read yet.
                 tokio::time::sleep(CATCH_UP).await;
             }
         }
@@ -125,7 +125,7 @@ impl Drop for CutOnDrop {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.watch.gone.cancel();
+        self.liveness.gone.cancel();
     }
 }
 
@@ -145,7 +145,7 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.watch.note();
+            self.liveness.note();
         }
         read
     }
@@ -180,16 +180,16 @@ mod tests {
     use super::*;
 
     /// Both ends of a connection; the far one reads and says nothing.
-    async fn wire() -> (BufReader<Wire>, Watch, TcpStream) {
+    async fn wire() -> (BufReader<Wire>, Liveness, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (wire, watch) = Wire::new(near);
-        (wire, watch, listener.accept().await.unwrap().0)
+        let (wire, liveness) = Wire::new(near);
+        (wire, liveness, listener.accept().await.unwrap().0)
     }
 
     #[tokio::test]
     async fn a_write_that_is_stuck_ends_when_the_silence_has_lasted_too_long() {
-        let (mut wire, watch, _far) = wire().await;
+        let (mut wire, liveness, _far) = wire().await;
         let block = vec![0; 64 * 1024];
         let writing = async {
             loop {
@@ -199,21 +199,21 @@ mod tests {
             }
         };
         let watching = async {
-            watch.silence(Duration::from_millis(300)).await;
-            watch.cut();
+            liveness.silence(Duration::from_millis(300)).await;
+            liveness.cut();
         };
         let (ended, ()) = tokio::join!(writing, watching);
         assert_eq!(ended, io::ErrorKind::ConnectionAborted);
         drop(wire);
-        assert!(watch.is_gone());
+        assert!(liveness.is_gone());
     }
 
     #[tokio::test]
     async fn a_byte_of_anything_is_a_sign_of_life() {
-        let (mut wire, watch, mut far) = wire().await;
-        let before = watch.heard_at();
+        let (mut wire, liveness, mut far) = wire().await;
+        let before = liveness.heard_at();
         far.write_all(b"x").await.unwrap();
         tokio::io::AsyncReadExt::read_u8(&mut wire).await.unwrap();
-        assert!(watch.heard_at() > before);
+        assert!(liveness.heard_at() > before);
     }
 }

@@ -13,7 +13,7 @@ use daemon::secret_file::{self, SecretFileError};
 use signer_api::Hosts;
 use tezos::PublicKeyHash;
 use thiserror::Error;
-use tunnel::{Door, Identity, KeyError, PublicKey};
+use tunnel::{Identity, KeyError, PublicKey, Service};
 
 /// A gateway's configuration, checked.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ impl Config {
     fn check_ports(&self) -> Result<(), Why> {
         let mut taken: Vec<(u16, String)> = self.own_ports().collect();
         for signer in &self.signers {
-            for port in Door::BOTH.into_iter().filter_map(|door| door.port(signer.port)) {
+            for port in Service::BOTH.into_iter().filter_map(|service| service.port(signer.port)) {
                 if let Some((_, by)) = taken.iter().find(|(other, _)| *other == port) {
                     let (signer, by) = (signer.name.clone(), by.clone());
                     return Err(Why::SamePort { port, signer, by });
@@ -243,7 +243,7 @@ impl SignerConfig {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
             return Err(SignerWhy::Name);
         }
-        if typed.port == 0 || Door::Shell.port(typed.port).is_none() {
+        if typed.port == 0 || Service::Shell.port(typed.port).is_none() {
             return Err(SignerWhy::Port(typed.port));
         }
         let keys = typed.keys.as_ref().map(|keys| keys.iter().map(|key| key.parse()).collect());

@@ -21,8 +21,8 @@ fn process(name: &str, level: u32) -> Arc<Mind> {
 /// Waits until the signer's end shows that it is refused, and why.
 async fn is_told(fake: &Fake, words: &str) {
     let told = || {
-        let trouble = fake.board.links()[0].trouble.clone();
-        trouble.is_some_and(|it| it.word == "refused" && it.line.contains(words))
+        let error = fake.status.links()[0].error.clone();
+        error.is_some_and(|it| it.reason == "refused" && it.message.contains(words))
     };
     until(&format!("it is told {words:?}"), async || told()).await;
 }

@@ -105,7 +105,7 @@ impl Service for Voice {
 
 /// A signer with a tunnel to each of these addresses. Dropping it cuts them all.
 pub(crate) struct Fake {
-    pub(crate) board: home::Board,
+    pub(crate) status: home::LinkStatus,
     voice: mpsc::Sender<Arc<Mind>>,
     silence: Arc<Notify>,
     stop: CancellationToken,
@@ -125,7 +125,7 @@ impl Fake {
             user: "signer".to_owned(),
             host_key: host_key.clone(),
         };
-        let (home, board) = Home::new(home::Config {
+        let (home, status) = Home::new(home::Config {
             identity: identity.clone(),
             port,
             shell: None,
@@ -147,7 +147,7 @@ impl Fake {
             };
             tokio::join!(home.run(send, until), speaking);
         });
-        Fake { board, voice, silence, stop, _task: task }
+        Fake { status, voice, silence, stop, _task: task }
     }
 
     /// The signer's program ends and is started again with another configuration; its ssh stays.

@@ -33,7 +33,7 @@ async fn a_silent_line_costs_a_moment_and_no_answer() {
             place
                 .metrics()
                 .await
-                .contains("peel_gateway_sessions{signer=\"signer0\",door=\"signing\"} 2")
+                .contains("peel_gateway_sessions{signer=\"signer0\",service=\"signing\"} 2")
         })
         .await;
     }

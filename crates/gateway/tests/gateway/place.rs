@@ -96,7 +96,7 @@ impl Place {
         let (identity, port) = (self.identities.get(at).unwrap(), *self.ports.get(at).unwrap());
         let fake = Fake::dial(mind, identity, port, &self.host_key.public(), lines);
         until("the signer is connected", async || {
-            fake.board.links().iter().all(|link| link.state == LinkState::Up)
+            fake.status.links().iter().all(|link| link.state == LinkState::Up)
         })
         .await;
         fake

@@ -9,7 +9,7 @@ use signer_api::client::SignerUrl;
 use tezos::PublicKeyHash;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use tunnel::{Door, Identity, PublicKey};
+use tunnel::{Identity, PublicKey, Service};
 
 use crate::demo::process::Process;
 
@@ -70,7 +70,7 @@ impl Ports {
         for _ in 0..TRIES {
             let signer = free()?;
             let port = signer.local_addr()?.port();
-            let shell = Door::Shell.port(port).map(|port| TcpListener::bind(loopback(port)));
+            let shell = Service::Shell.port(port).map(|port| TcpListener::bind(loopback(port)));
             if matches!(shell, Some(Ok(_))) {
                 let (ssh, http) = (ssh.local_addr()?.port(), http.local_addr()?.port());
                 return Ok(Ports { ssh, http, signer: port });

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ::tunnel::home::{Config, Gateway, Uplink};
-use ::tunnel::{Door, Identity, KeyError};
+use ::tunnel::{Identity, KeyError, Service};
 use daemon::secret_file::{self, SecretFileError};
 use thiserror::Error;
 
@@ -50,7 +50,7 @@ pub(super) fn understand(typed: typed::Tunnel, base: &Path) -> Result<Config, Tu
     if port == 0 {
         return Err(TunnelWhy::NoPort);
     }
-    if ssh.is_some() && Door::Shell.port(port).is_none() {
+    if ssh.is_some() && Service::Shell.port(port).is_none() {
         return Err(TunnelWhy::NoShellPort(port));
     }
     Ok(Config {

@@ -1,4 +1,4 @@
-//! How often refusals are logged. A stranger can cause them, and must not fill the disk with them.
+//! How often refusals are logged. Clients cause them without a key, and must not fill the disk with them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Refusal;
 
-/// Remembers what was logged when, and counts what was not.
+/// When each refusal was logged last, and how many were suppressed since.
 #[derive(Debug, Default)]
 pub(super) struct LogLimit(Mutex<Windows>);
 
@@ -87,11 +87,11 @@ mod tests {
     /// How many of `count` refusals are logged that come evenly over `time`.
     fn logged(count: u32, time: Duration, key: impl Fn(u32) -> Option<String>) -> u64 {
         let (limit, start) = (LogLimit::default(), Instant::now());
-        let admitted = (0..count).filter_map(|at| {
+        let authenticated = (0..count).filter_map(|at| {
             let now = start + time * at / count;
             limit.admit(Refusal::UnknownKey, key(at).as_deref(), now)
         });
-        admitted.fold(0, |lines, _| lines + 1)
+        authenticated.fold(0, |lines, _| lines + 1)
     }
 
     #[test]

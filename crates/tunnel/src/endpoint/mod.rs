@@ -1,24 +1,25 @@
 //! The gateway's end: an ssh endpoint that opens to each key its own two ports, and nothing else.
 //!
 //! ```text
-//!  accept ─▶ lobby: a bounded number of places for who has not proved a key, for a bounded time
+//!  accept ─▶ preauth: a bounded number of unauthenticated connections, for a bounded time
 //!     │
 //!     ▼
-//!  visit (one task per connection): russh asks its callbacks
+//!  connection (one task each): russh calls the handler
 //!     ├─ key unknown, password, shell, …  ─▶ refused, logged, counted
-//!     └─ forward of one's own port        ─▶ Session ─▶ Attendant::attend, until the connection ends
+//!     └─ forward of the client's own port ─▶ Session ─▶ SessionHandler::handle, until the connection ends
 //! ```
 //!
-//! No port is bound here: whoever attends a session asks it for streams.
+//! No port is bound here: the session handler opens streams.
 
-mod house;
-mod joined;
-mod lobby;
+mod autossh;
+mod connection;
+mod context;
+mod handler;
 mod log_limit;
-mod porter;
+mod preauth;
 mod refusal;
+mod registry;
 mod session;
-mod visit;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,9 +34,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::house::House;
-use crate::endpoint::lobby::Lobby;
-use crate::endpoint::visit::Visit;
+use crate::endpoint::connection::Connection;
+use crate::endpoint::preauth::PreauthSlots;
+use crate::endpoint::registry::Registry;
 use crate::version::Version;
 use crate::{Identity, PublicKey, algorithms};
 
@@ -49,17 +50,17 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What the endpoint proves itself with.
     pub host_key: Identity,
-    /// Who may come in. No two have a port in common.
-    pub guests: Vec<Guest>,
-    /// Other ports that this process listens on: no session is told that it has one of them.
+    /// The authorised clients. No two have a port in common.
+    pub clients: Vec<AuthorizedClient>,
+    /// Other ports that this process listens on: a forward of one of them is refused.
     pub taken: Vec<u16>,
     /// What is allowed.
     pub limits: Limits,
 }
 
-/// A signer.
+/// A key of the configuration, and what it may open.
 #[derive(Debug, Clone)]
-pub struct Guest {
+pub struct AuthorizedClient {
     /// Its name, for the log.
     pub name: String,
     /// Its ssh public key.
@@ -71,14 +72,14 @@ pub struct Guest {
 /// What the endpoint allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections that have not proved a key, at once. When all places are taken, the oldest of the
-    /// address with the most of them has to go, or nobody gets in from there for some seconds.
-    pub strangers: usize,
-    /// For proving a key.
-    pub login: Duration,
-    /// Connections of one key at once; the oldest has to go.
+    /// Unauthenticated connections at once. When all slots are taken, the oldest connection of the address
+    /// that has most is closed, or new ones from there for some seconds.
+    pub unauthenticated: usize,
+    /// From TCP's handshake until a key is proved.
+    pub login_grace: Duration,
+    /// Connections of one key at once; beyond it, the least recently active one is closed.
     pub connections: usize,
-    /// Silence after which a connection is dead.
+    /// Silence after which a connection is closed.
     pub silent: Duration,
 }
 
@@ -86,20 +87,20 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             // Each takes some 50 kB.
-            strangers: 512,
-            // A metered line that wakes up takes some seconds; OpenSSH gives two minutes.
-            login: Duration::from_secs(20),
-            // Two doors over a few lines, twice for those that are not proven dead yet.
+            unauthenticated: 512,
+            // A metered uplink that wakes up takes some seconds; OpenSSH gives two minutes.
+            login_grace: Duration::from_secs(20),
+            // Two services over a few uplinks, twice: dead connections are not all known to be dead.
             connections: 16,
             silent: Duration::from_secs(15),
         }
     }
 }
 
-/// Attends sessions.
-pub trait Attendant: Send + Sync + 'static {
-    /// Runs from when a session can be asked for streams until its connection ends; it is dropped then.
-    fn attend(&self, session: Session) -> impl Future<Output = ()> + Send;
+/// Handles the sessions of all clients.
+pub trait SessionHandler: Send + Sync + 'static {
+    /// Called when a session can open streams. The future is dropped when the connection ends.
+    fn handle(&self, session: Session) -> impl Future<Output = ()> + Send;
 }
 
 /// A port that cannot be listened on. *Misused* or *failed*.
@@ -111,7 +112,7 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    /// Whether the port is another's for now.
+    /// Whether another program has the port.
     #[must_use]
     pub fn is_taken(&self) -> bool {
         self.cause.kind() == io::ErrorKind::AddrInUse
@@ -122,21 +123,21 @@ impl ListenError {
 #[derive(Debug)]
 pub struct Endpoint {
     listener: TcpListener,
-    house: Arc<House>,
+    registry: Arc<Registry>,
     russh: Arc<RusshConfig>,
 }
 
-/// A question to a client from which nothing has been heard for so long. Peel's own ask more often.
+/// Silence after which a client is sent a keepalive. Peel's own clients send theirs more often.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// tokio asks for 128.
+/// Connections that wait to be accepted. tokio's own is 128.
 const BACKLOG: u32 = 1024;
 /// OpenSSH gives six; a signer has one key.
 const AUTHENTICATION_TRIES: usize = 3;
-/// A wrong key costs its owner a second.
+/// From a wrong key to the refusal.
 const REJECTION: Duration = Duration::from_secs(1);
-/// After a connection that could not be accepted.
+/// Until the next accept after one that failed.
 const PAUSE: Duration = Duration::from_millis(100);
-/// For connections to end after they were told to.
+/// For connections to end after they were asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Endpoint {
@@ -148,7 +149,7 @@ impl Endpoint {
         let address = config.listen;
         let listener = listen(address).map_err(|cause| ListenError { address, cause })?;
         let russh = Arc::new(russh_config(&config.host_key));
-        Ok(Endpoint { listener, house: Arc::new(House::new(config)), russh })
+        Ok(Endpoint { listener, registry: Arc::new(Registry::new(config)), russh })
     }
 
     /// Where it listens.
@@ -159,31 +160,31 @@ impl Endpoint {
         self.listener.local_addr()
     }
 
-    /// What was refused so far, and will be.
+    /// The counts of refusals, which go on counting.
     #[must_use]
     pub fn refusals(&self) -> Refusals {
-        self.house.refusals.clone()
+        self.registry.refusals.clone()
     }
 
-    /// Lets signers in until `stop`, then tells them to go, and waits for them a little.
-    pub async fn serve(self, attendant: Arc<impl Attendant>, stop: CancellationToken) {
-        let lobby = Lobby::new(self.house.limits.strangers);
-        let mut visits = JoinSet::new();
+    /// Accepts connections until `stop`, then closes them, and waits for a moment until they have ended.
+    pub async fn serve(self, session_handler: Arc<impl SessionHandler>, stop: CancellationToken) {
+        let slots = PreauthSlots::new(self.registry.limits.unauthenticated);
+        let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = visits.join_next() => {}
+                Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let Some(place) = lobby.enter(peer.ip(), Instant::now()) else {
-                            self.house.refuse(Refusal::Login, None);
+                        let Some(slot) = slots.acquire(peer.ip(), Instant::now()) else {
+                            self.registry.refuse(Refusal::Login, None);
                             continue;
                         };
-                        prepare(&stream, self.house.limits.silent);
-                        let house = Arc::clone(&self.house);
-                        let (russh, attendant) = (Arc::clone(&self.russh), Arc::clone(&attendant));
-                        let visit = Visit::new(house, attendant, russh, place, (stream, peer));
-                        visits.spawn(visit.run(stop.clone()));
+                        prepare(&stream, self.registry.limits.silent);
+                        let registry = Arc::clone(&self.registry);
+                        let (russh, session_handler) = (Arc::clone(&self.russh), Arc::clone(&session_handler));
+                        let connection = Connection::new(registry, session_handler, russh, slot, (stream, peer));
+                        connections.spawn(connection.run(stop.clone()));
                     }
                     Err(error) => {
                         // Out of file descriptors, most likely: let some connections end first.
@@ -196,15 +197,15 @@ impl Endpoint {
             }
         }
         drop(self.listener);
-        let all = async { while visits.join_next().await.is_some() {} };
+        let all = async { while connections.join_next().await.is_some() {} };
         if timeout(GRACE, all).await.is_err() {
-            visits.shutdown().await;
+            connections.shutdown().await;
         }
     }
 }
 
-/// As [`TcpListener::bind`], with more room for those who were not accepted yet: who comes in a burst of
-/// others and finds none tries again after a second only.
+/// As [`TcpListener::bind`], with a longer backlog: a client that finds it full in a burst of others tries again
+/// after a second only.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -221,7 +222,7 @@ fn russh_config(host_key: &Identity) -> RusshConfig {
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key.private().as_ref().clone()],
         max_auth_attempts: AUTHENTICATION_TRIES,
-        // Silence is watched on the wire, where a write that is stuck cannot hide it.
+        // Silence is detected in `wire`, where a write that is stuck cannot hide it.
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE),
         keepalive_max: 0,
@@ -231,7 +232,7 @@ fn russh_config(host_key: &Identity) -> RusshConfig {
     }
 }
 
-/// A socket that is gone already shows it at the first read.
+/// Sets the options of an accepted socket. One that is closed already fails at the first read.
 fn prepare(stream: &TcpStream, silent: Duration) {
     let socket = socket2::SockRef::from(stream);
     let prepared =

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::foreign_text::escaped;
 
-/// Why somebody was refused something.
+/// Why a request or a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// A public key that is not in the configuration.
     UnknownKey,
     /// A password, or something else that is no key.
     Method,
-    /// No key was proved in time, or there was no place for one who might have.
+    /// No key was proved in time, or there was no preauth slot.
     Login,
     /// What came is not ssh, or ended in the middle of it.
     Protocol,
@@ -27,7 +27,7 @@ pub enum Refusal {
     Address,
     /// More connections than a key may have.
     Crowd,
-    /// More requests than anybody needs, over one connection.
+    /// More requests over one connection than a signer needs.
     Flood,
     /// A signature of a kind that is not taken.
     Algorithm,
@@ -116,5 +116,5 @@ pub(super) fn brief(said: &str) -> String {
     escaped(said, BRIEF)
 }
 
-/// A name of a host may have 253 characters; who it is is clear before that.
+/// Characters. A host name may have 253, and is recognised by fewer.
 const BRIEF: usize = 80;

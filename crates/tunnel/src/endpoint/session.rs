@@ -1,4 +1,4 @@
-//! A signer's connection that serves one of its doors.
+//! A client's connection, as a way to one of its services.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,24 +11,24 @@ use russh::server::Handle;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::endpoint::visit::Scope;
+use crate::endpoint::context::ConnectionContext;
 use crate::version::Version;
-use crate::{Door, Stream};
+use crate::{Service, Stream};
 
-/// A connection over which streams to one door of a signer can be opened. Clones share it.
+/// A connection over which streams to one service of a client can be opened. Clones share it.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
 struct Inner {
     id: u64,
-    guest: usize,
-    door: Door,
-    client: Version,
+    client: usize,
+    service: Service,
+    peer_version: Version,
     opened_at: Instant,
-    /// Address and port as the client asked for them: it knows its forward by these.
+    /// Address and port as the client requested them: it knows its forward by these.
     asked: (String, u32),
     handle: Handle,
-    scope: Scope,
+    context: ConnectionContext,
     /// Microseconds; 0 when nothing was measured yet.
     round_trip: AtomicU64,
 }
@@ -36,10 +36,10 @@ struct Inner {
 /// Why a session gives no stream. Always *failed*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OpenError {
-    /// The connection is over.
+    /// The connection has ended.
     #[error("the connection to the signer is gone")]
     Gone,
-    /// The signer's side did not take it: nothing listens there.
+    /// The client refused the channel: nothing listens at its side.
     #[error("the signer's side took no connection; does the signer listen where its ssh sends it?")]
     Refused,
 }
@@ -47,27 +47,27 @@ pub enum OpenError {
 /// What a session is made of.
 pub(super) struct Parts {
     pub(super) id: u64,
-    pub(super) guest: usize,
-    pub(super) door: Door,
-    pub(super) client: Version,
+    pub(super) client: usize,
+    pub(super) service: Service,
+    pub(super) peer_version: Version,
     pub(super) asked: (String, u32),
     pub(super) handle: Handle,
-    pub(super) scope: Scope,
+    pub(super) context: ConnectionContext,
 }
 
 impl Session {
     pub(super) fn new(parts: Parts) -> Session {
-        let Parts { id, guest, door, client, asked, handle, scope } = parts;
+        let Parts { id, client, service, peer_version, asked, handle, context } = parts;
         let (opened_at, round_trip) = (Instant::now(), AtomicU64::default());
         Session(Arc::new(Inner {
             id,
-            guest,
-            door,
             client,
+            service,
+            peer_version,
             opened_at,
             asked,
             handle,
-            scope,
+            context,
             round_trip,
         }))
     }
@@ -78,35 +78,35 @@ impl Session {
         self.0.id
     }
 
-    /// Whose it is: a place in [`Config::guests`](super::Config::guests).
+    /// Whose it is: an index into [`Config::clients`](super::Config::clients).
     #[must_use]
-    pub fn guest(&self) -> usize {
-        self.0.guest
+    pub fn client(&self) -> usize {
+        self.0.client
     }
 
-    /// Which of the guest's ports it serves.
+    /// Which of the client's ports it serves.
     #[must_use]
-    pub fn door(&self) -> Door {
-        self.0.door
+    pub fn service(&self) -> Service {
+        self.0.service
     }
 
-    /// Whether the client says that its bytes cost money.
+    /// Whether the client says that its uplink is metered.
     #[must_use]
     pub fn is_metered(&self) -> bool {
-        self.0.client.is_metered
+        self.0.peer_version.is_metered
     }
 
     /// Whether the client says that it is Peel, and no stock ssh.
     #[must_use]
     pub fn is_peel(&self) -> bool {
-        self.0.client.is_peel
+        self.0.peer_version.is_peel
     }
 
     /// Ends the connection, and tells the client why: a signer of Peel shows it and logs it.
     pub async fn refuse(&self, why: &str) {
         let (reason, why) = (Disconnect::HostNotAllowedToConnect, why.to_owned());
         tokio::select! {
-            // When it fails, the connection is over already.
+            // When it fails, the connection has ended already.
             _ = self.0.handle.disconnect(reason, why, "en".to_owned()) => self.gone().await,
             () = self.gone() => {}
         }
@@ -115,7 +115,7 @@ impl Session {
     /// Where it comes from, as far as can be seen from here.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.0.scope.peer
+        self.0.context.peer
     }
 
     /// Since when it can be asked.
@@ -124,10 +124,10 @@ impl Session {
         self.0.opened_at
     }
 
-    /// When the last byte came from the other side.
+    /// When the last byte came from the client.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
-        self.0.scope.watch.heard_at()
+        self.0.context.liveness.heard_at()
     }
 
     /// The last round trip that was measured.
@@ -137,24 +137,24 @@ impl Session {
         (micros > 0).then(|| Duration::from_micros(micros))
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection has ended.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.0.scope.watch.is_gone()
+        self.0.context.liveness.is_gone()
     }
 
-    /// Asks the other side's ssh whether it is there, and returns when it answers. It answers at once
-    /// also when the signer behind it is slow.
+    /// Sends a request that the client's ssh answers at once, also when the signer behind it is slow, and
+    /// returns when the answer is there.
     ///
     /// # Errors
-    /// When the connection is over. A silent line gives no error and no answer: set a limit.
+    /// When the connection has ended. A silent uplink gives no error and no answer: set a limit.
     pub async fn ping(&self) -> Result<Duration, OpenError> {
         let asked = Instant::now();
-        // A request that no client grants, and that each must answer (RFC 4254 §4). "No" is a pong.
+        // A request that no client grants, and that each must answer (RFC 4254 §4). The refusal is the pong.
         let answer = self.0.handle.cancel_forward_tcpip(String::new(), 0);
         tokio::select! {
             _ = answer => {}
-            () = self.0.scope.watch.gone() => {}
+            () = self.0.context.liveness.gone() => {}
         }
         if self.is_gone() {
             return Err(OpenError::Gone);
@@ -165,29 +165,29 @@ impl Session {
         Ok(took)
     }
 
-    /// A stream to the door. `originator` is who asked for it, for the other side's log.
+    /// A stream to the service. `originator` is the address that the client may log.
     ///
     /// # Errors
-    /// When the connection is over, or the other side refuses. A silent line gives neither: set a limit.
+    /// When the connection has ended, or the client refuses. A silent uplink gives neither: set a limit.
     pub async fn open(&self, originator: SocketAddr) -> Result<Stream, OpenError> {
-        let Inner { handle, scope, asked, .. } = self.0.as_ref();
+        let Inner { handle, context, asked, .. } = self.0.as_ref();
         let (handle, (address, port)) = (handle.clone(), asked.clone());
         let (ip, from) = (originator.ip().to_string(), u32::from(originator.port()));
         let (give, take) = oneshot::channel();
-        let (opened, leave) = (scope.clone(), scope.leave.clone());
-        // Also when nobody waits for it any more: a channel that comes up later has to be closed.
-        scope.tasks.spawn(async move {
+        let (opened, ended) = (context.clone(), context.ended.clone());
+        // Goes on when the caller is dropped: a channel that opens later has to be closed.
+        context.tasks.spawn(async move {
             let opening = handle.channel_open_forwarded_tcpip(address, port, ip, from);
             tokio::select! {
                 channel = opening => {
                     let _ = give.send(channel.map(|channel| opened.stream(channel)));
                 }
-                () = leave.cancelled() => {}
+                () = ended.cancelled() => {}
             }
         });
         let stream = tokio::select! {
             stream = take => stream,
-            () = scope.watch.gone() => return Err(OpenError::Gone),
+            () = context.liveness.gone() => return Err(OpenError::Gone),
         };
         match stream {
             Ok(Ok(stream)) => Ok(stream),
@@ -196,14 +196,14 @@ impl Session {
         }
     }
 
-    /// Returns when the connection is over.
+    /// Returns when the connection has ended.
     pub async fn gone(&self) {
-        self.0.scope.watch.gone().await;
+        self.0.context.liveness.gone().await;
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session {} of guest {} ({})", self.0.id, self.0.guest, self.0.door)
+        write!(f, "session {} of client {} ({})", self.0.id, self.0.client, self.0.service)
     }
 }

@@ -1,154 +1,110 @@
-//! An ssh connection to a gateway: who they are, who we are, and what comes through.
+//! An ssh connection to a gateway: the handshake, the forward, and the end.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use russh::client::{
-    self, AuthResult, ChannelOpenHandle, DisconnectReason, Handler, Msg, Session as Ssh,
-};
-use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Names, Preferred, SshId};
-use tokio::io::copy_bidirectional;
+use russh::client::{self, AuthResult};
+use russh::keys::{Algorithm, PrivateKeyWithHashAlg};
+use russh::{Disconnect, Preferred, SshId};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::foreign_text::escaped;
 use crate::home::Gateway;
-use crate::home::board::Trouble;
-use crate::stream::{Channels, Parting};
+use crate::home::error::LinkError;
+use crate::home::handler::{ClientHandler, ServerInfo, Target, lock};
+use crate::stream::{Linger, OpenChannels};
 use crate::version::Version;
-use crate::wire::{CutOnDrop, Watch, Wire};
-use crate::{Identity, PublicKey, Stream, algorithms};
+use crate::wire::{CutOnDrop, Liveness, Wire};
+use crate::{Identity, algorithms};
 
-/// Where the streams of a link go.
-#[derive(Debug, Clone)]
-pub(super) enum Target {
-    /// To whoever serves HTTP.
-    Signing(mpsc::Sender<Stream>),
-    /// To the sshd.
-    Shell(SocketAddr),
-}
-
-/// An ssh connection on which both sides have proved who they are. Dropping it cuts it.
+/// An ssh connection on which both sides have proved their keys. Dropping it cuts it.
 pub(super) struct Connection {
-    ssh: Arc<client::Handle<Doorkeeper>>,
+    ssh: Arc<client::Handle<ClientHandler>>,
     gateway: Gateway,
-    said: Arc<Mutex<Said>>,
-    turns: Turns,
-    pub(super) watch: Watch,
-    channels: Channels,
+    server: Arc<Mutex<ServerInfo>>,
+    forward_lock: ForwardLock,
+    pub(super) liveness: Liveness,
+    channels: OpenChannels,
     tasks: TaskTracker,
-    _leave: DropGuard,
+    _ended: DropGuard,
     _cut: CutOnDrop,
 }
 
-/// What is needed to make one.
+/// What is needed to make a [`Connection`].
 #[derive(Clone)]
-pub(super) struct Terms {
+pub(super) struct Handshake {
     pub(super) identity: Identity,
     pub(super) gateway: Gateway,
     pub(super) metered: bool,
     pub(super) target: Target,
-    pub(super) turns: Turns,
-    /// It only asks whether it would be let in.
+    pub(super) forward_lock: ForwardLock,
+    /// The connection is only tried: no request is to be sent over it.
     pub(super) is_check: bool,
 }
 
-/// The links that ask the same gateway for the same port.
-pub(super) type Turns = Arc<tokio::sync::Mutex<()>>;
+/// Held by the link that requests a port, among those that request the same one.
+pub(super) type ForwardLock = Arc<tokio::sync::Mutex<()>>;
 
-/// Looks at the host key, and takes streams in. Called from inside the connection's own loop: nothing
-/// here may wait.
-struct Doorkeeper {
-    host_key: PublicKey,
-    said: Arc<Mutex<Said>>,
-    target: Target,
-    watch: Watch,
-    channels: Channels,
-    parting: Parting,
-    tasks: TaskTracker,
-    leave: CancellationToken,
-}
-
-/// What the gateway said of itself.
-#[derive(Debug, Default)]
-struct Said {
-    /// Which program it is.
-    version: Version,
-    /// The fingerprint of a host key that is not the right one.
-    wrong_host_key: Option<String>,
-    /// Why it ended the connection, as far as it said so.
-    goodbye: Option<(Disconnect, String)>,
-}
-
-/// Characters of a goodbye: room for a sentence.
-const GOODBYE: usize = 400;
-/// Connections to the sshd at once, over one line: a gateway must not use up what signing needs.
-const SHELLS: usize = 32;
-/// For a gateway that is a stock sshd to close what was let go here, over a slow line.
+/// For a stock sshd to close the channels that were closed here, over a slow uplink.
 const LINGER: Duration = Duration::from_millis(500);
-/// For the sshd to take a connection.
-const SHELL_LIMIT: Duration = Duration::from_secs(3);
-/// For the other links of this signer to have asked: one over a silent line is not waited for.
-const TURN_LIMIT: Duration = Duration::from_secs(1);
-/// For a gateway to hear that we go.
-const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
+/// For the other links of this signer to have requested the port: one over a silent uplink is not waited for.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
+/// For a gateway to close the connection after a disconnect.
+const DISCONNECT_LIMIT: Duration = Duration::from_millis(500);
 
-impl Terms {
-    /// Proves to each side who the other is, over a connection that was just made.
+impl Handshake {
+    /// Checks the host key and proves the identity, over a TCP connection that was just made.
     ///
     /// # Errors
-    /// When one of them is not who it should be, or ssh ends.
-    pub(super) async fn meet(self, stream: TcpStream) -> Result<Connection, Trouble> {
+    /// When either key is wrong, or ssh ends.
+    pub(super) async fn run(self, stream: TcpStream) -> Result<Connection, LinkError> {
         let config = Arc::new(self.russh_config());
-        let (wire, watch) = Wire::new(stream);
-        let (cut, tasks, leave) =
-            (watch.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
-        let (said, channels) = (Arc::<Mutex<Said>>::default(), Channels::default());
-        let (gateway, turns) = (self.gateway.clone(), self.turns.clone());
-        let doorkeeper = Doorkeeper {
+        let (wire, liveness) = Wire::new(stream);
+        let (cut, tasks, ended) =
+            (liveness.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
+        let (server, channels) = (Arc::<Mutex<ServerInfo>>::default(), OpenChannels::default());
+        let (gateway, forward_lock) = (self.gateway.clone(), self.forward_lock.clone());
+        let handler = ClientHandler {
             host_key: self.gateway.host_key.clone(),
-            said: Arc::clone(&said),
+            server: Arc::clone(&server),
             target: self.target,
-            watch: watch.clone(),
+            liveness: liveness.clone(),
             channels: channels.clone(),
-            parting: Parting::new(LINGER, tasks.clone(), leave.clone()),
+            linger: Linger::new(LINGER, tasks.clone(), ended.clone()),
             tasks: tasks.clone(),
-            leave: leave.clone(),
+            ended: ended.clone(),
         };
-        let ssh = client::connect_stream(config, wire, doorkeeper).await;
-        let mut ssh = ssh.map_err(|error| match lock(&said).wrong_host_key.take() {
-            Some(shown) => Trouble::wrong_host_key(&self.gateway, &shown),
-            None => Trouble::no_ssh(&self.gateway, &error),
+        let ssh = client::connect_stream(config, wire, handler).await;
+        let mut ssh = ssh.map_err(|error| match lock(&server).wrong_host_key.take() {
+            Some(shown) => LinkError::wrong_host_key(&self.gateway, &shown),
+            None => LinkError::no_ssh(&self.gateway, &error),
         })?;
         let key = PrivateKeyWithHashAlg::new(self.identity.private(), None);
         let proved = ssh.authenticate_publickey(self.gateway.user.clone(), key).await;
-        let proved = proved.map_err(|error| Trouble::no_ssh(&self.gateway, &error))?;
+        let proved = proved.map_err(|error| LinkError::no_ssh(&self.gateway, &error))?;
         match proved {
             AuthResult::Success => {}
-            // So russh says that the connection ended; who refuses a key names what else may be tried.
+            // So russh reports that the connection ended; a refusal names the remaining methods.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
-                return Err(Trouble::closed(&self.gateway));
+                return Err(LinkError::closed(&self.gateway));
             }
             AuthResult::Failure { .. } => {
-                return Err(Trouble::key_refused(&self.gateway, &self.identity));
+                return Err(LinkError::key_refused(&self.gateway, &self.identity));
             }
         }
         let ssh = Arc::new(ssh);
         Ok(Connection {
             ssh,
             gateway,
-            said,
-            turns,
-            watch,
+            server,
+            forward_lock,
+            liveness,
             channels,
             tasks,
-            _leave: leave.drop_guard(),
+            _ended: ended.drop_guard(),
             _cut: cut,
         })
     }
@@ -157,8 +113,8 @@ impl Terms {
         let version = Version { is_peel: true, is_metered: self.metered, is_check: self.is_check };
         client::Config {
             client_id: SshId::Standard(version.line().into()),
-            // Silence is watched on the wire, where a write that is stuck cannot hide it, and the link
-            // knows when to ask.
+            // Silence is detected in `wire`, where a write that is stuck cannot hide it, and the link
+            // decides when to send a keepalive.
             inactivity_timeout: None,
             keepalive_interval: None,
             nodelay: true,
@@ -167,7 +123,7 @@ impl Terms {
         }
     }
 
-    /// A stock sshd has host keys of several kinds, and shows the one that the client would rather see.
+    /// A stock sshd has host keys of several kinds, and shows the one that the client prefers.
     fn preferred(&self) -> Preferred {
         let preferred = algorithms::offered();
         let is_known = |kind: &&Algorithm| self.gateway.host_key.is_of_kind(kind);
@@ -177,13 +133,13 @@ impl Terms {
 }
 
 impl Connection {
-    /// Asks for a port. Whether it is ours now. `was_denied`: it was not, the last time.
+    /// Requests a port. Returns whether it was granted. `was_denied`: the last request was denied.
     ///
     /// A stock sshd binds a port for IPv4 and for IPv6, one after the other, and grants it when either
-    /// succeeds. So two connections that ask at the same time can get half of it each, and one that asks
-    /// while the last holder ends can get the half that is free already: the link would be up, and
-    /// nobody listen. The links of one signer ask in turn, and a port that was denied before is given
-    /// back and asked for again, when its last holder is surely gone.
+    /// succeeds. So two connections that request it at the same time can get half of it each, and one that
+    /// requests it while the last holder ends can get the half that is free already: the link would be up,
+    /// with no listener. The links of one signer request it in turn, and a port that was denied before is
+    /// given back and requested again, when its last holder is surely gone.
     ///
     /// # Errors
     /// When there was no answer.
@@ -191,69 +147,70 @@ impl Connection {
         &self,
         port: u16,
         was_denied: bool,
-    ) -> impl Future<Output = Result<bool, Trouble>> + Send + use<> {
-        let (ssh, said) = (Arc::clone(&self.ssh), Arc::clone(&self.said));
-        let (gateway, watch) = (self.gateway.clone(), self.watch.clone());
-        let (turns, is_stock) = (Arc::clone(&self.turns), !lock(&said).version.is_peel);
+    ) -> impl Future<Output = Result<bool, LinkError>> + Send + use<> {
+        let (ssh, server) = (Arc::clone(&self.ssh), Arc::clone(&self.server));
+        let (gateway, liveness) = (self.gateway.clone(), self.liveness.clone());
+        let (forward_lock, is_stock) =
+            (Arc::clone(&self.forward_lock), !lock(&server).version.is_peel);
         async move {
-            let turn = timeout(TURN_LIMIT, turns.lock());
+            let turn = timeout(LOCK_LIMIT, forward_lock.lock());
             let _turn = if is_stock { turn.await.ok() } else { None };
             let again = is_stock && was_denied;
             match forward(&ssh, u32::from(port), again).await {
                 Ok(granted) => Ok(granted),
                 Err(_) => {
-                    // What it said, if anything, has been read when the connection is over.
-                    watch.gone().await;
-                    Err(ending(&gateway, &said))
+                    // A disconnect message, if there is one, has been read when the connection has ended.
+                    liveness.gone().await;
+                    Err(ending(&gateway, &server))
                 }
             }
         }
     }
 
-    /// Why the connection is over, as far as the gateway said so.
-    pub(super) fn ending(&self) -> Trouble {
-        ending(&self.gateway, &self.said)
+    /// Why the connection has ended, as far as the gateway said so.
+    pub(super) fn ending(&self) -> LinkError {
+        ending(&self.gateway, &self.server)
     }
 
-    /// Asks the other side whether it is there; whatever it answers is heard on the wire.
+    /// Sends a keepalive. The liveness shows whatever comes back.
     pub(super) fn ping(&self) {
-        // When the queue is full there is enough under way that wants an answer.
+        // When the queue is full, there is enough under way that has to be answered.
         if let Some(Err(error)) = self.ssh.send_keepalive(true).now_or_never() {
-            tracing::debug!(%error, "a connection is over that should be asked");
+            tracing::debug!(%error, "no keepalive: the connection has ended");
         }
     }
 
-    /// Whether so much came through it that another one has to be made.
-    pub(super) fn is_worn_out(&self) -> bool {
+    /// Whether the channel limit is reached, and the link has to reconnect.
+    pub(super) fn has_reached_channel_limit(&self) -> bool {
         self.channels.are_too_many()
     }
 
-    /// Says goodbye, and lets go.
+    /// Disconnects, and waits for a moment until the gateway has closed the connection.
     pub(super) async fn close(self) {
-        let goodbye = self.ssh.disconnect(Disconnect::ByApplication, "the signer stops", "en");
-        if timeout(GOODBYE_LIMIT, async { goodbye.await.is_ok() && self.flushed().await })
+        let disconnect = self.ssh.disconnect(Disconnect::ByApplication, "the signer stops", "en");
+        if timeout(DISCONNECT_LIMIT, async { disconnect.await.is_ok() && self.flushed().await })
             .await
             .is_err()
         {
-            tracing::debug!("a gateway did not hear that the signer stops");
+            tracing::debug!("the gateway did not close the connection in time");
         }
-        let Connection { tasks, watch, .. } = self;
-        watch.cut();
+        let Connection { tasks, liveness, .. } = self;
+        liveness.cut();
         tasks.close();
-        if timeout(GOODBYE_LIMIT, tasks.wait()).await.is_err() {
+        if timeout(DISCONNECT_LIMIT, tasks.wait()).await.is_err() {
             tracing::debug!("a shell's connection does not end");
         }
     }
 
     async fn flushed(&self) -> bool {
-        self.watch.gone().await;
+        self.liveness.gone().await;
         true
     }
 }
 
-/// Asks for a port, and `again` if it is granted. Whether it is ours now.
+/// Requests a port, gives it back, and requests it again if `again` is set. Returns whether it was granted.
 async fn forward(
-    ssh: &client::Handle<Doorkeeper>,
+    ssh: &client::Handle<ClientHandler>,
     port: u32,
     again: bool,
 ) -> Result<bool, russh::Error> {
@@ -274,136 +231,16 @@ async fn forward(
     ask().await
 }
 
-impl Doorkeeper {
-    /// A stream for HTTP, if it has room.
-    async fn take_in(
-        queue: mpsc::Sender<Stream>,
-        channel: Channel<Msg>,
-        reply: ChannelOpenHandle,
-        parting: Parting,
-    ) {
-        match queue.try_reserve() {
-            Ok(place) => {
-                reply.accept().await;
-                place.send(Stream::new(channel.into_stream(), parting));
-            }
-            Err(_) => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+fn ending(gateway: &Gateway, server: &Mutex<ServerInfo>) -> LinkError {
+    match lock(server).disconnect.take() {
+        // Sent by a Peel gateway only, and only about the port.
+        Some((Disconnect::ServiceNotAvailable, message)) => {
+            LinkError::wrong_port(gateway, &message)
         }
-    }
-}
-
-/// A stream for the sshd.
-async fn show_shell(
-    at: SocketAddr,
-    channel: Channel<Msg>,
-    reply: ChannelOpenHandle,
-    parting: Parting,
-) {
-    let mut shell = match timeout(SHELL_LIMIT, TcpStream::connect(at)).await {
-        Ok(Ok(shell)) => shell,
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!("the sshd at {at} takes no connection; is it running?");
-            reply.reject(ChannelOpenFailure::ConnectFailed).await;
-            return;
+        Some((Disconnect::HostNotAllowedToConnect, message)) => {
+            LinkError::refused(gateway, &message)
         }
-    };
-    reply.accept().await;
-    let mut stream = Stream::new(channel.into_stream(), parting);
-    if let Err(error) = copy_bidirectional(&mut stream, &mut shell).await {
-        tracing::debug!(%error, "a shell's connection ended badly");
+        Some((_, message)) => LinkError::closed_saying(gateway, &message),
+        None => LinkError::closed(gateway),
     }
-}
-
-impl Handler for Doorkeeper {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, russh::Error> {
-        let key = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => PublicKey::of(key),
-            PublicKeyOrCertificate::Certificate(_) => return Ok(false),
-        };
-        let is_pinned = key == self.host_key;
-        if !is_pinned {
-            lock(&self.said).wrong_host_key = Some(key.fingerprint());
-        }
-        Ok(is_pinned)
-    }
-
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        channel: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        reply: ChannelOpenHandle,
-        _: &mut Ssh,
-    ) -> Result<(), russh::Error> {
-        if self.channels.open() {
-            self.watch.cut();
-        }
-        let parting = self.parting.clone();
-        match &self.target {
-            Target::Signing(queue) => Self::take_in(queue.clone(), channel, reply, parting).await,
-            Target::Shell(_) if self.tasks.len() >= SHELLS => {
-                reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            }
-            Target::Shell(at) => {
-                let (at, leave) = (*at, self.leave.clone());
-                self.tasks.spawn(async move {
-                    tokio::select! {
-                        () = show_shell(at, channel, reply, parting) => {}
-                        () = leave.cancelled() => {}
-                    }
-                });
-            }
-        }
-        Ok(())
-    }
-
-    async fn kex_done(
-        &mut self,
-        _: Option<&[u8]>,
-        _: &Names,
-        ssh: &mut Ssh,
-    ) -> Result<(), russh::Error> {
-        lock(&self.said).version = Version::parse(ssh.remote_sshid());
-        Ok(())
-    }
-
-    async fn disconnected(
-        &mut self,
-        reason: DisconnectReason<russh::Error>,
-    ) -> Result<(), russh::Error> {
-        match reason {
-            DisconnectReason::ReceivedDisconnect(info) => {
-                let message = escaped(&info.message, GOODBYE);
-                lock(&self.said).goodbye = Some((info.reason_code, message));
-                Ok(())
-            }
-            DisconnectReason::Error(error) => Err(error),
-        }
-    }
-
-    async fn channel_close(&mut self, _: ChannelId, _: &mut Ssh) -> Result<(), russh::Error> {
-        self.channels.close();
-        Ok(())
-    }
-}
-
-fn ending(gateway: &Gateway, said: &Mutex<Said>) -> Trouble {
-    match lock(said).goodbye.take() {
-        // Only a gateway of ours says so, and only of the port.
-        Some((Disconnect::ServiceNotAvailable, message)) => Trouble::wrong_port(gateway, &message),
-        Some((Disconnect::HostNotAllowedToConnect, message)) => Trouble::refused(gateway, &message),
-        Some((_, message)) => Trouble::closed_saying(gateway, &message),
-        None => Trouble::closed(gateway),
-    }
-}
-
-fn lock(said: &Mutex<Said>) -> MutexGuard<'_, Said> {
-    said.lock().unwrap_or_else(PoisonError::into_inner)
 }

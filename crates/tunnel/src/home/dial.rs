@@ -1,4 +1,4 @@
-//! A TCP connection to a gateway, over one line.
+//! A TCP connection to a gateway, over one uplink.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::Door;
+use crate::Service;
 
 /// RFC 2474 and RFC 4594 as OpenSSH uses them: "low latency data" for what a person waits for,
-/// "low priority data" for copies. Linux queues the first before the second on a full line.
+/// "low priority data" for copies. Linux queues the first before the second on a full uplink.
 const AF21: u32 = 18 << 2;
 const CS1: u32 = 8 << 2;
 /// For each of several addresses of one name.
-const TURN: Duration = Duration::from_secs(1);
+const EACH: Duration = Duration::from_secs(1);
 
 /// Connects to the first of the addresses that takes it.
 ///
@@ -24,12 +24,12 @@ const TURN: Duration = Duration::from_secs(1);
 pub(super) async fn dial(
     addresses: &[SocketAddr],
     interface: Option<&str>,
-    door: Door,
+    service: Service,
     silent: Duration,
 ) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        let dialing = dial_one(*address, interface, door, silent);
+        let dialing = dial_one(*address, interface, service, silent);
         let dialed = if addresses.len() == 1 { dialing.await } else { in_turn(dialing).await };
         match dialed {
             Ok(stream) => return Ok(stream),
@@ -41,13 +41,13 @@ pub(super) async fn dial(
 
 /// One address that answers nothing must not use up the time of the others.
 async fn in_turn(dialing: impl Future<Output = io::Result<TcpStream>>) -> io::Result<TcpStream> {
-    timeout(TURN, dialing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    timeout(EACH, dialing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 async fn dial_one(
     address: SocketAddr,
     interface: Option<&str>,
-    door: Door,
+    service: Service,
     silent: Duration,
 ) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -55,15 +55,15 @@ async fn dial_one(
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(silent))?;
     socket.bind_device(interface.map(str::as_bytes))?;
-    mark(&socket, address, door);
+    mark(&socket, address, service);
     TcpSocket::from_std_stream(socket.into()).connect(address).await
 }
 
 /// Not every network takes the mark; without it a connection is only less urgent.
-fn mark(socket: &Socket, address: SocketAddr, door: Door) {
-    let class = match door {
-        Door::Signing => AF21,
-        Door::Shell => CS1,
+fn mark(socket: &Socket, address: SocketAddr, service: Service) {
+    let class = match service {
+        Service::Signing => AF21,
+        Service::Shell => CS1,
     };
     let marked =
         if address.is_ipv4() { socket.set_tos_v4(class) } else { socket.set_tclass_v6(class) };

@@ -1,4 +1,4 @@
-//! Does what a [`Link`] says, and tells it what happened.
+//! Performs the actions of a [`Link`], and feeds it the events.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,66 +9,67 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use crate::Door;
-use crate::home::board::{Entry, LinkState, Trouble};
-use crate::home::connection::{Connection, Terms};
+use crate::Service;
+use crate::home::connection::{Connection, Handshake};
 use crate::home::dial::dial;
-use crate::home::names::Name;
+use crate::home::error::LinkError;
+use crate::home::name::Name;
+use crate::home::status::{LinkState, StatusUpdater};
 use crate::link::{Action, Event, Link, Phase, Timing};
 
 /// A link with its connection, if it has one.
 pub(super) struct Driver {
     pub(super) link: Link,
-    pub(super) terms: Terms,
+    pub(super) handshake: Handshake,
     pub(super) timing: Timing,
     pub(super) interface: Option<String>,
-    pub(super) door: Door,
+    pub(super) service: Service,
     /// The port at the gateway.
     pub(super) port: u16,
     /// Shared by all links to the gateway.
     pub(super) name: Arc<Mutex<Name>>,
-    pub(super) entry: Entry,
-    /// No line is up that is not metered: this one is watched as closely as they are.
+    pub(super) status: StatusUpdater,
+    /// No uplink is up that is not metered: the limits of those hold for this one, too.
     pub(super) is_relied_on: bool,
     pub(super) step: Option<Step>,
     pub(super) connection: Option<Connection>,
 }
 
-/// What is being done.
-pub(super) type Step = Pin<Box<dyn Future<Output = Done> + Send>>;
+/// What is under way.
+pub(super) type Step = Pin<Box<dyn Future<Output = StepResult> + Send>>;
 
 /// What came of it.
-pub(super) enum Done {
+pub(super) enum StepResult {
     Connected(TcpStream),
-    Met(Box<Connection>),
+    Authenticated(Box<Connection>),
     Granted,
     Denied,
-    Failed(Trouble),
+    Failed(LinkError),
 }
 
 impl Driver {
     /// Keeps the link up until `stop`.
     pub(super) async fn run(mut self, mut changes: watch::Receiver<()>, stop: CancellationToken) {
-        let mut news = self.entry.news();
+        let mut changed = self.status.changed();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => break,
-                done = step(&mut self.step) => self.note(done),
+                done = step(&mut self.step) => self.on_result(done),
                 () = gone(self.connection.as_ref()) => {
-                    self.tell_end();
+                    self.log_end();
                     Event::Lost
                 }
-                Ok(()) = changes.changed() => Event::LineChanged,
-                is_relied_on = reliance(&self.entry, &mut news, self.is_relied_on) => {
+                Ok(()) = changes.changed() => Event::NetworkChanged,
+                is_relied_on = reliance(&self.status, &mut changed, self.is_relied_on) => {
                     self.is_relied_on = is_relied_on;
-                    Event::Watch(if is_relied_on { Timing::PROMPT } else { self.timing })
+                    Event::SetTiming(if is_relied_on { Timing::PROMPT } else { self.timing })
                 }
                 () = sleep_until(self.link.wake_at().into()) => Event::Tick(self.heard_at()),
             };
             let before = self.link.phase();
             let action = self.link.handle(event, Instant::now());
             self.act(action, before);
-            self.show();
+            self.report();
         }
         if let Some(connection) = self.connection.take() {
             connection.close().await;
@@ -76,32 +77,36 @@ impl Driver {
     }
 
     fn heard_at(&self) -> Instant {
-        self.connection.as_ref().map_or_else(Instant::now, |connection| connection.watch.heard_at())
+        self.connection
+            .as_ref()
+            .map_or_else(Instant::now, |connection| connection.liveness.heard_at())
     }
 
-    /// What a finished step means to the link.
-    fn note(&mut self, done: Done) -> Event {
+    /// The event that a finished step is to the link.
+    fn on_result(&mut self, done: StepResult) -> Event {
         self.step = None;
         match done {
-            Done::Connected(stream) => {
-                let terms = self.terms.clone();
+            StepResult::Connected(stream) => {
+                let handshake = self.handshake.clone();
                 self.step = Some(Box::pin(async {
-                    let met = terms.meet(stream).await;
-                    met.map_or_else(Done::Failed, |connection| Done::Met(Box::new(connection)))
+                    let authenticated = handshake.run(stream).await;
+                    authenticated.map_or_else(StepResult::Failed, |connection| {
+                        StepResult::Authenticated(Box::new(connection))
+                    })
                 }));
                 Event::Connected
             }
-            Done::Met(connection) => {
+            StepResult::Authenticated(connection) => {
                 self.connection = Some(*connection);
                 Event::Authenticated
             }
-            Done::Granted => Event::Granted,
-            Done::Denied => {
-                self.trouble(Trouble::port_refused(&self.terms.gateway, self.port));
+            StepResult::Granted => Event::Granted,
+            StepResult::Denied => {
+                self.fail(LinkError::port_refused(&self.handshake.gateway, self.port));
                 Event::Denied
             }
-            Done::Failed(trouble) => {
-                self.trouble(trouble);
+            StepResult::Failed(error) => {
+                self.fail(error);
                 Event::Lost
             }
         }
@@ -109,11 +114,11 @@ impl Driver {
 
     fn act(&mut self, action: Action, before: Phase) {
         if matches!(self.link.phase(), Phase::Waiting(_)) {
-            // Also what is still going on is over.
+            // A step that is under way is dropped, too.
             (self.step, self.connection) = (None, None);
         }
         match action {
-            // The step that authenticates has begun when the port took the connection.
+            // The handshake has begun as soon as TCP was connected.
             Action::Nothing | Action::Authenticate => {}
             Action::Dial => {
                 self.connection = None;
@@ -125,9 +130,9 @@ impl Driver {
                     let asking = connection.ask_for(self.port, was_denied);
                     self.step = Some(Box::pin(async move {
                         match asking.await {
-                            Ok(true) => Done::Granted,
-                            Ok(false) => Done::Denied,
-                            Err(trouble) => Done::Failed(trouble),
+                            Ok(true) => StepResult::Granted,
+                            Ok(false) => StepResult::Denied,
+                            Err(error) => StepResult::Failed(error),
                         }
                     }));
                 }
@@ -137,35 +142,38 @@ impl Driver {
                     connection.ping();
                 }
             }
-            Action::HangUp => self.trouble(match before {
+            Action::HangUp => self.fail(match before {
                 Phase::Dialing => self.no_answer(),
                 Phase::Waiting(_)
                 | Phase::Authenticating(_)
                 | Phase::Forwarding(_)
                 | Phase::Standby(_)
-                | Phase::Up => Trouble::silent(&self.terms.gateway),
+                | Phase::Up => LinkError::silent(&self.handshake.gateway),
             }),
         }
     }
 
-    fn no_answer(&self) -> Trouble {
+    fn no_answer(&self) -> LinkError {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer");
-        Trouble::unreachable(&self.terms.gateway, self.interface.as_deref(), &error)
+        LinkError::unreachable(&self.handshake.gateway, self.interface.as_deref(), &error)
     }
 
     fn dial(&self) -> Step {
-        let (name, gateway) = (Arc::clone(&self.name), self.terms.gateway.clone());
-        let (interface, door, silent) = (self.interface.clone(), self.door, self.timing.silent);
+        let (name, gateway) = (Arc::clone(&self.name), self.handshake.gateway.clone());
+        let (interface, service, silent) =
+            (self.interface.clone(), self.service, self.timing.silent);
         Box::pin(async move {
             let addresses = match name.lock().await.addresses().await {
                 Ok(addresses) => addresses,
-                Err(error) => return Done::Failed(Trouble::no_name(&gateway, &error)),
+                Err(error) => return StepResult::Failed(LinkError::no_name(&gateway, &error)),
             };
-            match dial(&addresses, interface.as_deref(), door, silent).await {
-                Ok(stream) => Done::Connected(stream),
-                Err(error) => {
-                    Done::Failed(Trouble::unreachable(&gateway, interface.as_deref(), &error))
-                }
+            match dial(&addresses, interface.as_deref(), service, silent).await {
+                Ok(stream) => StepResult::Connected(stream),
+                Err(error) => StepResult::Failed(LinkError::unreachable(
+                    &gateway,
+                    interface.as_deref(),
+                    &error,
+                )),
             }
         })
     }
@@ -175,80 +183,84 @@ impl Driver {
         self.interface.as_deref().unwrap_or("any")
     }
 
-    fn tell_end(&self) {
+    fn log_end(&self) {
         let Some(connection) = &self.connection else { return };
-        if connection.is_worn_out() {
-            let (uplink, door) = (self.uplink(), self.door);
-            tracing::info!(uplink, %door, "a link is worn out and made anew");
+        if connection.has_reached_channel_limit() {
+            let (uplink, service) = (self.uplink(), self.service);
+            tracing::info!(uplink, %service, "channel limit reached, reconnecting");
         } else {
-            self.trouble(connection.ending());
+            self.fail(connection.ending());
         }
     }
 
-    /// Shows why the link is not up, and logs it when that is news.
-    fn trouble(&self, trouble: Trouble) {
-        let told = self.entry.change(|report| report.trouble = Some(trouble));
-        let Some([before, now]) = told else { return };
-        let Some(trouble) = now.trouble else { return };
-        if before.trouble.is_some_and(|before| before.word == trouble.word) {
+    /// Shows why the link is not up, and logs it when that is changed.
+    fn fail(&self, error: LinkError) {
+        let change = self.status.change(|report| report.error = Some(error));
+        let Some([before, now]) = change else { return };
+        let Some(error) = now.error else { return };
+        if before.error.is_some_and(|before| before.reason == error.reason) {
             return;
         }
-        let (uplink, door) = (self.uplink(), self.door);
-        if matches!(trouble.word, "wrong_host_key" | "refused") {
-            tracing::error!(uplink, %door, "{}", trouble.line);
+        let (uplink, service) = (self.uplink(), self.service);
+        if matches!(error.reason, "wrong_host_key" | "refused") {
+            tracing::error!(uplink, %service, "{}", error.message);
         } else {
-            tracing::warn!(uplink, %door, "{}", trouble.line);
+            tracing::warn!(uplink, %service, "{}", error.message);
         }
     }
 
-    fn show(&self) {
+    fn report(&self) {
         let state = match self.link.phase() {
             Phase::Up => LinkState::Up,
             Phase::Standby(_) => LinkState::Standby,
-            // Asking again is still standing by.
+            // Still standing by: the port is requested again.
             Phase::Forwarding(_) => return,
             Phase::Waiting(_) | Phase::Dialing | Phase::Authenticating(_) => LinkState::Down,
         };
-        let told = self.entry.change(|report| {
+        let change = self.status.change(|report| {
             if report.state != state {
                 (report.state, report.since) = (state, Instant::now());
                 report.ups += u64::from(state == LinkState::Up);
             }
             if state == LinkState::Up {
-                report.trouble = None;
+                report.error = None;
             }
         });
-        if let Some([before, now]) = told
+        if let Some([before, now]) = change
             && now.ups > before.ups
         {
-            let (uplink, door) = (self.uplink(), self.door);
-            tracing::info!(uplink, %door, "a link to {} is up", self.terms.gateway.address);
+            let (uplink, service) = (self.uplink(), self.service);
+            tracing::info!(uplink, %service, "a link to {} is up", self.handshake.gateway.address);
         }
     }
 }
 
 /// The result of a step; never, if there is none.
-async fn step(step: &mut Option<Step>) -> Done {
+async fn step(step: &mut Option<Step>) -> StepResult {
     match step {
         Some(step) => step.await,
         None => std::future::pending().await,
     }
 }
 
-/// Returns when a link is relied on that was not, or the other way round; tells which.
-async fn reliance(entry: &Entry, news: &mut watch::Receiver<()>, was_relied_on: bool) -> bool {
-    while entry.is_relied_on() == was_relied_on {
-        if news.changed().await.is_err() {
+/// Returns when the link begins to be relied on, or ends to be; gives which.
+async fn reliance(
+    status: &StatusUpdater,
+    changed: &mut watch::Receiver<()>,
+    was_relied_on: bool,
+) -> bool {
+    while status.is_relied_on() == was_relied_on {
+        if changed.changed().await.is_err() {
             return std::future::pending().await;
         }
     }
     !was_relied_on
 }
 
-/// Returns when the connection is over; never, if there is none.
+/// Returns when the connection has ended; never, if there is none.
 async fn gone(connection: Option<&Connection>) {
     match connection {
-        Some(connection) => connection.watch.gone().await,
+        Some(connection) => connection.liveness.gone().await,
         None => std::future::pending().await,
     }
 }

@@ -1,16 +1,17 @@
 //! The signer's end: it dials, over every uplink at once, and always again.
 //!
-//! One [`Link`](crate::link::Link) for each gateway, uplink and door, each driven by a task of its own,
+//! One [`Link`](crate::link::Link) for each gateway, uplink and service, each driven by a task of its own,
 //! all up at once. A copy through the shell's connection never stands in a signature's way.
 
-mod board;
 mod check;
 mod connection;
 mod dial;
 mod driver;
-mod lines;
-mod names;
-mod trouble;
+mod error;
+mod handler;
+mod interfaces;
+mod name;
+mod status;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -21,19 +22,21 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::home::connection::{Target, Terms, Turns};
+use crate::home::connection::{ForwardLock, Handshake};
 use crate::home::driver::Driver;
-use crate::home::names::Name;
+use crate::home::handler::Target;
+use crate::home::name::Name;
 use crate::link::{Link, Timing};
-use crate::{Door, Identity, PublicKey, Stream};
+use crate::{Identity, PublicKey, Service, Stream};
 
-pub use board::{Board, LinkReport, LinkState, Trouble};
-pub use check::{Admission, Try};
+pub use check::{Admission, CheckResult};
+pub use error::LinkError;
+pub use status::{LinkReport, LinkState, LinkStatus};
 
 /// What the signer's end needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Who the signer is.
+    /// The key that the signer proves.
     pub identity: Identity,
     /// The signer's port at the gateway.
     pub port: u16,
@@ -41,7 +44,7 @@ pub struct Config {
     pub shell: Option<SocketAddr>,
     /// Where to dial. At least one.
     pub gateways: Vec<Gateway>,
-    /// Over which lines. None: whatever route the system has.
+    /// The interfaces to dial over. Empty: the routes of the system decide.
     pub uplinks: Vec<Uplink>,
 }
 
@@ -56,13 +59,13 @@ pub struct Gateway {
     pub host_key: PublicKey,
 }
 
-/// A line to the internet.
+/// An interface to dial over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
     /// The network interface that connections are bound to.
     pub interface: String,
-    /// Its bytes cost money: used when no other line answers, and asked less often whether it is there
-    /// while another one is.
+    /// Its bytes cost money: it is used when no other uplink answers, and sends keepalives less often while
+    /// another one is up.
     pub metered: bool,
 }
 
@@ -70,29 +73,29 @@ pub struct Uplink {
 #[derive(Debug)]
 pub struct Home {
     config: Config,
-    board: Board,
+    status: LinkStatus,
 }
 
 impl Home {
-    /// All links, not dialled yet, and the board they are shown on.
+    /// All links, not dialled yet, and their status.
     #[must_use]
-    pub fn new(config: Config) -> (Home, Board) {
-        let reports = config.links().map(|(gateway, uplink, door)| LinkReport {
+    pub fn new(config: Config) -> (Home, LinkStatus) {
+        let reports = config.links().map(|(gateway, uplink, service)| LinkReport {
             gateway,
             uplink: uplink.map(|uplink| uplink.interface.clone()),
             metered: uplink.is_some_and(|uplink| uplink.metered),
-            door,
+            service,
             state: LinkState::Down,
             since: Instant::now(),
-            trouble: None,
+            error: None,
             ups: 0,
         });
-        let board = Board::new(reports.collect());
-        (Home { config, board: board.clone() }, board)
+        let status = LinkStatus::new(reports.collect());
+        (Home { config, status: status.clone() }, status)
     }
 
-    /// Keeps every link up until `stop`. The streams of the signing port are handed to `signing`; the
-    /// shell's go to the sshd. When the queue is full, a stream is refused.
+    /// Keeps every link up until `stop`. Streams to the signing service are sent to `signing`, those to the shell
+    /// are connected to the sshd. When the queue is full, a stream is refused.
     pub async fn run(self, signing: mpsc::Sender<Stream>, stop: CancellationToken) {
         let (changes, changed) = watch::channel(());
         let mut tasks = JoinSet::new();
@@ -102,8 +105,8 @@ impl Home {
         drop((signing, changed));
         tokio::select! {
             () = async { while tasks.join_next().await.is_some() {} } => return,
-            error = lines::watch_lines(&changes) => {
-                tracing::warn!(%error, "the system does not tell when a line changes");
+            error = interfaces::watch_interfaces(&changes) => {
+                tracing::warn!(%error, "the system does not announce changes of the network");
             }
         }
         while tasks.join_next().await.is_some() {}
@@ -112,38 +115,38 @@ impl Home {
     fn drivers(&self, signing: &mpsc::Sender<Stream>) -> Vec<Driver> {
         let name = |gateway: &Gateway| Arc::new(Mutex::new(Name::new(gateway.address.clone())));
         let names: Vec<_> = self.config.gateways.iter().map(name).collect();
-        let turns: Vec<[Turns; 2]> =
+        let forward_locks: Vec<[ForwardLock; 2]> =
             self.config.gateways.iter().map(|_| Default::default()).collect();
         let links = self.config.links().enumerate();
-        let drivers = links.filter_map(|(at, (gateway, uplink, door))| {
+        let drivers = links.filter_map(|(at, (gateway, uplink, service))| {
             let metered = uplink.is_some_and(|uplink| uplink.metered);
-            let timing = timing(door, metered);
-            let target = match door {
-                Door::Signing => Target::Signing(signing.clone()),
-                Door::Shell => Target::Shell(self.config.shell?),
+            let timing = timing(service, metered);
+            let target = match service {
+                Service::Signing => Target::Signing(signing.clone()),
+                Service::Shell => Target::Shell(self.config.shell?),
             };
-            let [signing_turns, shell_turns] = turns.get(gateway)?;
-            let turns = match door {
-                Door::Signing => Arc::clone(signing_turns),
-                Door::Shell => Arc::clone(shell_turns),
+            let [signing_lock, shell_lock] = forward_locks.get(gateway)?;
+            let forward_lock = match service {
+                Service::Signing => Arc::clone(signing_lock),
+                Service::Shell => Arc::clone(shell_lock),
             };
-            let terms = Terms {
+            let handshake = Handshake {
                 identity: self.config.identity.clone(),
                 gateway: self.config.gateways.get(gateway)?.clone(),
                 metered,
                 target,
-                turns,
+                forward_lock,
                 is_check: false,
             };
             Some(Driver {
                 link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),
-                terms,
+                handshake,
                 timing,
                 interface: uplink.map(|uplink| uplink.interface.clone()),
-                door,
-                port: door.port(self.config.port)?,
+                service,
+                port: service.port(self.config.port)?,
                 name: Arc::clone(names.get(gateway)?),
-                entry: self.board.entry(at),
+                status: self.status.updater(at),
                 is_relied_on: false,
                 step: None,
                 connection: None,
@@ -154,28 +157,29 @@ impl Home {
 }
 
 impl Config {
-    /// Every link there is: gateway, uplink, door.
-    fn links(&self) -> impl Iterator<Item = (usize, Option<&Uplink>, Door)> {
-        let lines: Vec<Option<&Uplink>> = if self.uplinks.is_empty() {
+    /// Every link there is: gateway, uplink, service.
+    fn links(&self) -> impl Iterator<Item = (usize, Option<&Uplink>, Service)> {
+        let uplinks: Vec<Option<&Uplink>> = if self.uplinks.is_empty() {
             vec![None]
         } else {
             self.uplinks.iter().map(Some).collect()
         };
-        let doors =
-            Door::BOTH.into_iter().filter(|door| *door == Door::Signing || self.shell.is_some());
-        let doors: Vec<Door> = doors.collect();
+        let services = Service::BOTH
+            .into_iter()
+            .filter(|service| *service == Service::Signing || self.shell.is_some());
+        let services: Vec<Service> = services.collect();
         (0..self.gateways.len()).flat_map(move |gateway| {
-            let (lines, doors) = (lines.clone(), doors.clone());
-            lines.into_iter().flat_map(move |line| {
-                doors.clone().into_iter().map(move |door| (gateway, line, door))
+            let (uplinks, services) = (uplinks.clone(), services.clone());
+            uplinks.into_iter().flat_map(move |uplink| {
+                services.clone().into_iter().map(move |service| (gateway, uplink, service))
             })
         })
     }
 }
 
-fn timing(door: Door, metered: bool) -> Timing {
-    match door {
-        Door::Signing if !metered => Timing::PROMPT,
-        Door::Signing | Door::Shell => Timing::THRIFTY,
+fn timing(service: Service, metered: bool) -> Timing {
+    match service {
+        Service::Signing if !metered => Timing::PROMPT,
+        Service::Signing | Service::Shell => Timing::THRIFTY,
     }
 }

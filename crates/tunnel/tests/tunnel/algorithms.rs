@@ -18,7 +18,7 @@ const KEY_EXCHANGES: &str = "mlkem768x25519-sha256,curve25519-sha256,curve25519-
 const SIGNATURES: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
                           rsa-sha2-512,rsa-sha2-256";
 
-/// Says who it is, and reads the other side's first packet: what it offers.
+/// Sends a version, and reads the peer's first packet: what it offers.
 async fn offered(mut stream: TcpStream) -> [String; LISTS] {
     stream.write_all(b"SSH-2.0-reader\r\n").await.unwrap();
     while stream.read_u8().await.unwrap() != b'\n' {}

@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tunnel::endpoint::{self, Attendant, Endpoint, Guest, Limits, Refusals, Session};
-use tunnel::home::{self, Board, Home};
+use tunnel::endpoint::{
+    self, AuthorizedClient, Endpoint, Limits, Refusals, Session, SessionHandler,
+};
+use tunnel::home::{self, Home, LinkStatus};
 use tunnel::{Identity, PublicKey};
 
 /// More than anything here takes.
@@ -23,12 +25,12 @@ pub(crate) fn loopback() -> SocketAddr {
 }
 
 /// Hands every session out, and keeps it until its connection ends.
-pub(crate) struct Doorman {
+pub(crate) struct Recorder {
     sessions: mpsc::Sender<Session>,
 }
 
-impl Attendant for Doorman {
-    async fn attend(&self, session: Session) {
+impl SessionHandler for Recorder {
+    async fn handle(&self, session: Session) {
         self.sessions.send(session).await.unwrap();
         std::future::pending().await
     }
@@ -56,14 +58,14 @@ impl Cloud {
         limits: Limits,
     ) -> Cloud {
         let ports = PORT..;
-        let guests = keys.iter().zip(ports).map(|(key, port)| {
+        let clients = keys.iter().zip(ports).map(|(key, port)| {
             let (name, key) = (format!("signer{port}"), key.clone());
-            Guest { name, key, port }
+            AuthorizedClient { name, key, port }
         });
         let config = endpoint::Config {
             listen,
             host_key: host_key.clone(),
-            guests: guests.collect(),
+            clients: clients.collect(),
             taken: vec![6732],
             limits,
         };
@@ -71,8 +73,8 @@ impl Cloud {
         let (address, refusals) = (endpoint.address().unwrap(), endpoint.refusals());
         let (send, sessions) = mpsc::channel(1_000);
         let stop = CancellationToken::new();
-        let doorman = Arc::new(Doorman { sessions: send });
-        let task = tokio::spawn(endpoint.serve(doorman, stop.clone()));
+        let recorder = Arc::new(Recorder { sessions: send });
+        let task = tokio::spawn(endpoint.serve(recorder, stop.clone()));
         Cloud { address, host_key, sessions, refusals, stop, task }
     }
 
@@ -90,7 +92,7 @@ impl Cloud {
 
 /// A signer's end that echoes, until it is stopped.
 pub(crate) struct Signer {
-    pub(crate) board: Board,
+    pub(crate) status: LinkStatus,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -119,7 +121,7 @@ impl Signer {
     }
 
     pub(crate) fn with(config: home::Config) -> Signer {
-        let (home, board) = Home::new(config);
+        let (home, status) = Home::new(config);
         let (send, mut streams) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let until = stop.clone();
@@ -131,7 +133,7 @@ impl Signer {
             };
             tokio::join!(home.run(send, until), echoing);
         });
-        Signer { board, stop, task }
+        Signer { status, stop, task }
     }
 
     pub(crate) async fn stop(self) {
@@ -172,7 +174,7 @@ pub(crate) async fn connect(port: u16) -> TcpStream {
             }
         }
     };
-    timeout(LIMIT, connecting).await.expect("nobody listens")
+    timeout(LIMIT, connecting).await.expect("no listener")
 }
 
 /// Sends a word to a port, until it is back once.
@@ -193,14 +195,14 @@ pub(crate) async fn echo_server() -> SocketAddr {
     address
 }
 
-/// Waits until a session's connection is over, and says how long that took.
+/// Waits until a session's connection has ended; gives how long that took.
 pub(crate) async fn gone(session: &Session) -> Duration {
     let asked = Instant::now();
     timeout(LIMIT, session.gone()).await.expect("the session stays");
     asked.elapsed()
 }
 
-/// A signer that has nothing to do with what else happens, and is asked all the time.
+/// Another signer, which is asked all the time.
 pub(crate) struct Bystander {
     signer: Signer,
     session: Session,
@@ -215,7 +217,7 @@ impl Bystander {
         let config = Signer::config(identity, PORT + 1, cloud.address, host_key);
         let signer = Signer::with(config);
         let session = cloud.session().await;
-        assert_eq!(session.guest(), 1);
+        assert_eq!(session.client(), 1);
         let (stop, asked) = (CancellationToken::new(), session.clone());
         let until = stop.clone();
         let asking = tokio::spawn(async move {
@@ -238,7 +240,7 @@ impl Bystander {
         let took = self.asking.await.unwrap();
         let longest = took.iter().max().unwrap();
         assert!(*longest < Duration::from_secs(3), "{longest:?}");
-        assert_eq!(self.signer.board.links()[0].ups, 1);
+        assert_eq!(self.signer.status.links()[0].ups, 1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! An endpoint whose connections end in the middle of something. That is a failure, and never told as a
+//! An endpoint whose connections end in the middle of something. That is a failure, and never logged as a
 //! refusal: the operator would look for a wrong key or a port that is taken.
 
 use std::net::SocketAddr;
@@ -81,9 +81,9 @@ async fn is_told_as_closed(fault: Fault) {
     // Several at once: what comes first, the end or the missing answer, is a matter of chance.
     config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: false }; 8];
     let signer = Signer::with(config);
-    let troubles = || signer.board.links().into_iter().map(|link| link.trouble);
-    until("all are told", || troubles().all(|trouble| trouble.is_some())).await;
-    assert!(troubles().flatten().all(|trouble| trouble.word == "closed"));
+    let errors = || signer.status.links().into_iter().map(|link| link.error);
+    until("all are logged", || errors().all(|error| error.is_some())).await;
+    assert!(errors().flatten().all(|error| error.reason == "closed"));
     assert_eq!(log.lines_with(&["closed the connection"]).len(), 8);
     for refusal in ["does not give port", "does not know this signer's key"] {
         assert_eq!(log.lines_with(&[refusal]).len(), 0, "{refusal}");

@@ -1,6 +1,6 @@
 //! A stock sshd binds a port for IPv4, then for IPv6, and grants it when either succeeds. Two connections that
 //! ask at the same moment, or one that asks while another ends, could get half of it each, and the link
-//! would be up while nobody listens. So the links of a signer ask in turn, and a port that was denied before is
+//! would be up while there is no listener. So the links of a signer ask in turn, and a port that was denied before is
 //! given back and asked for again.
 
 use std::net::SocketAddr;
@@ -98,8 +98,10 @@ impl Stock {
         let mut config = Signer::config(&identity, PORT, address, host_key.public());
         config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: false }; lines];
         let signer = Signer::with(config);
-        until("all are up", || signer.board.links().iter().all(|link| link.state == LinkState::Up))
-            .await;
+        until("all are up", || {
+            signer.status.links().iter().all(|link| link.state == LinkState::Up)
+        })
+        .await;
         signer.stop().await;
     }
 }

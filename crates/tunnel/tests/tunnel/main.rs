@@ -1,4 +1,4 @@
-//! Both ends of the tunnel, with each other and with whoever else speaks ssh.
+//! Both ends of the tunnel, with each other and with OpenSSH.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -46,7 +46,7 @@ impl StockCloud {
 }
 
 fn links_in(signer: &Signer, state: LinkState) -> Vec<LinkReport> {
-    signer.board.links().into_iter().filter(|link| link.state == state).collect()
+    signer.status.links().into_iter().filter(|link| link.state == state).collect()
 }
 
 async fn is_reached(identity_kind: &str, host_key_kind: &str) {
@@ -108,7 +108,7 @@ async fn of_two_lines_one_has_the_port_and_the_other_stands_by_and_takes_over() 
     until("one stands by", || links_in(&signer, LinkState::Standby).len() == 1).await;
     until("one is up", || links_in(&signer, LinkState::Up).len() == 1).await;
     let standby = links_in(&signer, LinkState::Standby);
-    assert_eq!(standby[0].trouble.as_ref().unwrap().word, "port_refused");
+    assert_eq!(standby[0].error.as_ref().unwrap().reason, "port_refused");
     port_echoes(cloud.port).await;
 
     let sessions = children(cloud.sshd.program.pid());
@@ -141,7 +141,7 @@ async fn a_link_survives_that_this_program_did_not_run_for_a_while() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         port_echoes(cloud.port).await;
     }
-    assert_eq!(signer.board.links()[0].ups, 1);
+    assert_eq!(signer.status.links()[0].ups, 1);
     signer.stop().await;
 }
 
@@ -150,7 +150,7 @@ async fn a_stock_sshd_that_is_started_again_is_found_again() {
     let mut cloud = StockCloud::with("ed25519", "ed25519").await;
     let signer = Signer::with(cloud.config(&[]));
     for ups in 1..=3 {
-        until("the link is up", || signer.board.links()[0].ups == ups).await;
+        until("the link is up", || signer.status.links()[0].ups == ups).await;
         port_echoes(cloud.port).await;
         cloud.sshd.start_again(&cloud.folder);
     }
@@ -166,10 +166,10 @@ async fn a_stock_sshd_with_another_host_key_is_named_and_not_used() {
     cloud.sshd.program.kill();
     let public = cloud.identity.public();
     cloud.sshd = Sshd::start(&cloud.folder, cloud.sshd.address, &public, &[&other], "");
-    let trouble = || signer.board.links()[0].trouble.clone();
-    until("the wrong key is named", || trouble().is_some_and(|it| it.word == "wrong_host_key"))
+    let error = || signer.status.links()[0].error.clone();
+    until("the wrong key is named", || error().is_some_and(|it| it.reason == "wrong_host_key"))
         .await;
-    assert!(trouble().unwrap().line.contains(&other.public().fingerprint()));
+    assert!(error().unwrap().message.contains(&other.public().fingerprint()));
     assert!(listeners(cloud.port).is_empty());
     assert!(!cloud.sshd.program.said().contains("Accepted"));
     signer.stop().await;
@@ -194,7 +194,7 @@ async fn new_keys_in_the_middle_of_a_copy_do_not_stop_it() {
     assert!(received == sent);
     let rekeyed = cloud.sshd.program.said().matches("set_newkeys: rekeying").count();
     assert!(rekeyed > 10, "{rekeyed}");
-    assert_eq!(signer.board.links()[0].ups, 1);
+    assert_eq!(signer.status.links()[0].ups, 1);
     signer.stop().await;
 }
 
@@ -206,6 +206,6 @@ async fn any_number_of_streams_comes_through_one_stock_sshd() {
     for _ in 0..5_000 {
         port_echoes(cloud.port).await;
     }
-    assert_eq!(signer.board.links()[0].ups, 1);
+    assert_eq!(signer.status.links()[0].ups, 1);
     signer.stop().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use tunnel::endpoint::{Limits, Refusal, Session};
-use tunnel::{Door, Identity};
+use tunnel::{Identity, Service};
 
 use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, gone, loopback, until};
 use crate::stock::{
@@ -42,7 +42,7 @@ impl StockSigner {
 async fn is_reached_with(kind: &str, bits: u32) {
     let mut home = StockSigner::with(kind, bits, Limits::default()).await;
     let (ssh, session) = home.dial().await;
-    assert_eq!((session.guest(), session.door()), (0, Door::Signing), "{}", ssh.said());
+    assert_eq!((session.client(), session.service()), (0, Service::Signing), "{}", ssh.said());
     assert!(!session.is_metered());
     for _ in 0..10 {
         assert!(echoes(&session).await, "{}", ssh.said());
@@ -78,7 +78,7 @@ async fn one_stock_ssh_serves_both_doors() {
     let ssh = home.destination.forwarding(&home.key, &forwards);
     let _ssh = Program::start(ssh, &home.folder);
     let sessions = [home.cloud.session().await, home.cloud.session().await];
-    assert_eq!(sessions.each_ref().map(Session::door), Door::BOTH);
+    assert_eq!(sessions.each_ref().map(Session::service), Service::BOTH);
     for session in &sessions {
         assert!(echoes(session).await);
     }

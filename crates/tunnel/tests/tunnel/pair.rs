@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tunnel::endpoint::{Limits, Refusal};
 use tunnel::home::{self, LinkState};
-use tunnel::{Door, Identity, PublicKey};
+use tunnel::{Identity, PublicKey, Service};
 
 use crate::ends::{Cloud, LIMIT, PORT, Signer, echoes, loopback, until};
 use crate::stock::{Folder, program};
@@ -19,11 +19,11 @@ async fn a_signer_is_reached_through_the_tunnel() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
     let session = cloud.session().await;
-    assert_eq!((session.guest(), session.door()), (0, Door::Signing));
+    assert_eq!((session.client(), session.service()), (0, Service::Signing));
     assert!(echoes(&session).await);
     assert!(session.ping().await.unwrap() < LIMIT);
     assert!(session.round_trip().is_some());
-    until("the board says up", || signer.board.links()[0].state == LinkState::Up).await;
+    until("the status says up", || signer.status.links()[0].state == LinkState::Up).await;
     signer.stop().await;
     session.gone().await;
     cloud.stop().await;
@@ -40,7 +40,7 @@ async fn a_gateway_made_again_is_found() {
         cloud = Cloud::at(address, host_key, &[identity.public()], Limits::default()).await;
         assert!(echoes(&cloud.session().await).await);
     }
-    assert_eq!(signer.board.links()[0].ups, 4);
+    assert_eq!(signer.status.links()[0].ups, 4);
     signer.stop().await;
 }
 
@@ -50,10 +50,10 @@ async fn a_wrong_host_key_is_named_and_nothing_is_asked_of_it() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let other = Identity::generate("other").unwrap();
     let signer = Signer::dial(&identity, cloud.address, other.public());
-    let trouble = || signer.board.links()[0].trouble.clone();
-    until("the wrong key is named", || trouble().is_some_and(|it| it.word == "wrong_host_key"))
+    let error = || signer.status.links()[0].error.clone();
+    until("the wrong key is named", || error().is_some_and(|it| it.reason == "wrong_host_key"))
         .await;
-    assert!(trouble().unwrap().line.contains(&cloud.host_key.public().fingerprint()));
+    assert!(error().unwrap().message.contains(&cloud.host_key.public().fingerprint()));
     assert!(cloud.sessions.try_recv().is_err());
     signer.stop().await;
 }
@@ -61,12 +61,12 @@ async fn a_wrong_host_key_is_named_and_nothing_is_asked_of_it() {
 #[tokio::test]
 async fn an_unknown_signer_is_refused_and_told_what_to_paste() {
     let known = Identity::generate("known").unwrap();
-    let stranger = Identity::generate("stranger").unwrap();
+    let unauthenticated = Identity::generate("unauthenticated").unwrap();
     let cloud = Cloud::with(&[known.public()]).await;
-    let signer = Signer::dial(&stranger, cloud.address, cloud.host_key.public());
-    let trouble = || signer.board.links()[0].trouble.clone();
-    until("it is told", || trouble().is_some_and(|it| it.word == "key_refused")).await;
-    assert!(trouble().unwrap().line.contains(&stranger.public().to_string()));
+    let signer = Signer::dial(&unauthenticated, cloud.address, cloud.host_key.public());
+    let error = || signer.status.links()[0].error.clone();
+    until("it is logged", || error().is_some_and(|it| it.reason == "key_refused")).await;
+    assert!(error().unwrap().message.contains(&unauthenticated.public().to_string()));
     assert!(cloud.refusals.count(Refusal::UnknownKey) > 0);
     signer.stop().await;
 }
@@ -104,7 +104,7 @@ async fn a_key_has_a_bounded_number_of_connections_and_the_newest_stay() {
     assert!(echoes(&sessions[2]).await);
 }
 
-/// The signing link of a signer whose shell is copying what nobody reads.
+/// The signing link of a signer whose shell copies to a client that does not read.
 #[tokio::test]
 async fn a_stalled_shell_does_not_stall_the_signing_port() {
     let identity = Identity::generate("home").unwrap();
@@ -123,17 +123,18 @@ async fn a_stalled_shell_does_not_stall_the_signing_port() {
         uplinks: Vec::new(),
     });
     let sessions = [cloud.session().await, cloud.session().await];
-    let of = |door| sessions.iter().find(|session| session.door() == door).unwrap().clone();
+    let of =
+        |service| sessions.iter().find(|session| session.service() == service).unwrap().clone();
     let flood = tokio::spawn(async move {
         let (mut copying, _) = sshd.accept().await.unwrap();
         let block = vec![0; 64 * 1024];
         while copying.write_all(&block).await.is_ok() {}
     });
-    let mut stalled = of(Door::Shell).open(loopback()).await.unwrap();
+    let mut stalled = of(Service::Shell).open(loopback()).await.unwrap();
     let mut first = [0; 1];
     stalled.read_exact(&mut first).await.unwrap();
     for _ in 0..20 {
-        assert!(echoes(&of(Door::Signing)).await);
+        assert!(echoes(&of(Service::Signing)).await);
     }
     drop(stalled);
     signer.stop().await;
@@ -156,7 +157,7 @@ async fn an_endpoint_that_hangs_is_given_up() {
     signer.stop().await;
 }
 
-/// Peel's client asks every second: for this endpoint it is dead before that.
+/// Peel's client sends a keepalive every second: for this endpoint it is dead before that.
 #[tokio::test]
 async fn a_silent_client_is_dead_after_the_limit() {
     let identity = Identity::generate("home").unwrap();
@@ -177,11 +178,11 @@ async fn a_signer_with_another_port_than_its_own_is_told_the_right_one() {
     for wrong in [PORT + 1, 20_000] {
         let host_key = cloud.host_key.public();
         let signer = Signer::with(Signer::config(&identity, wrong, cloud.address, host_key));
-        let trouble = || signer.board.links()[0].trouble.clone();
-        until("it is told", || trouble().is_some_and(|it| it.word == "port_refused")).await;
-        let line = trouble().unwrap().line;
+        let error = || signer.status.links()[0].error.clone();
+        until("it is logged", || error().is_some_and(|it| it.reason == "port_refused")).await;
+        let line = error().unwrap().message;
         assert!(line.contains(&format!("gateway.toml says port = {PORT}")), "{line}");
-        assert_eq!(signer.board.links()[0].ups, 0);
+        assert_eq!(signer.status.links()[0].ups, 0);
         signer.stop().await;
     }
     assert!(cloud.refusals.count(Refusal::Port) > 0);
@@ -239,8 +240,8 @@ async fn a_check_says_whether_a_signer_would_be_let_in_and_serves_nothing() {
     let config = |identity: &Identity, port, host_key| {
         Signer::config(identity, port, cloud.address, host_key)
     };
-    let found = async |config: home::Config| config.check().await.remove(0).found;
-    let good = found(config(&identity, PORT, cloud.host_key.public())).await;
+    let admission = async |config: home::Config| config.check().await.remove(0).admission;
+    let good = admission(config(&identity, PORT, cloud.host_key.public())).await;
     assert_eq!(good.unwrap(), home::Admission::Port);
     let other = Identity::generate("other").unwrap();
     let wrong = [
@@ -249,11 +250,11 @@ async fn a_check_says_whether_a_signer_would_be_let_in_and_serves_nothing() {
         (config(&other, PORT, cloud.host_key.public()), "key_refused"),
     ];
     for (config, word) in wrong {
-        assert_eq!(found(config).await.unwrap_err().word, word);
+        assert_eq!(admission(config).await.unwrap_err().reason, word);
     }
     assert!(cloud.sessions.try_recv().is_err(), "a check is no session");
     assert!(echoes(&session).await);
-    assert_eq!(running.board.links()[0].ups, 1);
+    assert_eq!(running.status.links()[0].ups, 1);
     running.stop().await;
 }
 

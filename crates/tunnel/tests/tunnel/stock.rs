@@ -87,7 +87,7 @@ pub(crate) fn signal(name: &str, pid: u32) {
     Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
 }
 
-/// A port that nobody listens on, neither on the next one, nor 1000 above. It is for programs that do
+/// A port without a listener, also on the next one and 1000 above. It is for programs that do
 /// not take a 0; no connection of this computer begins at one of these (ip_local_port_range).
 pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
@@ -226,7 +226,7 @@ impl Destination {
     }
 }
 
-/// A stock sshd with the settings of the usual cloud. It runs as whoever runs the test.
+/// A stock sshd with the settings of the usual cloud. It runs as the user of the test.
 pub(crate) struct Sshd {
     pub(crate) address: SocketAddr,
     pub(crate) program: Program,
@@ -234,7 +234,7 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    /// Who logs in: another user could only be taken by root.
+    /// The user that logs in: only root could be another one.
     pub(crate) fn user() -> String {
         let name = Command::new("id").arg("-un").output().unwrap().stdout;
         String::from_utf8(name).unwrap().trim().to_owned()

@@ -14,7 +14,7 @@ use crate::ends::{Cloud, LIMIT, PORT, Signer, echo_server, echoes, gone, loopbac
 use crate::log::Log;
 use crate::stock::{Destination, Folder, Program};
 
-/// More than a connection may have that the other side has not closed.
+/// More than a connection may have that the peer has not closed.
 const MANY: usize = 5_000;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn any_number_of_streams_goes_through_one_stock_ssh() {
 
 /// One of two russh has to close first, and keeps a little of each stream that it closes.
 #[tokio::test]
-async fn a_connection_through_which_many_streams_came_is_made_anew() {
+async fn a_connection_at_its_channel_limit_is_replaced() {
     let log = Log::start();
     let identity = Identity::generate("home").unwrap();
     let mut cloud = Cloud::with(&[identity.public()]).await;
@@ -45,8 +45,8 @@ async fn a_connection_through_which_many_streams_came_is_made_anew() {
             session = cloud.session().await;
         }
     }
-    assert_eq!(signer.board.links()[0].ups, 2);
-    assert_eq!(log.lines_with(&["a link is worn out"]).len(), 1);
+    assert_eq!(signer.status.links()[0].ups, 2);
+    assert_eq!(log.lines_with(&["channel limit reached, reconnecting"]).len(), 1);
     assert_eq!(log.lines_with(&["closed the connection"]).len(), 0);
     signer.stop().await;
 }
@@ -85,7 +85,7 @@ async fn a_stream_that_one_side_drops_ends_on_the_other() {
 
 /// As when an answer was wanted sooner from somewhere else.
 #[tokio::test]
-async fn a_stream_that_comes_when_nobody_waits_for_it_any_more_is_closed() {
+async fn a_stream_that_opens_after_its_caller_was_dropped_is_closed() {
     let identity = Identity::generate("home").unwrap();
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let mut streams = signer_without_http(&cloud, &identity).await;
@@ -101,9 +101,9 @@ async fn a_stream_that_comes_when_nobody_waits_for_it_any_more_is_closed() {
     }
 }
 
-/// russh waits for whoever does not read. What ends with the connection does not wait for russh.
+/// russh waits for a reader that stalls. The end of the connection does not wait for russh.
 #[tokio::test]
-async fn a_stream_that_nobody_reads_does_not_keep_a_dead_connection() {
+async fn a_stream_that_is_not_read_does_not_keep_a_dead_connection() {
     let identity = Identity::generate("home").unwrap();
     let limits = Limits { silent: Duration::from_secs(2), ..Limits::default() };
     let host_key = Identity::generate("host").unwrap();

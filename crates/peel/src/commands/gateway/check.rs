@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use gateway::Config;
-use tunnel::Door;
+use tunnel::Service;
 
 use crate::commands::gateway::init::host_key_line;
 use crate::commands::running;
@@ -62,7 +62,7 @@ fn taken_ports(config: &Config) -> Vec<String> {
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
     let own = [Some(config.ssh), config.http, config.monitor].into_iter().flatten();
     let http = config.signers.iter().map(|signer| at(config.http_address(), signer.port));
-    let shells = config.signers.iter().filter_map(|signer| Door::Shell.port(signer.port));
+    let shells = config.signers.iter().filter_map(|signer| Service::Shell.port(signer.port));
     let all = own.chain(http).chain(shells.map(|port| at(loopback, port)));
     all.filter_map(|address| TcpListener::bind(address).err().map(|error| (address, error)))
         .map(|(address, error)| {

@@ -119,9 +119,9 @@ fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
 async fn check_gateways(tunnel: &home::Config) -> Vec<String> {
     say!("               dialling the gateway ...");
     let mut wrong = Vec::new();
-    for home::Try { gateway, uplink, found } in tunnel.check().await {
+    for home::CheckResult { gateway, uplink, admission } in tunnel.check().await {
         let over = uplink.map_or_else(String::new, |uplink| format!(" over {uplink}"));
-        match found {
+        match admission {
             Ok(Admission::Port) => {
                 say!("gateway        {gateway}{over}: lets this signer in, with its port")
             }
@@ -130,7 +130,7 @@ async fn check_gateways(tunnel: &home::Config) -> Vec<String> {
                     "gateway        {gateway}{over}: lets this signer in; another connection has its port"
                 );
             }
-            Err(trouble) => wrong.push(trouble.line),
+            Err(error) => wrong.push(error.message),
         }
     }
     wrong

@@ -1,9 +1,9 @@
-//! Who wants what is not theirs. Each is refused, counted and logged, and another signer answers all the
-//! time.
+//! Clients that request what is not theirs. Each is refused, counted and logged, and another signer answers
+//! all the time.
 
-mod guests;
+mod clients;
 mod programs;
-mod strangers;
+mod unauthenticated;
 
 use tokio::net::TcpStream;
 use tunnel::Identity;
@@ -13,8 +13,8 @@ use crate::ends::{Bystander, Cloud, loopback, until};
 use crate::log::Log;
 use crate::stock::{Folder, Key};
 
-/// The one with a key, and the other signer.
-struct Scene {
+/// A gateway, a hostile client with a key, and another signer.
+struct Fixture {
     folder: Folder,
     key: Key,
     cloud: Cloud,
@@ -22,12 +22,12 @@ struct Scene {
     log: Log,
 }
 
-impl Scene {
-    async fn new() -> Scene {
-        Scene::with(Limits::default()).await
+impl Fixture {
+    async fn new() -> Fixture {
+        Fixture::with(Limits::default()).await
     }
 
-    async fn with(limits: Limits) -> Scene {
+    async fn with(limits: Limits) -> Fixture {
         let log = Log::start();
         let folder = Folder::new();
         let key = folder.key("ed25519", 0);
@@ -36,7 +36,7 @@ impl Scene {
         let keys = [key.public(), other.public()];
         let mut cloud = Cloud::at(loopback(), host_key, &keys, limits).await;
         let bystander = Bystander::dial(&other, &mut cloud).await;
-        Scene { folder, key, cloud, bystander, log }
+        Fixture { folder, key, cloud, bystander, log }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -45,14 +45,14 @@ impl Scene {
         stream
     }
 
-    /// That was refused and nothing else, which one line of the log says with `who`.
-    async fn has_refused(self, who: &str, refusal: Refusal, said: &str) {
+    /// That was refused and nothing else, which one line of the log says, with `peer`.
+    async fn has_refused(self, peer: &str, refusal: Refusal, said: &str) {
         let refusals = &self.cloud.refusals;
         until(&format!("{refusal} is counted: {said}"), || refusals.count(refusal) > 0).await;
         for other in Refusal::ALL {
             assert_eq!(refusals.count(other) > 0, other == refusal, "{other}: {said}");
         }
-        let lines = self.log.lines_with(&[who, &refusal.to_string()]);
+        let lines = self.log.lines_with(&[peer, &refusal.to_string()]);
         assert_eq!(lines.len(), 1, "{lines:?}");
         self.ends_well().await;
     }

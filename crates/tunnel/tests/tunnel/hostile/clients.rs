@@ -1,4 +1,4 @@
-//! Those who have proved a key, and want more than a stock client can ask for.
+//! Authenticated clients that request more than a stock client can.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tunnel::endpoint::{Limits, Refusal};
 
 use crate::ends::{Cloud, LIMIT, PORT, until};
-use crate::hostile::Scene;
+use crate::hostile::Fixture;
 use crate::log::Log;
 use crate::stock::Folder;
 
@@ -67,7 +67,7 @@ impl AsyncWrite for Deaf {
     }
 }
 
-impl Scene {
+impl Fixture {
     pub(super) async fn agree_on_keys(&self) -> Handle<Anyone> {
         let stream = self.connect().await;
         connect_stream(Arc::new(Config::default()), stream, Anyone).await.unwrap()
@@ -85,8 +85,8 @@ impl Scene {
         assert!(ssh.authenticate_publickey("signer", key).await.unwrap().success());
     }
 
-    /// Who asks like this again and again is refused for that reason, and cut in the end.
-    async fn tires_of(self, refusal: Option<Refusal>, ask: impl AsyncFn(&Handle<Anyone>)) {
+    /// A client that repeats this request is refused for that reason, and cut in the end.
+    async fn limits(self, refusal: Option<Refusal>, ask: impl AsyncFn(&Handle<Anyone>)) {
         let ssh = self.log_in().await;
         let asking = async {
             for _ in 0..10_000 {
@@ -112,72 +112,72 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn who_opens_sessions_without_end_is_cut() {
+async fn a_client_that_opens_sessions_without_end_is_cut() {
     let session = async |ssh: &Handle<Anyone>| {
         assert!(ssh.channel_open_session().await.is_err());
     };
-    Scene::new().await.tires_of(Some(Refusal::Session), session).await;
+    Fixture::new().await.limits(Some(Refusal::Session), session).await;
 }
 
 #[tokio::test]
-async fn who_asks_for_connections_without_end_is_cut() {
+async fn a_client_that_asks_for_connections_without_end_is_cut() {
     let connection = async |ssh: &Handle<Anyone>| {
         assert!(ssh.channel_open_direct_tcpip("10.1.2.3", 80, "127.0.0.1", 1).await.is_err());
     };
-    Scene::new().await.tires_of(Some(Refusal::Direct), connection).await;
+    Fixture::new().await.limits(Some(Refusal::Direct), connection).await;
 }
 
 #[tokio::test]
-async fn who_asks_for_others_ports_without_end_is_cut() {
+async fn a_client_that_asks_for_others_ports_without_end_is_cut() {
     let port = async |ssh: &Handle<Anyone>| {
         assert!(ssh.tcpip_forward("", u32::from(PORT + 1)).await.is_err());
     };
-    Scene::new().await.tires_of(Some(Refusal::Port), port).await;
+    Fixture::new().await.limits(Some(Refusal::Port), port).await;
 }
 
 #[tokio::test]
-async fn who_takes_and_gives_back_its_own_port_without_end_is_cut() {
+async fn a_client_that_requests_and_cancels_its_own_port_without_end_is_cut() {
     let own = async |ssh: &Handle<Anyone>| {
         // It is cut in one of the two.
         let _ = ssh.tcpip_forward("", u32::from(PORT)).await;
         let _ = ssh.cancel_tcpip_forward("", u32::from(PORT)).await;
     };
-    Scene::new().await.tires_of(None, own).await;
+    Fixture::new().await.limits(None, own).await;
 }
 
 #[tokio::test]
-async fn who_gives_back_without_end_what_it_does_not_have_is_cut() {
+async fn a_client_that_cancels_without_end_what_it_does_not_have_is_cut() {
     let nothing = async |ssh: &Handle<Anyone>| {
         assert!(ssh.cancel_tcpip_forward("", u32::from(PORT)).await.is_err());
     };
-    Scene::new().await.tires_of(None, nothing).await;
+    Fixture::new().await.limits(None, nothing).await;
 }
 
 #[tokio::test]
-async fn who_asks_for_sockets_without_end_is_cut() {
+async fn a_client_that_asks_for_sockets_without_end_is_cut() {
     let forward = async |ssh: &Handle<Anyone>| {
         assert!(ssh.streamlocal_forward("/run/peel.sock").await.is_err());
     };
-    Scene::new().await.tires_of(Some(Refusal::Address), forward).await;
+    Fixture::new().await.limits(Some(Refusal::Address), forward).await;
     let connection = async |ssh: &Handle<Anyone>| {
         assert!(ssh.channel_open_direct_streamlocal("/run/docker.sock").await.is_err());
     };
-    Scene::new().await.tires_of(Some(Refusal::Direct), connection).await;
+    Fixture::new().await.limits(Some(Refusal::Direct), connection).await;
 }
 
 /// Requests are answered one after the other, and no more is read while an answer is not taken.
 #[tokio::test]
-async fn who_asks_and_does_not_listen_is_cut_after_the_limit_of_silence() {
+async fn a_client_that_does_not_read_is_cut_after_the_limit_of_silence() {
     let silent = Duration::from_secs(2);
-    let scene = Scene::with(Limits { silent, ..Limits::default() }).await;
+    let fixture = Fixture::with(Limits { silent, ..Limits::default() }).await;
     // Of what it does not take, the system keeps as little as it can.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
-    let stream = socket.connect(scene.cloud.address).await.unwrap();
+    let stream = socket.connect(fixture.cloud.address).await.unwrap();
     let is_deaf = Arc::new(AtomicBool::new(false));
     let deaf = Deaf { stream, is_deaf: Arc::clone(&is_deaf) };
     let mut ssh = connect_stream(Arc::new(Config::default()), deaf, Anyone).await.unwrap();
-    scene.prove_key(&mut ssh).await;
+    fixture.prove_key(&mut ssh).await;
     is_deaf.store(true, Ordering::Relaxed);
     let mut asked = 0;
     let asking = async {
@@ -188,24 +188,24 @@ async fn who_asks_and_does_not_listen_is_cut_after_the_limit_of_silence() {
     timeout(LIMIT, asking).await.expect("it is not cut");
     assert!(asked > 1_000, "{asked} requests are not many");
     let dead = ["a connection is dead"];
-    until("it is logged", || scene.log.lines_with(&dead).len() == 1).await;
-    scene.ends_well().await;
+    until("it is logged", || fixture.log.lines_with(&dead).len() == 1).await;
+    fixture.ends_well().await;
 }
 
 /// What russh answers by itself, as fast as a client can ask and listen.
 #[tokio::test]
-async fn who_asks_for_what_nobody_knows_keeps_nobody_waiting() {
-    let scene = Scene::new().await;
-    let ssh = scene.log_in().await;
+async fn a_client_that_sends_unknown_requests_delays_no_other() {
+    let fixture = Fixture::new().await;
+    let ssh = fixture.log_in().await;
     for _ in 0..20_000 {
         ssh.send_keepalive(true).await.unwrap();
     }
-    scene.ends_well().await;
+    fixture.ends_well().await;
 }
 
-/// OpenSSH would not: it is told which signatures are taken.
+/// OpenSSH would not: it is logged which signatures are taken.
 #[tokio::test]
-async fn who_signs_with_sha_1_is_refused() {
+async fn a_client_that_signs_with_sha_1_is_refused() {
     let (log, folder) = (Log::start(), Folder::new());
     let rsa = folder.key("rsa", 2048);
     let cloud = Cloud::with(&[rsa.public()]).await;
@@ -222,9 +222,9 @@ async fn who_signs_with_sha_1_is_refused() {
 
 /// A monitor sends a line. What wants to send more through it, and does not listen, gets no room.
 #[tokio::test]
-async fn who_sends_more_through_a_monitor_than_a_line_is_cut() {
-    let scene = Scene::new().await;
-    let ssh = scene.log_in().await;
+async fn a_client_that_sends_more_through_a_monitor_than_a_line_is_cut() {
+    let fixture = Fixture::new().await;
+    let ssh = fixture.log_in().await;
     ssh.tcpip_forward("localhost", 20_000).await.unwrap();
     let monitor = ssh.channel_open_direct_tcpip("127.0.0.1", 20_000, "127.0.0.1", 1).await.unwrap();
     assert!(
@@ -234,5 +234,5 @@ async fn who_sends_more_through_a_monitor_than_a_line_is_cut() {
     // It may be cut in the middle of it.
     let _ = monitor.data(&[b'x'; 64 * 1024][..]).await;
     until("it is cut", || ssh.is_closed()).await;
-    scene.ends_well().await;
+    fixture.ends_well().await;
 }

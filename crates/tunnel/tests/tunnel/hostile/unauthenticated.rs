@@ -1,4 +1,4 @@
-//! Those who prove no key, byte by byte.
+//! Connections that prove no key, byte by byte.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -15,17 +15,17 @@ use tunnel::Identity;
 use tunnel::endpoint::{Limits, Refusal};
 
 use crate::ends::{Cloud, LIMIT, Signer, echoes, until};
-use crate::hostile::Scene;
+use crate::hostile::Fixture;
 
 const LOGIN: Duration = Duration::from_secs(1);
-const VERSION: &[u8] = b"SSH-2.0-stranger\r\n";
+const VERSION: &[u8] = b"SSH-2.0-unauthenticated\r\n";
 
-async fn scene() -> Scene {
-    Scene::with(Limits { login: LOGIN, ..Limits::default() }).await
+async fn fixture() -> Fixture {
+    Fixture::with(Limits { login_grace: LOGIN, ..Limits::default() }).await
 }
 
-impl Scene {
-    /// After these words a stranger is cut, for that reason, and not before `least`.
+impl Fixture {
+    /// After these bytes an unauthenticated connection is cut, for that reason, and not before `least`.
     async fn cuts(self, words: &[u8], refusal: Refusal, least: Duration) {
         let mut stream = self.connect().await;
         let started = Instant::now();
@@ -39,7 +39,7 @@ impl Scene {
     }
 }
 
-/// Returns when the other side has closed.
+/// Returns when the peer has closed.
 async fn is_cut(stream: &mut TcpStream) {
     let mut bytes = [0; 4096];
     let reading = async { while let Ok(1..) = stream.read(&mut bytes).await {} };
@@ -81,14 +81,14 @@ fn key_exchange_init() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_cut_after_the_login_limit() {
-    scene().await.cuts(b"", Refusal::Login, LOGIN).await;
+async fn a_connection_that_says_nothing_is_cut_after_the_login_limit() {
+    fixture().await.cuts(b"", Refusal::Login, LOGIN).await;
 }
 
 #[tokio::test]
-async fn who_says_one_byte_at_a_time_is_cut_after_the_login_limit() {
-    let scene = scene().await;
-    let (mut read, mut write) = scene.connect().await.into_split();
+async fn a_connection_that_says_one_byte_at_a_time_is_cut_after_the_login_limit() {
+    let fixture = fixture().await;
+    let (mut read, mut write) = fixture.connect().await.into_split();
     let started = Instant::now();
     let dripping = async {
         for byte in VERSION.iter().cycle() {
@@ -106,44 +106,44 @@ async fn who_says_one_byte_at_a_time_is_cut_after_the_login_limit() {
     }
     let took = started.elapsed();
     assert!(LOGIN <= took && took < LOGIN * 5, "{took:?}");
-    scene.has_refused("", Refusal::Login, "").await;
+    fixture.has_refused("", Refusal::Login, "").await;
 }
 
 #[tokio::test]
 async fn a_version_without_an_end_is_cut_at_once() {
-    scene().await.cuts(&vec![b'x'; 1 << 20], Refusal::Protocol, Duration::ZERO).await;
+    fixture().await.cuts(&vec![b'x'; 1 << 20], Refusal::Protocol, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn another_protocol_is_cut_at_once() {
     let request = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n";
-    scene().await.cuts(request, Refusal::Protocol, Duration::ZERO).await;
+    fixture().await.cuts(request, Refusal::Protocol, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn garbage_after_the_version_is_cut_at_once() {
     for garbage in [vec![0xff; 100_000], packet(20, b"\x15hello")] {
         let words = [VERSION, &garbage].concat();
-        scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+        fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
     }
 }
 
 #[tokio::test]
 async fn a_key_exchange_that_says_it_is_longer_than_it_is_is_cut_after_the_login_limit() {
     let words = [VERSION, &packet(200_000, &key_exchange_init())].concat();
-    scene().await.cuts(&words, Refusal::Login, LOGIN).await;
+    fixture().await.cuts(&words, Refusal::Login, LOGIN).await;
 }
 
 #[tokio::test]
 async fn a_key_exchange_that_says_it_is_shorter_than_it_is_is_cut_at_once() {
     let words = [VERSION, &packet(100, &key_exchange_init())].concat();
-    scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+    fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn a_key_exchange_of_a_gigabyte_is_cut_at_once() {
     let words = [VERSION, &packet(1 << 30, &key_exchange_init())].concat();
-    scene().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+    fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
 }
 
 /// Dials, and says how long it took until it could be asked.
@@ -159,12 +159,12 @@ async fn gets_in(identity: &Identity, cloud: &mut Cloud) -> Duration {
 
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Whence a crowd comes.
+/// The address that a crowd comes from.
 const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
 
-/// A connection of a stranger who says who it is, and nothing more; none if it was not taken soon.
-fn stranger(from: [u8; 4], to: SocketAddr) -> Option<Socket> {
+/// A connection that sends its version, and nothing more; none if it was not accepted soon.
+fn unauthenticated(from: [u8; 4], to: SocketAddr) -> Option<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((from, 0)).into()).ok()?;
     socket.connect_timeout(&to.into(), Duration::from_millis(10)).ok()?;
@@ -176,45 +176,45 @@ fn stranger(from: [u8; 4], to: SocketAddr) -> Option<Socket> {
 #[tokio::test]
 async fn a_crowd_that_says_nothing_keeps_no_signer_out() {
     for (from, count) in [(HERE, 500), (ELSEWHERE, 1_000)] {
-        let mut scene = Scene::new().await;
-        let address = scene.cloud.address;
+        let mut fixture = Fixture::new().await;
+        let address = fixture.cloud.address;
         let crowd = tokio::task::spawn_blocking(move || {
-            (0..count).filter_map(|_| stranger(from, address)).collect::<Vec<_>>()
+            (0..count).filter_map(|_| unauthenticated(from, address)).collect::<Vec<_>>()
         });
         let crowd = crowd.await.unwrap();
         assert!(crowd.len() > 400);
-        let took = gets_in(&scene.key.identity(), &mut scene.cloud).await;
+        let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
         assert!(took < AT_ONCE, "{took:?}");
-        scene.ends_well().await;
+        fixture.ends_well().await;
     }
 }
 
 #[tokio::test]
 async fn a_crowd_that_agrees_on_keys_and_stops_keeps_no_signer_out_and_is_cut() {
-    let mut scene = scene().await;
+    let mut fixture = fixture().await;
     let mut crowd = Vec::new();
     for _ in 0..500 {
-        crowd.push(scene.agree_on_keys().await);
+        crowd.push(fixture.agree_on_keys().await);
     }
-    let took = gets_in(&scene.key.identity(), &mut scene.cloud).await;
+    let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
     assert!(took < AT_ONCE, "{took:?}");
     until("all are cut", || crowd.iter().all(|ssh| ssh.is_closed())).await;
-    scene.ends_well().await;
+    fixture.ends_well().await;
 }
 
 #[tokio::test]
 async fn a_crowd_is_cut_after_the_login_limit() {
-    let scene = scene().await;
+    let fixture = fixture().await;
     let mut crowd = Vec::new();
     for _ in 0..500 {
-        crowd.push(scene.connect().await);
+        crowd.push(fixture.connect().await);
     }
     for stream in &mut crowd {
         is_cut(stream).await;
     }
-    let refusals = &scene.cloud.refusals;
+    let refusals = &fixture.cloud.refusals;
     until("each is counted", || refusals.count(Refusal::Login) == 500).await;
-    scene.ends_well().await;
+    fixture.ends_well().await;
 }
 
 /// Nothing is accepted meanwhile: this test has one thread, and does not let it go. A connection that
@@ -222,7 +222,8 @@ async fn a_crowd_is_cut_after_the_login_limit() {
 #[tokio::test]
 async fn a_burst_has_room_until_it_is_accepted() {
     let cloud = Cloud::with(&[]).await;
-    let burst: Vec<Socket> = (0..500).filter_map(|_| stranger(HERE, cloud.address)).collect();
+    let burst: Vec<Socket> =
+        (0..500).filter_map(|_| unauthenticated(HERE, cloud.address)).collect();
     assert_eq!(burst.len(), 500);
     cloud.stop().await;
 }
@@ -240,7 +241,7 @@ impl Flood {
         std::thread::spawn(move || {
             let mut open = VecDeque::new();
             while !stop.load(Ordering::Relaxed) {
-                open.extend(stranger(from, to));
+                open.extend(unauthenticated(from, to));
                 count.fetch_add(1, Ordering::Relaxed);
                 if open.len() > 1_000 {
                     open.pop_front();
@@ -258,19 +259,19 @@ impl Drop for Flood {
     }
 }
 
-/// A signer gets in again and again, however many strangers come meanwhile.
+/// A signer gets in again and again, however many unauthenticated connections come meanwhile.
 async fn gets_in_through_a_flood(from: [u8; 4], pause: Duration) {
-    let mut scene = scene().await;
-    let flood = Flood::start(from, scene.cloud.address, pause);
-    until("the flood is there", || scene.cloud.refusals.count(Refusal::Login) > 100).await;
+    let mut fixture = fixture().await;
+    let flood = Flood::start(from, fixture.cloud.address, pause);
+    until("the flood is there", || fixture.cloud.refusals.count(Refusal::Login) > 100).await;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(2) {
-        let took = gets_in(&scene.key.identity(), &mut scene.cloud).await;
+        let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
         assert!(took < AT_ONCE, "{took:?}");
     }
     let count = flood.count.load(Ordering::Relaxed);
     assert!(count > 300, "{count} connections are no flood");
-    scene.ends_well().await;
+    fixture.ends_well().await;
 }
 
 #[tokio::test]
@@ -278,7 +279,7 @@ async fn a_flood_of_new_connections_keeps_no_signer_out() {
     gets_in_through_a_flood(ELSEWHERE, Duration::from_micros(200)).await;
 }
 
-/// From there, the flood has as good a claim to a place as the signer has.
+/// From there, the flood has as good a claim to a slot as the signer has.
 #[tokio::test]
 async fn a_slow_flood_from_the_signers_own_address_keeps_no_signer_out() {
     gets_in_through_a_flood(HERE, Duration::from_millis(3)).await;

@@ -1,5 +1,5 @@
-//! What the system says about its lines: any change of an interface, an address or a route is worth a
-//! dial. What changed is not read: a dial that comes for nothing costs nothing.
+//! Changes of the network, as the system announces them: any change of an interface, an address or a route is
+//! worth a dial. What changed is not read: a dial that fails costs nothing.
 
 use std::io;
 use std::os::unix::net::UnixDatagram as StdDatagram;
@@ -18,9 +18,9 @@ const IPV4_ROUTE: u32 = 0x40;
 const IPV6_ADDRESS: u32 = 0x100;
 const IPV6_ROUTE: u32 = 0x400;
 
-/// Tells `changes` of every change, for as long as it is polled. Returns only when the system will not
-/// tell.
-pub(super) async fn watch_lines(changes: &watch::Sender<()>) -> io::Error {
+/// Notifies `changes` of every change, for as long as it is polled. Returns only when the system refuses to
+/// announce them.
+pub(super) async fn watch_interfaces(changes: &watch::Sender<()>) -> io::Error {
     let socket = match listen() {
         Ok(socket) => socket,
         Err(error) => return error,
@@ -28,7 +28,7 @@ pub(super) async fn watch_lines(changes: &watch::Sender<()>) -> io::Error {
     let mut announcement = [0; 8 * 1024];
     loop {
         match socket.recv(&mut announcement).await {
-            // One that was lost because there were too many is an announcement too.
+            // Announcements were lost because there were too many: that is a change, too.
             Err(error) if Errno::from_io_error(&error) != Some(Errno::NOBUFS) => return error,
             Ok(_) | Err(_) => changes.send_replace(()),
         }

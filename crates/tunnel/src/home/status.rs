@@ -1,17 +1,18 @@
-//! The links as they are now, for whoever watches them.
+//! The links as they are now.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::Door;
+use crate::Service;
+use crate::home::error::LinkError;
 
-/// The links, for whoever watches them. Clones share them.
+/// The links as they are now. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Board {
+pub struct LinkStatus {
     links: Arc<Vec<Mutex<LinkReport>>>,
-    news: watch::Sender<()>,
+    changed: watch::Sender<()>,
 }
 
 /// A link as it is now.
@@ -21,16 +22,16 @@ pub struct LinkReport {
     pub gateway: usize,
     /// The interface; none for the system's route.
     pub uplink: Option<String>,
-    /// Whether the line is metered.
+    /// Whether the uplink is metered.
     pub metered: bool,
     /// Which port it serves.
-    pub door: Door,
+    pub service: Service,
     /// Where it is in its life.
     pub state: LinkState,
     /// Since when.
     pub since: Instant,
     /// Why it is not up; none while it is.
-    pub trouble: Option<Trouble>,
+    pub error: Option<LinkError>,
     /// How often it was up.
     pub ups: u64,
 }
@@ -46,27 +47,17 @@ pub enum LinkState {
     Up,
 }
 
-/// Why a link is not up. Each has a bounded word for a metric, and a line for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// One of `no_name`, `unreachable`, `no_ssh`, `wrong_host_key`, `key_refused`, `port_refused`, `refused`,
-    /// `silent`, `closed`.
-    pub word: &'static str,
-    /// What happened, and what to do.
-    pub line: String,
-}
-
-/// A link's own line on the board.
+/// Updates the report of one link.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    board: Board,
+pub(super) struct StatusUpdater {
+    status: LinkStatus,
     at: usize,
 }
 
-impl Board {
-    pub(super) fn new(links: Vec<LinkReport>) -> Board {
+impl LinkStatus {
+    pub(super) fn new(links: Vec<LinkReport>) -> LinkStatus {
         let links = links.into_iter().map(Mutex::new).collect();
-        Board { links: Arc::new(links), news: watch::Sender::new(()) }
+        LinkStatus { links: Arc::new(links), changed: watch::Sender::new(()) }
     }
 
     /// All links as they are now.
@@ -75,41 +66,41 @@ impl Board {
         self.links.iter().map(|link| lock(link).clone()).collect()
     }
 
-    pub(super) fn entry(&self, at: usize) -> Entry {
-        Entry { board: self.clone(), at }
+    pub(super) fn updater(&self, at: usize) -> StatusUpdater {
+        StatusUpdater { status: self.clone(), at }
     }
 }
 
-impl Entry {
+impl StatusUpdater {
     /// Changes the report, and gives it as it was and as it is; none when there is no such link.
     pub(super) fn change(&self, change: impl FnOnce(&mut LinkReport)) -> Option<[LinkReport; 2]> {
-        let mut link = lock(self.board.links.get(self.at)?);
+        let mut link = lock(self.status.links.get(self.at)?);
         let before = link.clone();
         change(&mut link);
-        let told = [before, link.clone()];
+        let change = [before, link.clone()];
         drop(link);
-        if let [before, now] = &told
+        if let [before, now] = &change
             && before.state != now.state
         {
-            self.board.news.send_replace(());
+            self.status.changed.send_replace(());
         }
-        Some(told)
+        Some(change)
     }
 
-    /// Tells when any link is in another state.
-    pub(super) fn news(&self) -> watch::Receiver<()> {
-        self.board.news.subscribe()
+    /// Notified when any link enters another state.
+    pub(super) fn changed(&self) -> watch::Receiver<()> {
+        self.status.changed.subscribe()
     }
 
-    /// Whether requests have to come over this link although its line is metered: there are lines to
-    /// its gateway that are not, and none of them is up.
+    /// Whether requests have to come over this link although its uplink is metered: there are links to its
+    /// gateway over uplinks that are not, and none of them is up.
     pub(super) fn is_relied_on(&self) -> bool {
-        let mut links = self.board.links();
+        let mut links = self.status.links();
         let Some(own) = links.get(self.at).filter(|own| own.metered).cloned() else { return false };
         links.retain(|link| {
-            (link.gateway, link.door, link.metered) == (own.gateway, Door::Signing, false)
+            (link.gateway, link.service, link.metered) == (own.gateway, Service::Signing, false)
         });
-        own.door == Door::Signing
+        own.service == Service::Signing
             && !links.is_empty()
             && links.iter().all(|link| link.state != LinkState::Up)
     }
@@ -125,49 +116,49 @@ mod tests {
 
     use super::*;
 
-    /// Links of the signing door, if nothing else is said: gateway, whether it is metered, state.
-    fn board(links: &[(usize, bool, LinkState)]) -> Board {
+    /// Links of the signing service, if nothing else is said: gateway, whether it is metered, state.
+    fn status(links: &[(usize, bool, LinkState)]) -> LinkStatus {
         let report = |&(gateway, metered, state)| LinkReport {
             gateway,
             uplink: None,
             metered,
-            door: Door::Signing,
+            service: Service::Signing,
             state,
             since: Instant::now(),
-            trouble: None,
+            error: None,
             ups: 0,
         };
-        Board::new(links.iter().map(report).collect())
+        LinkStatus::new(links.iter().map(report).collect())
     }
 
     fn is_relied_on(links: &[(usize, bool, LinkState)]) -> bool {
-        board(links).entry(0).is_relied_on()
+        status(links).updater(0).is_relied_on()
     }
 
     #[test]
-    fn a_metered_line_is_relied_on_when_no_other_is_up() {
+    fn a_metered_link_is_relied_on_when_no_other_is_up() {
         assert!(is_relied_on(&[(0, true, Up), (0, false, Down)]));
         assert!(is_relied_on(&[(0, true, Up), (0, false, Standby), (1, false, Up)]));
         assert!(!is_relied_on(&[(0, true, Up), (0, false, Down), (0, false, Up)]));
     }
 
     #[test]
-    fn a_line_that_is_not_metered_or_is_the_only_one_is_watched_as_it_is_configured() {
+    fn a_link_that_is_not_metered_or_is_the_only_one_keeps_its_limits() {
         assert!(!is_relied_on(&[(0, false, Up), (0, false, Down)]));
         assert!(!is_relied_on(&[(0, true, Up), (0, true, Down)]));
-        let shell = board(&[(0, true, Up), (0, false, Down)]);
-        shell.entry(0).change(|report| report.door = Door::Shell);
-        assert!(!shell.entry(0).is_relied_on());
+        let shell = status(&[(0, true, Up), (0, false, Down)]);
+        shell.updater(0).change(|report| report.service = Service::Shell);
+        assert!(!shell.updater(0).is_relied_on());
     }
 
     #[test]
-    fn only_another_state_is_news() {
-        let board = board(&[(0, false, Down)]);
-        let entry = board.entry(0);
-        let news = entry.news();
-        entry.change(|report| report.ups = 7);
-        assert!(!news.has_changed().unwrap());
-        entry.change(|report| report.state = Up);
-        assert!(news.has_changed().unwrap());
+    fn only_another_state_is_notified() {
+        let status = status(&[(0, false, Down)]);
+        let updater = status.updater(0);
+        let changed = updater.changed();
+        updater.change(|report| report.ups = 7);
+        assert!(!changed.has_changed().unwrap());
+        updater.change(|report| report.state = Up);
+        assert!(changed.has_changed().unwrap());
     }
 }

@@ -1,5 +1,5 @@
-//! Names of gateways. A name server behind a dead line takes long to fail; the link does not wait for
-//! it when it knows an address from before.
+//! Names of gateways. A name server behind a dead uplink takes long to fail; a link that knows an address from
+//! before does not wait for it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 pub(super) struct Name {
     /// `HOST:PORT`.
     text: String,
-    /// At most one question at a time: one that hangs cannot be taken back.
-    asking: JoinSet<std::io::Result<Vec<SocketAddr>>>,
+    /// At most one lookup at a time: one that hangs cannot be cancelled.
+    lookup: JoinSet<std::io::Result<Vec<SocketAddr>>>,
     known: Vec<SocketAddr>,
 }
 
@@ -21,7 +21,7 @@ const FRESH_LIMIT: Duration = Duration::from_millis(500);
 
 impl Name {
     pub(super) fn new(text: String) -> Name {
-        Name { text, asking: JoinSet::new(), known: Vec::new() }
+        Name { text, lookup: JoinSet::new(), known: Vec::new() }
     }
 
     /// Its addresses: new ones if they come soon, the last ones if not. The first call of a name that
@@ -33,15 +33,15 @@ impl Name {
         if let Ok(address) = self.text.parse() {
             return Ok(vec![address]);
         }
-        if self.asking.is_empty() {
+        if self.lookup.is_empty() {
             let text = self.text.clone();
-            self.asking
+            self.lookup
                 .spawn(async move { tokio::net::lookup_host(text).await.map(Iterator::collect) });
         }
         let answer = if self.known.is_empty() {
-            self.asking.join_next().await
+            self.lookup.join_next().await
         } else {
-            let answer = tokio::time::timeout(FRESH_LIMIT, self.asking.join_next());
+            let answer = tokio::time::timeout(FRESH_LIMIT, self.lookup.join_next());
             answer.await.unwrap_or_default()
         };
         match answer {

@@ -1,0 +1,150 @@
+//! One connection, from its first byte to its last.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::server::Config as RusshConfig;
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::endpoint::context::ConnectionContext;
+use crate::endpoint::handler::ServerHandler;
+use crate::endpoint::preauth::Slot;
+use crate::endpoint::refusal::brief;
+use crate::endpoint::registry::Registry;
+use crate::endpoint::{GRACE, Refusal, SessionHandler};
+use crate::stream::{Linger, OpenChannels};
+use crate::wire::{Liveness, Wire};
+
+/// One connection.
+pub(super) struct Connection<A> {
+    registry: Arc<Registry>,
+    session_handler: Arc<A>,
+    russh: Arc<RusshConfig>,
+    slot: Slot,
+    peer: SocketAddr,
+    wire: BufReader<Wire>,
+    liveness: Liveness,
+}
+
+/// Why a connection ended.
+enum CloseReason {
+    /// ssh ended, well or not.
+    Ssh(Result<(), russh::Error>),
+    /// No key was proved in time, or the slot was given to a newer connection.
+    Unauthenticated,
+    /// Nothing was heard for too long.
+    Silent,
+    /// The gateway stops.
+    Stop,
+}
+
+impl<A: SessionHandler> Connection<A> {
+    pub(super) fn new(
+        registry: Arc<Registry>,
+        session_handler: Arc<A>,
+        russh: Arc<RusshConfig>,
+        slot: Slot,
+        (stream, peer): (TcpStream, SocketAddr),
+    ) -> Connection<A> {
+        let (wire, liveness) = Wire::new(stream);
+        Connection { registry, session_handler, russh, slot, peer, wire, liveness }
+    }
+
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let Connection { registry, session_handler, russh, slot, peer, wire, liveness } = self;
+        let _cut = liveness.cut_on_drop();
+        let (authenticated, ended) = (CancellationToken::new(), CancellationToken::new());
+        let _ended = ended.clone().drop_guard();
+        let tasks = TaskTracker::new();
+        let context = ConnectionContext {
+            peer,
+            liveness: liveness.clone(),
+            authenticated: authenticated.clone(),
+            ended: ended.clone(),
+            tasks: tasks.clone(),
+            linger: Linger::new(LINGER, tasks.clone(), ended.clone()),
+            channels: OpenChannels::default(),
+        };
+        let handler = ServerHandler::new(Arc::clone(&registry), session_handler, context);
+        let ssh = async { russh::server::run_stream(russh, wire, handler).await?.await };
+        tokio::pin!(ssh);
+        let reason = tokio::select! {
+            result = &mut ssh => CloseReason::Ssh(result),
+            () = login_expires(&registry, slot, &authenticated) => CloseReason::Unauthenticated,
+            () = falls_silent(&registry, &liveness, &authenticated) => CloseReason::Silent,
+            () = stop.cancelled() => CloseReason::Stop,
+        };
+        liveness.cut();
+        if !matches!(reason, CloseReason::Ssh(_)) && timeout(GRACE, ssh).await.is_err() {
+            tracing::warn!(%peer, "an ssh connection does not end: what came through it is not read");
+        }
+        liveness.abandon();
+        ended.cancel();
+        tasks.close();
+        tasks.wait().await;
+        reason.log(&registry, peer, authenticated.is_cancelled());
+    }
+}
+
+/// For a signer's end to close the channels that were closed here. Its own linger is shorter.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Returns when the connection has to be closed because no key was proved.
+async fn login_expires(registry: &Registry, slot: Slot, authenticated: &CancellationToken) {
+    tokio::select! {
+        () = authenticated.cancelled() => {
+            drop(slot);
+            std::future::pending().await
+        }
+        () = sleep(registry.limits.login_grace) => {}
+        () = slot.evicted() => {}
+    }
+}
+
+/// Returns when nothing was heard of an authenticated client for too long.
+async fn falls_silent(registry: &Registry, liveness: &Liveness, authenticated: &CancellationToken) {
+    authenticated.cancelled().await;
+    liveness.silence(registry.limits.silent).await;
+}
+
+impl CloseReason {
+    fn log(&self, registry: &Registry, peer: SocketAddr, was_authenticated: bool) {
+        match self {
+            CloseReason::Unauthenticated => {
+                if let Some(suppressed) = registry.refuse(Refusal::Login, None) {
+                    tracing::warn!(%peer, "refused: {}{suppressed}", Refusal::Login);
+                }
+            }
+            CloseReason::Ssh(Err(error)) if !was_authenticated && is_not_ssh(error) => {
+                if let Some(suppressed) = registry.refuse(Refusal::Protocol, None) {
+                    let error = brief(&error.to_string());
+                    tracing::warn!(%peer, "refused: {} ({error}){suppressed}", Refusal::Protocol);
+                }
+            }
+            CloseReason::Silent => {
+                let silent = registry.limits.silent.as_secs();
+                tracing::warn!(%peer, "a connection is dead: nothing heard for {silent} s");
+            }
+            CloseReason::Ssh(Err(error)) => {
+                tracing::debug!(%peer, %error, "a connection ended badly")
+            }
+            CloseReason::Ssh(Ok(())) | CloseReason::Stop => {}
+        }
+    }
+}
+
+/// Whether the client did not speak ssh. A connection that was closed says nothing: health probes do so.
+fn is_not_ssh(error: &russh::Error) -> bool {
+    !matches!(
+        error,
+        russh::Error::Disconnect
+            | russh::Error::HUP
+            | russh::Error::IO(_)
+            | russh::Error::SendError
+    )
+}
