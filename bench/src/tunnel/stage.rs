@@ -45,25 +45,15 @@ pub(super) struct PeelStage {
 impl PeelStage {
     /// A signer at home that dials `CLOUD` over these lines.
     pub(super) fn start(internet: &Internet, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
-        PeelStage::at(internet.home(), CLOUD, uplinks, &[])
+        PeelStage::at(internet.home(), CLOUD, uplinks)
     }
 
     /// Both ends on the loopback.
     pub(super) fn on_loopback() -> anyhow::Result<PeelStage> {
-        PeelStage::beside(&[])
+        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[])
     }
 
-    /// The same, with other signers that the gateway knows.
-    pub(super) fn beside(others: &[Signer]) -> anyhow::Result<PeelStage> {
-        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[], others)
-    }
-
-    fn at(
-        place: Namespace,
-        cloud: IpAddr,
-        uplinks: &[Uplink],
-        others: &[Signer],
-    ) -> anyhow::Result<PeelStage> {
+    fn at(place: Namespace, cloud: IpAddr, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
         let signer = SignerHome::new()?;
         let ssh = SocketAddr::new(cloud, SSH);
         let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
@@ -73,9 +63,7 @@ impl PeelStage {
             port: PORT,
             keys: vec![signer.key()],
         };
-        let mut all = vec![known];
-        all.extend_from_slice(others);
-        let gateway = GatewayHome::new(Identity::generate("gateway")?, listen, &all)?;
+        let gateway = GatewayHome::new(Identity::generate("gateway")?, listen, &[known])?;
         let tunnel = Tunnel {
             port: PORT,
             ssh: None,

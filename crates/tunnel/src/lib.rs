@@ -21,6 +21,7 @@ pub mod link;
 mod service;
 mod short_scalar;
 mod stream;
+mod turns;
 mod version;
 mod wire;
 

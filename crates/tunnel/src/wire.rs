@@ -5,12 +5,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::turns::Turn;
 
 /// The TCP connection, as the ssh task reads and writes it.
 pub(crate) struct Wire {
@@ -18,6 +20,8 @@ pub(crate) struct Wire {
     liveness: Liveness,
     /// One for reading and one for writing: each wakes its own task.
     cut: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
+    /// None once the client is authenticated, and at the signer's end.
+    turn: Option<Turn>,
 }
 
 /// When the peer was last heard, and the means to cut the connection. Clones share it.
@@ -46,6 +50,11 @@ const WRITING: usize = 1;
 impl Wire {
     /// The wire, read through a buffer: russh reads the length of a packet before it reads the rest.
     pub(crate) fn new(stream: TcpStream) -> (BufReader<Wire>, Liveness) {
+        Wire::with_turn(stream, None)
+    }
+
+    /// The same, read only when it is its turn.
+    pub(crate) fn with_turn(stream: TcpStream, turn: Option<Turn>) -> (BufReader<Wire>, Liveness) {
         let liveness = Liveness {
             opened: Instant::now(),
             heard: Arc::default(),
@@ -53,8 +62,17 @@ impl Wire {
             gone: CancellationToken::new(),
         };
         let cut = || Box::pin(liveness.cut.clone().cancelled_owned());
-        let wire = Wire { stream, cut: [cut(), cut()], liveness: liveness.clone() };
+        let wire = Wire { stream, cut: [cut(), cut()], liveness: liveness.clone(), turn };
         (BufReader::with_capacity(READ_BUFFER, wire), liveness)
+    }
+
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.turn.as_ref().is_some_and(Turn::is_over) {
+            self.turn = None;
+        }
+        let Some(turn) = &mut self.turn else { return Poll::Ready(Ok(())) };
+        ready!(self.stream.poll_read_ready(context))?;
+        turn.poll(context).map(Ok)
     }
 
     fn is_cut(&mut self, side: usize, context: &mut Context<'_>) -> bool {
@@ -142,6 +160,7 @@ impl AsyncRead for Wire {
         if self.is_cut(READING, context) {
             return Poll::Ready(Err(was_cut()));
         }
+        ready!(self.poll_turn(context))?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

@@ -18,6 +18,7 @@ use crate::endpoint::refusal::brief;
 use crate::endpoint::registry::Registry;
 use crate::endpoint::{GRACE, Refusal, SessionHandler};
 use crate::stream::{Linger, OpenChannels};
+use crate::turns::Turns;
 use crate::wire::{Liveness, Wire};
 
 /// One connection.
@@ -29,6 +30,8 @@ pub(super) struct Connection<A> {
     peer: SocketAddr,
     wire: BufReader<Wire>,
     liveness: Liveness,
+    /// Cancelled when the client has proved a key.
+    authenticated: CancellationToken,
 }
 
 /// Why a connection ended.
@@ -50,15 +53,26 @@ impl<A: SessionHandler> Connection<A> {
         russh: Arc<RusshConfig>,
         slot: Slot,
         (stream, peer): (TcpStream, SocketAddr),
+        turns: &Turns,
     ) -> Connection<A> {
-        let (wire, liveness) = Wire::new(stream);
-        Connection { registry, session_handler, russh, slot, peer, wire, liveness }
+        let authenticated = CancellationToken::new();
+        let (wire, liveness) = Wire::with_turn(stream, Some(turns.of(authenticated.clone())));
+        Connection { registry, session_handler, russh, slot, peer, wire, liveness, authenticated }
     }
 
     pub(super) async fn run(self, stop: CancellationToken) {
-        let Connection { registry, session_handler, russh, slot, peer, wire, liveness } = self;
+        let Connection {
+            registry,
+            session_handler,
+            russh,
+            slot,
+            peer,
+            wire,
+            liveness,
+            authenticated,
+        } = self;
         let _cut = liveness.cut_on_drop();
-        let (authenticated, ended) = (CancellationToken::new(), CancellationToken::new());
+        let ended = CancellationToken::new();
         let _ended = ended.clone().drop_guard();
         let tasks = TaskTracker::new();
         let context = ConnectionContext {

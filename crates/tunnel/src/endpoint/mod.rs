@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoint::connection::Connection;
 use crate::endpoint::preauth::PreauthSlots;
 use crate::endpoint::registry::Registry;
+use crate::turns::Turns;
 use crate::version::Version;
 use crate::{Identity, PublicKey, algorithms};
 
@@ -169,11 +170,13 @@ impl Endpoint {
     /// Accepts connections until `stop`, then closes them, and waits for a moment until they have ended.
     pub async fn serve(self, session_handler: Arc<impl SessionHandler>, stop: CancellationToken) {
         let slots = PreauthSlots::new(self.registry.limits.unauthenticated);
+        let (turns, mut ender) = Turns::new();
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(_) = connections.join_next() => {}
+                () = ender.end() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
                         let Some(slot) = slots.acquire(peer.ip(), Instant::now()) else {
@@ -183,7 +186,7 @@ impl Endpoint {
                         prepare(&stream, self.registry.limits.silent);
                         let registry = Arc::clone(&self.registry);
                         let (russh, session_handler) = (Arc::clone(&self.russh), Arc::clone(&session_handler));
-                        let connection = Connection::new(registry, session_handler, russh, slot, (stream, peer));
+                        let connection = Connection::new(registry, session_handler, russh, slot, (stream, peer), &turns);
                         connections.spawn(connection.run(stop.clone()));
                     }
                     Err(error) => {
