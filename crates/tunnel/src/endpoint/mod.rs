@@ -39,6 +39,7 @@ use crate::endpoint::preauth::PreauthSlots;
 use crate::endpoint::registry::Registry;
 use crate::turns::Turns;
 use crate::version::Version;
+use crate::wire::WINDOW;
 use crate::{Identity, PublicKey, algorithms};
 
 pub use refusal::{Refusal, Refusals};
@@ -230,6 +231,7 @@ fn russh_config(host_key: &Identity) -> RusshConfig {
         keepalive_interval: Some(KEEPALIVE),
         keepalive_max: 0,
         nodelay: true,
+        window_size: WINDOW,
         preferred: algorithms::offered(),
         ..RusshConfig::default()
     }

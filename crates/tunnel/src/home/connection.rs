@@ -17,7 +17,7 @@ use crate::home::error::LinkError;
 use crate::home::handler::{ClientHandler, ServerInfo, Target, lock};
 use crate::stream::{Linger, OpenChannels};
 use crate::version::Version;
-use crate::wire::{CutOnDrop, Liveness, Wire};
+use crate::wire::{CutOnDrop, Liveness, WINDOW, Wire};
 use crate::{Identity, algorithms};
 
 /// An ssh connection on which both sides have proved their keys. Dropping it cuts it.
@@ -118,6 +118,7 @@ impl Handshake {
             inactivity_timeout: None,
             keepalive_interval: None,
             nodelay: true,
+            window_size: WINDOW,
             preferred: self.preferred(),
             ..client::Config::default()
         }
