@@ -1,4 +1,4 @@
-//! The HTTP side: what octez's client asks of a signer, answered for the signer of a port, or for all.
+//! The HTTP side: the requests that octez's client makes to a signer, answered for the signer of a port, or for all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,41 +13,41 @@ use signer_api::{
 };
 use tezos::{KeyForm, Payload, PublicKey, PublicKeyHash, Request as Authenticated, Signature};
 
+use crate::hedge::{Unanswered, hedge};
+use crate::http_client::{SignerRequest, SignerResponse};
 use crate::metrics::{Metrics, Outcome};
-use crate::race::{Nobody, race};
-use crate::reception::Signers;
 use crate::router::{Claim, Route, route};
 use crate::signer::Signer;
-use crate::talk::{Question, Relayed};
-use crate::witness::{Asked, Witness};
+use crate::signers::Signers;
+use crate::witness::{Position, Witness};
 
 /// Answers bakers.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) signers: Signers,
-    /// Whose port it is; none: everybody's.
+    /// The signer whose port it is; none at the port of all signers.
     pub(crate) port: Option<usize>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) answer_limit: Duration,
     pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Arc<Metrics>,
-    /// Who may ask at this gateway; none when everybody may.
+    /// The keys that may ask at this gateway; none: no authentication.
     pub(crate) authorized: Option<Vec<PublicKey>>,
     pub(crate) witness: Witness,
 }
 
-/// What goes back: an answer of ours, or a signer's.
+/// The gateway's own answer, or a signer's response.
 enum Reply {
     Own(Answer),
-    Relayed(Relayed),
+    SignerResponse(SignerResponse),
 }
 
 impl Service for Api {
     async fn answer(&self, request: Request<Body>) -> HttpAnswer {
         match self.dispatch(request).await {
             Reply::Own(answer) => answer.into_response(),
-            Reply::Relayed(answer) => answer.into_response(),
+            Reply::SignerResponse(answer) => answer.into_response(),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Api {
         }
     }
 
-    /// Of the port's signer, as the existing charts read it; of the gateway, when it is all's.
+    /// The metrics of the port's signer, as the existing charts read them; the gateway's own at the port of all.
     async fn health(&self, uri: &Uri) -> Reply {
         match self.port.and_then(|port| self.signers.0.get(port)) {
             Some(signer) => self.ask(signer, &get(uri)).await,
@@ -90,8 +90,8 @@ impl Api {
         }
     }
 
-    /// The gateway's own, if it wants any; else, at a signer's port, the signer's. At the port of all, none is needed: a
-    /// baker asks for this before every signature, and no signer has a say in those of others.
+    /// The gateway's own keys, if it has any; else, at a signer's port, those of the signer. At the port of all, no
+    /// authentication is needed: a baker asks for this before every signature, and no signer decides for others.
     async fn authorized_keys(&self) -> Reply {
         if let Some(authorized) = &self.authorized {
             let hashes = authorized.iter().map(PublicKey::hash).collect();
@@ -100,9 +100,9 @@ impl Api {
         let Some(signer) = self.port.and_then(|port| self.signers.0.get(port)) else {
             return Answer::AuthorizedKeys(None).into();
         };
-        match signer.knowledge() {
-            Some(knowledge) => Reply::Relayed(knowledge.authorized.clone()),
-            None => self.ask(signer, &Question::get("/authorized_keys")).await,
+        match signer.advertised() {
+            Some(advertised) => Reply::SignerResponse(advertised.authorized.clone()),
+            None => self.ask(signer, &SignerRequest::get("/authorized_keys")).await,
         }
     }
 
@@ -120,20 +120,20 @@ impl Api {
     async fn public_key(&self, key: PublicKeyHash, uri: &Uri) -> Reply {
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
-            Err(Away::Unknown(_)) => return Answer::UnknownKey.into(),
-            Err(away) => return away.into_answer().into(),
+            Err(Unavailable::NoSigner(_)) => return Answer::UnknownKey.into(),
+            Err(unavailable) => return unavailable.into_answer().into(),
         };
-        let knowledge = signer.knowledge();
-        if let Some(answer) = knowledge.as_ref().and_then(|known| known.public_key(&key)) {
-            return Reply::Relayed(answer);
+        let advertised = signer.advertised();
+        if let Some(answer) = advertised.as_ref().and_then(|known| known.public_key(&key)) {
+            return Reply::SignerResponse(answer);
         }
         let reply = self.ask(signer, &get(uri)).await;
-        if let Reply::Relayed(answer) = &reply
+        if let Reply::SignerResponse(answer) = &reply
             && answer.is_ok()
         {
             signer.has(key);
-            if let Some(knowledge) = knowledge {
-                knowledge.note_public_key(key, answer.clone());
+            if let Some(advertised) = advertised {
+                advertised.note_public_key(key, answer.clone());
             }
         }
         reply
@@ -143,20 +143,20 @@ impl Api {
     async fn status(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
         let signer = match self.signer_of(key) {
             Ok(signer) => signer,
-            Err(Away::Unknown(_)) => return Answer::UnknownKey.into(),
-            Err(away) => return Answer::Status(Err(away.line())).into(),
+            Err(Unavailable::NoSigner(_)) => return Answer::UnknownKey.into(),
+            Err(unavailable) => return Answer::Status(Err(unavailable.message())).into(),
         };
         match self.ask(signer, &get(uri)).await {
-            Reply::Own(Answer::AskAgain(line)) => Answer::Status(Err(line)).into(),
-            reply @ (Reply::Own(_) | Reply::Relayed(_)) => reply,
+            Reply::Own(Answer::AskAgain(message)) => Answer::Status(Err(message)).into(),
+            reply @ (Reply::Own(_) | Reply::SignerResponse(_)) => reply,
         }
     }
 
     async fn relay_get(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
         match self.signer_of(key) {
             Ok(signer) => self.ask(signer, &get(uri)).await,
-            Err(Away::Unknown(_)) => Answer::UnknownKey.into(),
-            Err(away) => away.into_answer().into(),
+            Err(Unavailable::NoSigner(_)) => Answer::UnknownKey.into(),
+            Err(unavailable) => unavailable.into_answer().into(),
         }
     }
 
@@ -166,7 +166,7 @@ impl Api {
         authentication: Option<&Signature>,
         request: Request<Body>,
     ) -> Reply {
-        let (question, data) = match read(key, request) {
+        let (request, data) = match read(key, request) {
             Ok(read) => read,
             Err(answer) => return answer.into(),
         };
@@ -176,19 +176,19 @@ impl Api {
         }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
-            Err(away) => {
-                tracing::warn!(%key, "not asked: {}", away.line());
-                return away.into_answer().into();
+            Err(unavailable) => {
+                tracing::warn!(%key, "not asked: {}", unavailable.message());
+                return unavailable.into_answer().into();
             }
         };
-        let reply = self.ask(signer, &question).await;
-        if matches!(&reply, Reply::Relayed(answer) if answer.is_ok()) {
+        let reply = self.ask(signer, &request).await;
+        if matches!(&reply, Reply::SignerResponse(answer) if answer.is_ok()) {
             signer.has(key);
         }
         reply
     }
 
-    /// Whether the baker that asks is among those who may.
+    /// Whether the request is authenticated by one of the authorised keys.
     fn is_authorized(
         &self,
         key: &PublicKeyHash,
@@ -202,99 +202,107 @@ impl Api {
         })
     }
 
-    async fn ask(&self, signer: &Signer, question: &Question) -> Reply {
-        let Ok(_place) = signer.places.try_acquire() else {
-            let line = format!("signer {:?} is asked too much at once; ask again", signer.name);
-            return Answer::AskAgain(line).into();
+    async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {
+        let Ok(_slot) = signer.slots.try_acquire() else {
+            let message = format!("signer {:?} is asked too much at once; ask again", signer.name);
+            return Answer::AskAgain(message).into();
         };
         let started = std::time::Instant::now();
         let answer =
-            race(signer, question, self.answer_limit, (&self.metrics, &self.witness)).await;
+            hedge(signer, request, self.answer_limit, (&self.metrics, &self.witness)).await;
         let outcome = match &answer {
             Ok(answer) if answer.is_ok() => Outcome::Answered,
             Ok(_) => Outcome::Declined,
-            Err(_) => Outcome::Nobody,
+            Err(_) => Outcome::Unanswered,
         };
-        self.metrics.note_request(&signer.name, &question.method, outcome, started.elapsed());
+        self.metrics.note_request(&signer.name, &request.method, outcome, started.elapsed());
         match answer {
-            Ok(answer) => Reply::Relayed(answer),
-            Err(nobody) => {
-                tracing::warn!(signer = signer.name, "no answer to {}: {nobody}", question.method);
-                match nobody {
+            Ok(answer) => Reply::SignerResponse(answer),
+            Err(unanswered) => {
+                tracing::warn!(
+                    signer = signer.name,
+                    "no answer to {}: {unanswered}",
+                    request.method
+                );
+                match unanswered {
                     // A repeat changes nothing.
-                    Nobody::Behind { .. } => Answer::Failure(nobody.to_string()).into(),
-                    Nobody::Away(_)
-                    | Nobody::Refused { .. }
-                    | Nobody::Failed { .. }
-                    | Nobody::TooSlow { .. } => Answer::AskAgain(nobody.to_string()).into(),
+                    Unanswered::Behind { .. } => Answer::Failure(unanswered.to_string()).into(),
+                    Unanswered::NotConnected(_)
+                    | Unanswered::Refused { .. }
+                    | Unanswered::Failed { .. }
+                    | Unanswered::TimedOut { .. } => {
+                        Answer::AskAgain(unanswered.to_string()).into()
+                    }
                 }
             }
         }
     }
 
-    /// A gateway that was just made does not know yet who has which key.
-    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Away> {
+    /// Waits for a moment: a gateway that was just started does not know yet which signer has which key.
+    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Unavailable> {
         let settled = || {
             let signer = self.signer_of(key);
-            (!matches!(signer, Err(Away::Unsaid { .. }))).then_some(signer)
+            (!matches!(signer, Err(Unavailable::Unknown { .. }))).then_some(signer)
         };
         self.signers.find(settled).await.unwrap_or_else(|| self.signer_of(key))
     }
 
-    fn signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Away> {
+    fn signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Unavailable> {
         let claims: Vec<Arc<Claim>> = self.signers.0.iter().map(Signer::claim).collect();
         let name =
             |at: usize| self.signers.0.get(at).map_or_else(String::new, |it| it.name.clone());
-        let unknown = || Away::Unknown(*key);
+        let no_signer = || Unavailable::NoSigner(*key);
         match route(&claims, key, self.port) {
-            Route::To(at) => self.signers.0.get(at).ok_or_else(unknown),
-            Route::Standby { first } => {
-                Err(Away::Standby { key: *key, first: name(first), own: self.port.map(name) })
-            }
-            Route::Unsaid(at) => Err(Away::Unsaid { key: *key, before: name(at) }),
-            Route::Nobody => Err(unknown()),
+            Route::To(at) => self.signers.0.get(at).ok_or_else(no_signer),
+            Route::Standby { first } => Err(Unavailable::Standby {
+                key: *key,
+                first: name(first),
+                own: self.port.map(name),
+            }),
+            Route::Unknown(at) => Err(Unavailable::Unknown { key: *key, first: name(at) }),
+            Route::NoSigner => Err(no_signer()),
         }
     }
 }
 
 /// Why no signer is asked for a key.
-enum Away {
-    Unknown(PublicKeyHash),
+enum Unavailable {
+    NoSigner(PublicKeyHash),
     Standby { key: PublicKeyHash, first: String, own: Option<String> },
-    Unsaid { key: PublicKeyHash, before: String },
+    Unknown { key: PublicKeyHash, first: String },
 }
 
-impl Away {
-    fn line(&self) -> String {
+impl Unavailable {
+    fn message(&self) -> String {
         match self {
-            Away::Unknown(key) => format!(
+            Unavailable::NoSigner(key) => format!(
                 "no signer says that it has {key}; is it under keys in gateway.toml, or in the \
                  signer's configuration?"
             ),
-            Away::Standby { key, first, own } => format!(
+            Unavailable::Standby { key, first, own } => format!(
                 "signer {:?} is a cold standby for {key}: {first:?} is asked for it. To change over, \
                  make sure that {first:?} is off, and name the other first in gateway.toml",
                 own.as_deref().unwrap_or_default()
             ),
-            Away::Unsaid { key, before } => format!(
-                "signer {before:?} comes first in gateway.toml and has not said yet whether it has \
+            Unavailable::Unknown { key, first } => format!(
+                "signer {first:?} comes first in gateway.toml and has not said yet whether it has \
                  {key}; name the keys of each signer under keys there"
             ),
         }
     }
 
-    /// A standby refuses; whoever may still turn up is worth another question.
+    /// A standby refuses. A signer that may still connect is worth another request.
     fn into_answer(self) -> Answer {
-        let line = self.line();
+        let message = self.message();
         match self {
-            Away::Unknown(_) | Away::Standby { .. } => Answer::Failure(line),
-            Away::Unsaid { .. } => Answer::AskAgain(line),
+            Unavailable::NoSigner(_) | Unavailable::Standby { .. } => Answer::Failure(message),
+            Unavailable::Unknown { .. } => Answer::AskAgain(message),
         }
     }
 }
 
-/// A signing request, as it will be asked, and the bytes to sign.
-fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(Question, Vec<u8>), Answer> {
+/// A signing request as it will be sent, and the bytes to sign.
+fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Vec<u8>), Answer> {
     if !check_content_type(request.headers()) {
         return Err(Answer::UnsupportedMedia);
     }
@@ -308,15 +316,18 @@ fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(Question, Vec<u8>
         }
     };
     let data = parse_signing_body(&body).map_err(Answer::Misuse)?;
-    // What does not parse here does not parse at the signer, which says so.
+    // A payload that does not parse here is refused by the signer, with the reason.
     let payload = Payload::parse(&data, KeyForm::of(&key)).ok();
-    let asked =
-        payload.map(|payload| Asked { key, chain: payload.chain(), level: payload.mark().level });
-    Ok((Question { method, path_and_query, body, asked }, data))
+    let position = payload.map(|payload| Position {
+        key,
+        chain: payload.chain(),
+        level: payload.mark().level,
+    });
+    Ok((SignerRequest { method, path_and_query, body, position }, data))
 }
 
-fn get(uri: &Uri) -> Question {
-    Question::get(&path_and_query(uri))
+fn get(uri: &Uri) -> SignerRequest {
+    SignerRequest::get(&path_and_query(uri))
 }
 
 fn path_and_query(uri: &Uri) -> String {

@@ -1,5 +1,5 @@
-//! What is counted as it happens, and what is read when somebody asks. Labels are names from the
-//! configuration and bounded words.
+//! What is counted as it happens, and what is read at each scrape. Labels are names from the configuration, and
+//! words of a bounded set.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 use tunnel::Service;
 use tunnel::endpoint::{Refusal, Refusals};
 
-use crate::reception::Signers;
 use crate::signer::Signer;
+use crate::signers::Signers;
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -26,15 +26,15 @@ pub(crate) struct Metrics {
     hedges: Family<SignerLabels, Counter>,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
-    /// The signer did what was asked.
+    /// The signer answered with success.
     Answered,
-    /// The signer answered something else: a refusal, a failure.
+    /// The signer answered with a refusal or a failure.
     Declined,
-    /// Nobody could be asked.
-    Nobody,
+    /// Unanswered could be asked.
+    Unanswered,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,7 +77,7 @@ impl Metrics {
         };
         registry.register(
             "peel_gateway_requests",
-            "Requests that a signer was asked, by what became of them",
+            "Requests to a signer, by result",
             metrics.requests.clone(),
         );
         registry.register(
@@ -87,7 +87,7 @@ impl Metrics {
         );
         registry.register(
             "peel_gateway_hedges",
-            "Requests that went down another line too, the first one being silent",
+            "Requests that were sent over another path too, the first one being silent",
             metrics.hedges.clone(),
         );
         // A gauge and not OpenMetrics' own type for this, which older readers do not know.
@@ -126,12 +126,12 @@ impl Outcome {
         match self {
             Outcome::Answered => "answered",
             Outcome::Declined => "declined",
-            Outcome::Nobody => "nobody",
+            Outcome::Unanswered => "unanswered",
         }
     }
 }
 
-/// What is read when somebody asks.
+/// What is read at each scrape.
 #[derive(Debug)]
 pub(crate) struct Readings {
     pub(crate) signers: Signers,
@@ -141,7 +141,7 @@ pub(crate) struct Readings {
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let gauge = ConstGauge::new(0_i64).metric_type();
-        let help = "Connections of a signer that serve a service";
+        let help = "Sessions of a signer, by service";
         let mut metric = encoder.encode_descriptor("peel_gateway_sessions", help, None, gauge)?;
         for signer in self.signers.0.iter() {
             for service in Service::BOTH {
@@ -167,7 +167,7 @@ fn encode_sessions(
     service: Service,
 ) -> Result<(), fmt::Error> {
     let count = match service {
-        Service::Signing => signer.lines().len(),
+        Service::Signing => signer.paths().len(),
         Service::Shell => signer.shells().len(),
     };
     let labels = ServiceLabels { signer: signer.name.clone(), service: service.to_string() };

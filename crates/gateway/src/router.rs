@@ -1,9 +1,9 @@
-//! Whose key is it? Pure: what the configuration says and what signers said go in, one signer comes out.
+//! Which signer is asked for a key. Pure: the keys of the configuration and those that signers advertise go in, one
+//! signer comes out.
 //!
-//! A key that two signers have is asked of one of them only: of the one that the configuration names
-//! first. The other is a cold standby. So a signer that has not said all of its keys, for it was not
-//! heard yet or never says, stands in the way of those named after it: it may have theirs. Naming
-//! `keys` in the configuration settles it.
+//! Of two signers with one key, only the one that the configuration names first is asked. The other is a cold
+//! standby. So a signer whose keys are not all known, because it has not connected yet or does not list them,
+//! comes before those named after it: it may have theirs. Naming `keys` in the configuration settles it.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -15,26 +15,26 @@ use tezos::PublicKeyHash;
 pub(crate) enum Claim {
     /// These: the configuration says.
     Configured(BTreeSet<PublicKeyHash>),
-    /// These: it said so.
+    /// These: it advertises all of its keys.
     All(BTreeSet<PublicKeyHash>),
-    /// It was seen to have these, and may have others.
+    /// These, for which it has answered; it may have others.
     Some(BTreeSet<PublicKeyHash>),
 }
 
-/// Who is asked for a key.
+/// Which signer is asked for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     /// This signer.
     To(usize),
-    /// Not the one whose port it is: it is a cold standby for `first`.
+    /// Not the signer of the port, which is a cold standby for `first`.
     Standby {
-        /// Who is asked for that key.
+        /// The signer that is asked.
         first: usize,
     },
-    /// Nobody, for this signer may have the key, and has not said so.
-    Unsaid(usize),
-    /// Nobody: no signer has it.
-    Nobody,
+    /// None yet: this signer may have the key, and does not list its keys.
+    Unknown(usize),
+    /// None has it.
+    NoSigner,
 }
 
 impl Claim {
@@ -50,7 +50,7 @@ impl Claim {
     }
 }
 
-/// Who is asked for `key` by somebody who came to the port of all signers, or to the `port` of one.
+/// Which signer is asked for `key` by a request to the port of all signers, or to the `port` of one.
 pub(crate) fn route(
     claims: &[impl Borrow<Claim>],
     key: &PublicKeyHash,
@@ -58,7 +58,7 @@ pub(crate) fn route(
 ) -> Route {
     match (owner(claims, key, port), port) {
         (Route::To(first), Some(port)) if first != port => {
-            // Whether that signer has the key too is not known of every signer: it is not tried out.
+            // Whether the signer of the port has the key, too, is not always known, and is not tried out.
             Route::Standby { first }
         }
         (route, _) => route,
@@ -75,13 +75,13 @@ fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>
     for (at, claim) in claims().enumerate() {
         match claim {
             Claim::All(_) | Claim::Some(_) if claim.has(key) => return Route::To(at),
-            // Nobody before it has the key; it is asked, and says so if it has not.
+            // No signer before it has the key: it is asked, and answers if it has not.
             Claim::Some(_) if port == Some(at) || is_only_one => return Route::To(at),
-            Claim::Some(_) => return Route::Unsaid(at),
+            Claim::Some(_) => return Route::Unknown(at),
             Claim::All(_) | Claim::Configured(_) => {}
         }
     }
-    Route::Nobody
+    Route::NoSigner
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
         key("tz1S7rJtq4FTEXnTr8ecJDGwGcafyEg8Khn8")
     }
 
-    fn said(keys: &[PublicKeyHash]) -> Claim {
+    fn advertised(keys: &[PublicKeyHash]) -> Claim {
         Claim::All(keys.iter().copied().collect())
     }
 
@@ -118,9 +118,9 @@ mod tests {
             seen(&[]),
             seen(&[other()]),
             seen(&[ours()]),
-            said(&[]),
-            said(&[other()]),
-            said(&[ours()]),
+            advertised(&[]),
+            advertised(&[other()]),
+            advertised(&[ours()]),
             configured(&[ours()]),
             configured(&[other()]),
         ]
@@ -135,7 +135,7 @@ mod tests {
                     .into_iter()
                     .filter_map(|port| match route(&pair, &ours(), port) {
                         Route::To(at) => Some(at),
-                        Route::Standby { .. } | Route::Unsaid(_) | Route::Nobody => None,
+                        Route::Standby { .. } | Route::Unknown(_) | Route::NoSigner => None,
                     })
                     .collect();
                 assert!(asked.len() <= 1, "{pair:?}: {asked:?}");
@@ -145,18 +145,18 @@ mod tests {
 
     /// It was seen to have one key, or says nothing: either way it may have another one, too.
     #[test]
-    fn a_signer_that_has_said_less_than_all_may_have_any_key() {
+    fn a_signer_that_does_not_list_its_keys_may_have_any_key() {
         for first in [seen(&[]), seen(&[other()])] {
-            let pair = [first, said(&[ours()])];
-            assert_eq!(route(&pair, &ours(), None), Route::Unsaid(0));
-            assert_eq!(route(&pair, &ours(), Some(1)), Route::Unsaid(0));
+            let pair = [first, advertised(&[ours()])];
+            assert_eq!(route(&pair, &ours(), None), Route::Unknown(0));
+            assert_eq!(route(&pair, &ours(), Some(1)), Route::Unknown(0));
             assert_eq!(route(&pair, &ours(), Some(0)), Route::To(0));
         }
     }
 
     #[test]
     fn the_first_named_one_is_asked_and_the_second_is_a_standby() {
-        let both = [said(&[ours()]), said(&[ours()])];
+        let both = [advertised(&[ours()]), advertised(&[ours()])];
         assert_eq!(route(&both, &ours(), None), Route::To(0));
         assert_eq!(route(&both, &ours(), Some(0)), Route::To(0));
         assert_eq!(route(&both, &ours(), Some(1)), Route::Standby { first: 0 });
@@ -164,17 +164,17 @@ mod tests {
 
     #[test]
     fn the_configuration_counts_before_what_is_said() {
-        let pair = [said(&[ours()]), configured(&[ours()])];
+        let pair = [advertised(&[ours()]), configured(&[ours()])];
         assert_eq!(route(&pair, &ours(), None), Route::To(1));
         assert_eq!(route(&pair, &ours(), Some(0)), Route::Standby { first: 1 });
     }
 
     #[test]
-    fn whoever_may_have_it_stands_in_the_way_of_those_after_it() {
-        let pair = [seen(&[]), said(&[ours()])];
-        assert_eq!(route(&pair, &ours(), None), Route::Unsaid(0));
-        assert_eq!(route(&pair, &ours(), Some(1)), Route::Unsaid(0));
-        let pair = [said(&[ours()]), seen(&[])];
+    fn a_signer_that_may_have_the_key_comes_before_those_after_it() {
+        let pair = [seen(&[]), advertised(&[ours()])];
+        assert_eq!(route(&pair, &ours(), None), Route::Unknown(0));
+        assert_eq!(route(&pair, &ours(), Some(1)), Route::Unknown(0));
+        let pair = [advertised(&[ours()]), seen(&[])];
         assert_eq!(route(&pair, &ours(), None), Route::To(0));
     }
 
@@ -183,9 +183,9 @@ mod tests {
         let only = [seen(&[])];
         assert_eq!(route(&only, &ours(), None), Route::To(0));
         assert_eq!(route(&only, &ours(), Some(0)), Route::To(0));
-        let only = [said(&[other()])];
-        assert_eq!(route(&only, &ours(), None), Route::Nobody);
+        let only = [advertised(&[other()])];
+        assert_eq!(route(&only, &ours(), None), Route::NoSigner);
         let only = [configured(&[other()])];
-        assert_eq!(route(&only, &ours(), Some(0)), Route::Nobody);
+        assert_eq!(route(&only, &ours(), Some(0)), Route::NoSigner);
     }
 }

@@ -20,9 +20,10 @@ use tunnel::endpoint::{self, AuthorizedClient, Endpoint};
 use crate::api::Api;
 use crate::config::{Config, SignerConfig};
 use crate::metrics::{Metrics, Readings};
-use crate::reception::{Reception, Signers};
+use crate::sessions::Sessions;
 use crate::shell::Shell;
 use crate::signer::Signer;
+use crate::signers::Signers;
 use crate::witness::{Witness, WitnessFileError};
 
 /// A gateway that runs.
@@ -136,8 +137,8 @@ impl Gateway {
             gateway.listeners.spawn(listener.serve(Arc::new(api.monitor.clone()), stop()));
         }
         gateway.listeners.spawn(api.witness.clone().keep(stop()));
-        let reception = Reception { signers: signers.clone(), witness: api.witness.clone() };
-        let (session_handler, stop) = (Arc::new(reception), gateway.stop_endpoint.clone());
+        let sessions = Sessions { signers: signers.clone(), witness: api.witness.clone() };
+        let (session_handler, stop) = (Arc::new(sessions), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(session_handler, stop));
         Ok(gateway)
     }
@@ -148,7 +149,7 @@ impl Gateway {
         self.ssh
     }
 
-    /// Where bakers ask for any signer's key.
+    /// Where bakers ask for the key of any signer.
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
@@ -160,7 +161,7 @@ impl Gateway {
         self.monitor
     }
 
-    /// Serves until shutdown, lets the running requests end, then lets the signers go.
+    /// Serves until shutdown, lets requests in flight end, then closes the connections of the signers.
     pub async fn run(mut self) {
         self.shutdown.requested().await;
         while self.listeners.join_next().await.is_some() {}
@@ -213,7 +214,7 @@ fn limits(config: &Config) -> Limits {
     Limits { grace: limits.body + config.answer_limit + MARGIN, ..limits }
 }
 
-/// Always on the loopback: whoever wants a shell is on the gateway's host, or forwards a port to it.
+/// Always on the loopback: clients of a shell are on the gateway's host, or forward a port to it.
 async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
     let port = Service::Shell.port(signer.port).unwrap_or_default();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

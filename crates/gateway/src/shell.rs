@@ -1,4 +1,4 @@
-//! A signer's shell: whatever its sshd says, on a port of the loopback.
+//! A signer's shell: its sshd, on a port of the loopback.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tunnel::Stream;
 
-use crate::reception::Signers;
+use crate::signers::Signers;
 
 /// The port of one signer's shell.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Shell {
     pub(crate) at: usize,
 }
 
-/// People and their copies.
+/// Shells and copies of people.
 const CONNECTIONS: usize = 32;
 /// After a connection that could not be accepted: let some end first.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,23 +28,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 const OPEN_LIMIT: Duration = Duration::from_secs(3);
 
 impl Shell {
-    /// Connects whoever comes with the signer's sshd, until shutdown.
+    /// Connects clients with the signer's sshd, until shutdown.
     pub(crate) async fn serve(self, shutdown: Shutdown) {
-        let mut visits = JoinSet::new();
+        let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.requested() => break,
-                Some(_) = visits.join_next() => {}
-                accepted = self.listener.accept(), if visits.len() < CONNECTIONS => {
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept(), if connections.len() < CONNECTIONS => {
                     if let Ok((stream, peer)) = accepted {
-                        visits.spawn(connect(self.signers.clone(), self.at, stream, peer));
+                        connections.spawn(connect(self.signers.clone(), self.at, stream, peer));
                     } else if timeout(PAUSE, shutdown.requested()).await.is_ok() {
                         break;
                     }
                 }
             }
         }
-        visits.shutdown().await;
+        connections.shutdown().await;
     }
 }
 
@@ -66,7 +66,7 @@ async fn open(signers: &Signers, at: usize, peer: SocketAddr) -> Option<Stream> 
         match timeout(OPEN_LIMIT, session.open(peer)).await {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => tracing::warn!(signer = signer.name, "no shell: {error}"),
-            Err(_) => tracing::warn!(signer = signer.name, "no shell: the line is silent"),
+            Err(_) => tracing::warn!(signer = signer.name, "no shell: the path is silent"),
         }
     }
     tracing::warn!(signer = signer.name, "no shell: the signer is not connected");

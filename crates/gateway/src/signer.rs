@@ -1,4 +1,4 @@
-//! A signer as the gateway sees it: its lines, its shells, and which keys it has.
+//! A signer as the gateway sees it: its paths, its shells, and its keys.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -12,45 +12,45 @@ use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
 use tunnel::endpoint::Session;
 
+use crate::advertised::{Advertised, Keys};
 use crate::config::SignerConfig;
-use crate::knowledge::{Keys, Knowledge};
-use crate::line::Line;
+use crate::path::Path;
 use crate::router::Claim;
 
 /// A signer as the gateway sees it.
 #[derive(Debug)]
 pub(crate) struct Signer {
     pub(crate) name: String,
-    /// For requests at once: one signer that hangs does not take all places of the common port.
-    pub(crate) places: Semaphore,
-    lines: Present<Arc<Line>>,
-    shells: Present<Session>,
+    /// For requests at once: one signer that hangs does not take all slots of the port of all.
+    pub(crate) slots: Semaphore,
+    paths: Connected<Arc<Path>>,
+    shells: Connected<Session>,
     claim: Mutex<Arc<Claim>>,
-    /// What it said last about itself, and over which session.
-    knowledge: Mutex<Option<(u64, Arc<Knowledge>)>>,
+    /// What it advertised last, and over which session.
+    advertised: Mutex<Option<(u64, Arc<Advertised>)>>,
     /// Why its last connection was refused, if it was.
     refused: Mutex<Option<String>>,
-    /// News of what it said.
-    said: watch::Sender<()>,
+    /// Notified when it has advertised something.
+    updates: watch::Sender<()>,
 }
 
-/// What is there now, and news of what comes.
+/// The paths, or the shells, of a signer, and a notice of each that is added.
 #[derive(Debug)]
-struct Present<T> {
+struct Connected<T> {
     all: Mutex<Vec<T>>,
-    arrivals: watch::Sender<()>,
+    added: watch::Sender<()>,
 }
 
-/// Somebody's presence. It ends when this is dropped.
-pub(crate) struct Presence<'a, T, F: Fn(&T) -> bool> {
-    present: &'a Present<T>,
+/// One of them is connected until this is dropped.
+pub(crate) struct Membership<'a, T, F: Fn(&T) -> bool> {
+    connected: &'a Connected<T>,
     is_it: F,
 }
 
-/// More than bakers ask of one signer at once.
-const PLACES: usize = 64;
+/// More than bakers send to one signer at once.
+const MAX_REQUESTS: usize = 64;
 /// More keys than a signer has.
-pub(crate) const MOST_KEYS: usize = 256;
+pub(crate) const MAX_KEYS: usize = 256;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
@@ -60,19 +60,19 @@ impl Signer {
         );
         Signer {
             name: config.name.clone(),
-            places: Semaphore::new(PLACES),
-            lines: Present::default(),
-            shells: Present::default(),
+            slots: Semaphore::new(MAX_REQUESTS),
+            paths: Connected::default(),
+            shells: Connected::default(),
             claim: Mutex::new(Arc::new(claim)),
-            knowledge: Mutex::default(),
+            advertised: Mutex::default(),
             refused: Mutex::default(),
-            said: watch::Sender::new(()),
+            updates: watch::Sender::new(()),
         }
     }
 
-    pub(crate) fn add_line(&self, line: &Arc<Line>) -> impl Drop + use<'_> {
-        let own = Arc::clone(line);
-        self.lines.add(Arc::clone(line), move |other| Arc::ptr_eq(other, &own))
+    pub(crate) fn add_path(&self, path: &Arc<Path>) -> impl Drop + use<'_> {
+        let own = Arc::clone(path);
+        self.paths.add(Arc::clone(path), move |other| Arc::ptr_eq(other, &own))
     }
 
     pub(crate) fn add_shell(&self, shell: &Session) -> impl Drop + use<'_> {
@@ -80,14 +80,14 @@ impl Signer {
         self.shells.add(shell.clone(), move |other| other.id() == id)
     }
 
-    /// Its lines, the best one first: one that is heard, that costs nothing, that is new.
-    pub(crate) fn lines(&self) -> Vec<Arc<Line>> {
-        let mut lines = self.lines.all().clone();
-        lines.sort_by_key(|line| {
-            let session = line.session();
-            (line.is_silent(), session.is_metered(), Reverse(session.id()))
+    /// Its paths, the best one first: not silent, not metered, the newest.
+    pub(crate) fn paths(&self) -> Vec<Arc<Path>> {
+        let mut paths = self.paths.all().clone();
+        paths.sort_by_key(|path| {
+            let session = path.session();
+            (path.is_silent(), session.is_metered(), Reverse(session.id()))
         });
-        lines
+        paths
     }
 
     /// Its shells, the best one first.
@@ -97,104 +97,105 @@ impl Signer {
         shells
     }
 
-    /// Tells when a line comes.
-    pub(crate) fn arrivals(&self) -> watch::Receiver<()> {
-        self.lines.arrivals.subscribe()
+    /// Notified when a path is added.
+    pub(crate) fn added(&self) -> watch::Receiver<()> {
+        self.paths.added.subscribe()
     }
 
     pub(crate) fn claim(&self) -> Arc<Claim> {
         Arc::clone(&lock(&self.claim))
     }
 
-    /// What it said last about itself, while it is here.
-    pub(crate) fn knowledge(&self) -> Option<Arc<Knowledge>> {
-        let is_here = !self.lines.all().is_empty();
-        self.last_knowledge().filter(|_| is_here)
+    /// What it advertised last, while it is connected.
+    pub(crate) fn advertised(&self) -> Option<Arc<Advertised>> {
+        let is_connected = !self.paths.all().is_empty();
+        self.last_advertised().filter(|_| is_connected)
     }
 
-    /// What it said last about itself.
-    pub(crate) fn last_knowledge(&self) -> Option<Arc<Knowledge>> {
-        lock(&self.knowledge).as_ref().map(|(_, knowledge)| Arc::clone(knowledge))
+    /// What it advertised last.
+    pub(crate) fn last_advertised(&self) -> Option<Arc<Advertised>> {
+        lock(&self.advertised).as_ref().map(|(_, advertised)| Arc::clone(advertised))
     }
 
-    /// It said this over that line. What comes over an older one than the last that spoke, and is still here, may be
-    /// of before a restart. A signer that does not know its keys yet is believed to have those that it had
-    /// before.
-    pub(crate) fn said(&self, line: &Line, knowledge: Arc<Knowledge>) {
-        let (id, keys) = (line.session().id(), knowledge.keys.clone());
-        let is_here = |id: u64| self.lines.all().iter().any(|line| line.session().id() == id);
-        let mut last = lock(&self.knowledge);
-        if last.as_ref().is_some_and(|(newer, _)| *newer > id && is_here(*newer)) {
+    /// It advertises this over that path. What comes over an older path than the last one, while that is connected,
+    /// may be from before a restart, and is ignored. A signer that does not know its keys yet keeps those that it
+    /// had before.
+    pub(crate) fn update(&self, path: &Path, advertised: Arc<Advertised>) {
+        let (id, keys) = (path.session().id(), advertised.keys.clone());
+        let is_connected = |id: u64| self.paths.all().iter().any(|path| path.session().id() == id);
+        let mut last = lock(&self.advertised);
+        if last.as_ref().is_some_and(|(newer, _)| *newer > id && is_connected(*newer)) {
             return;
         }
-        *last = Some((id, knowledge));
+        *last = Some((id, advertised));
         drop(last);
         let mut claim = lock(&self.claim);
         match (claim.as_ref(), keys) {
-            (Claim::Configured(_), _) | (_, Keys::NotYet) | (Claim::Some(_), Keys::Unsaid) => {}
+            (Claim::Configured(_), _) | (_, Keys::Pending) | (Claim::Some(_), Keys::Unknown) => {}
             (_, Keys::All(keys)) => *claim = Arc::new(Claim::All(keys)),
-            (Claim::All(keys), Keys::Unsaid) => *claim = Arc::new(Claim::Some(keys.clone())),
+            (Claim::All(keys), Keys::Unknown) => *claim = Arc::new(Claim::Some(keys.clone())),
         }
         drop(claim);
-        self.said.send_replace(());
+        self.updates.send_replace(());
     }
 
-    /// Whether a process may come in: of two with one identity the first one stays while it answers.
+    /// Whether a process may connect: of two with one identity, the first one stays while it answers.
     pub(crate) async fn is_free_for(&self, marks: &Marks) -> bool {
         let others = self
-            .lines
+            .paths
             .all()
             .clone()
             .into_iter()
-            .filter(|line| line.marks().is_some_and(|other| other.process != marks.process));
+            .filter(|path| path.marks().is_some_and(|other| other.process != marks.process));
         let alive: FuturesUnordered<_> =
-            others.map(|line| async move { line.is_alive().await }).collect();
+            others.map(|path| async move { path.is_alive().await }).collect();
         !alive.any(|is_alive| async move { is_alive }).await
     }
 
-    /// Remembers why a connection was refused, or that one was let in.
+    /// Notes why a connection was refused, or that one was admitted.
     pub(crate) fn note_refusal(&self, why: Option<String>) {
         *lock(&self.refused) = why;
     }
 
-    /// Why it is not asked, if its last connection was refused.
+    /// Why its last connection was refused, if it was.
     pub(crate) fn refusal(&self) -> Option<String> {
         lock(&self.refused).clone()
     }
 
-    /// Whether it is here.
+    /// Whether it is connected.
     pub(crate) fn fact(&self) -> Fact {
-        let state = match (self.lines.all().is_empty(), self.refusal()) {
+        let state = match (self.paths.all().is_empty(), self.refusal()) {
             (false, _) => Ok(()),
             (true, Some(why)) => Err(format!("refused: {why}")),
             (true, None) => {
-                Err("not connected; its own log says why: look at home, by another way".to_owned())
+                Err("not connected; its own log says why: fetch_advertised at home, by another way"
+                    .to_owned())
             }
         };
         Fact::partial(format!("signer_{}", self.name), state)
     }
 
-    /// Tells when it has said something.
-    pub(crate) fn news(&self) -> watch::Receiver<()> {
-        self.said.subscribe()
+    /// Notified when it has advertised something.
+    pub(crate) fn updates(&self) -> watch::Receiver<()> {
+        self.updates.subscribe()
     }
 
-    /// It answered for a key, so it has it, and maybe others.
+    /// It answered for this key, so it has it, and may have others.
     pub(crate) fn has(&self, key: PublicKeyHash) {
         let mut claim = lock(&self.claim);
         let Claim::Some(keys) = claim.as_ref() else { return };
-        if !keys.contains(&key) && keys.len() < MOST_KEYS {
+        if !keys.contains(&key) && keys.len() < MAX_KEYS {
             let seen = keys.iter().copied().chain([key]).collect();
             *claim = Arc::new(Claim::Some(seen));
         }
     }
 }
 
-impl<T> Present<T> {
-    fn add<F: Fn(&T) -> bool>(&self, one: T, is_it: F) -> Presence<'_, T, F> {
+impl<T> Connected<T> {
+    fn add<F: Fn(&T) -> bool>(&self, one: T, is_it: F) -> Membership<'_, T, F> {
         self.all().push(one);
-        self.arrivals.send_replace(());
-        Presence { present: self, is_it }
+        self.added.send_replace(());
+        Membership { connected: self, is_it }
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<T>> {
@@ -202,15 +203,15 @@ impl<T> Present<T> {
     }
 }
 
-impl<T> Default for Present<T> {
-    fn default() -> Present<T> {
-        Present { all: Mutex::default(), arrivals: watch::Sender::new(()) }
+impl<T> Default for Connected<T> {
+    fn default() -> Connected<T> {
+        Connected { all: Mutex::default(), added: watch::Sender::new(()) }
     }
 }
 
-impl<T, F: Fn(&T) -> bool> Drop for Presence<'_, T, F> {
+impl<T, F: Fn(&T) -> bool> Drop for Membership<'_, T, F> {
     fn drop(&mut self) {
-        self.present.all().retain(|other| !(self.is_it)(other));
+        self.connected.all().retain(|other| !(self.is_it)(other));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A store at home cannot know that it is a copy, or a backup that was put back: it would sign again what the other
 //! one signed. The gateway remembers for each key and chain the highest level that was answered through it, and
-//! by which process. A process is asked for a level that was reached before only if it is the same one, or if its
+//! by which process. A process is position for a level that was reached before only if it is the same one, or if its
 //! store had come as far when it connected. The gateway can only withhold by this, which it always could.
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(crate) struct Witness(Arc<Inner>);
 struct Inner {
     answered: Mutex<HashMap<(PublicKeyHash, ChainId), Answered>>,
     changed: watch::Sender<()>,
-    /// Where it is kept, and the lock of that folder, which is this gateway's for as long; none if nowhere.
+    /// The folder in which it is kept, and its lock; none: in memory only.
     kept: Option<(PathBuf, File)>,
 }
 
@@ -39,9 +39,9 @@ struct Answered {
     process: Option<String>,
 }
 
-/// Where a request is in the chain.
+/// The key, chain and level of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct Position {
     pub(crate) key: PublicKeyHash,
     pub(crate) chain: ChainId,
     pub(crate) level: Level,
@@ -72,7 +72,7 @@ pub struct WitnessFileError {
 }
 
 /// More keys than a gateway has.
-const MOST: usize = 1024;
+const MAX_ENTRIES: usize = 1024;
 /// Between two writes of the file.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
 const FILE: &str = "answered.json";
@@ -103,17 +103,17 @@ impl Witness {
         self.0.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of what is known now. It is taken before a signer is asked for its marks: what is answered
+    /// A copy of what is known now. It is taken before a signer is position for its marks: what is answered
     /// meanwhile must not count against it.
     pub(crate) fn seen(&self) -> Seen {
         Seen(self.lock().clone())
     }
 
     /// Notes that a request was answered by a process.
-    pub(crate) fn note(&self, asked: Asked, process: Option<&str>) {
-        let Asked { key, chain, level } = asked;
+    pub(crate) fn note(&self, position: Position, process: Option<&str>) {
+        let Position { key, chain, level } = position;
         let mut answered = self.lock();
-        if answered.len() >= MOST && !answered.contains_key(&(key, chain)) {
+        if answered.len() >= MAX_ENTRIES && !answered.contains_key(&(key, chain)) {
             return;
         }
         let process = process.map(str::to_owned);
@@ -126,15 +126,15 @@ impl Witness {
         }
     }
 
-    /// Whether a process that had come as far as `marks` when it connected may be asked for this.
-    pub(crate) fn check(&self, asked: Asked, marks: &Marks) -> Result<(), Behind> {
-        let answered = self.lock().get(&(asked.key, asked.chain)).cloned();
+    /// Whether a process that had come as far as `marks` when it connected may be position for this.
+    pub(crate) fn check(&self, position: Position, marks: &Marks) -> Result<(), Behind> {
+        let answered = self.lock().get(&(position.key, position.chain)).cloned();
         let Some(answered) = answered else { return Ok(()) };
         let is_same = answered.process.as_ref() == Some(&marks.process);
-        if asked.level > answered.level || is_same {
+        if position.level > answered.level || is_same {
             return Ok(());
         }
-        behind((asked.key, asked.chain), &answered, marks).map_or(Ok(()), Err)
+        behind((position.key, position.chain), &answered, marks).map_or(Ok(()), Err)
     }
 
     /// Keeps its file up to date until shutdown, if it has one.
@@ -199,7 +199,7 @@ fn behind(
     })
 }
 
-/// Forgets what was answered for a key; whether anything was known. Not while a gateway runs.
+/// Forgets what was answered for a key. Returns false if nothing was known. Not while a gateway runs.
 ///
 /// # Errors
 /// When the file cannot be read or written, or a gateway has it.
@@ -269,8 +269,8 @@ mod tests {
         "tz1YPSCGWXwBdTncK2aCctSZAXWvGsGwVJqU".parse().unwrap()
     }
 
-    fn asked(level: i64) -> Asked {
-        Asked { key: key(), chain: ChainId::MAINNET, level: Level::try_from(level).unwrap() }
+    fn position(level: i64) -> Position {
+        Position { key: key(), chain: ChainId::MAINNET, level: Level::try_from(level).unwrap() }
     }
 
     fn marks(process: &str, level: i64) -> Marks {
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_store_that_is_behind_is_named_and_one_that_is_not_is_not() {
         let witness = Witness::open(None).unwrap();
-        witness.note(asked(800), Some("first"));
+        witness.note(position(800), Some("first"));
         assert!(witness.seen().check(&marks("copy", 799)).is_err());
         assert!(witness.seen().check(&marks("again", 800)).is_ok());
         let other = Marks { process: "other".to_owned(), reached: Vec::new() };
@@ -289,35 +289,35 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_was_reached_is_asked_of_who_was_there() {
+    fn a_level_that_was_answered_is_asked_of_that_process_only() {
         let witness = Witness::open(None).unwrap();
-        witness.note(asked(800), Some("first"));
+        witness.note(position(800), Some("first"));
         // It connected at 700, and has answered since.
-        assert!(witness.check(asked(800), &marks("first", 700)).is_ok());
-        assert!(witness.check(asked(800), &marks("second", 799)).is_err());
-        assert!(witness.check(asked(795), &marks("second", 799)).is_err());
-        assert!(witness.check(asked(801), &marks("second", 799)).is_ok());
-        assert!(witness.check(asked(800), &marks("restarted", 800)).is_ok());
+        assert!(witness.check(position(800), &marks("first", 700)).is_ok());
+        assert!(witness.check(position(800), &marks("second", 799)).is_err());
+        assert!(witness.check(position(795), &marks("second", 799)).is_err());
+        assert!(witness.check(position(801), &marks("second", 799)).is_ok());
+        assert!(witness.check(position(800), &marks("restarted", 800)).is_ok());
     }
 
     #[test]
     fn what_is_kept_outlives_the_process_and_can_be_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let witness = Witness::open(Some(folder.path())).unwrap();
-        witness.note(asked(800), Some("first"));
+        witness.note(position(800), Some("first"));
         write(folder.path(), &witness.rows()).unwrap();
         assert!(forget(folder.path(), &key()).unwrap_err().to_string().contains("is running"));
         drop(witness);
         let witness = Witness::open(Some(folder.path())).unwrap();
         assert!(
-            witness.check(asked(800), &marks("first", 799)).is_err(),
+            witness.check(position(800), &marks("first", 799)).is_err(),
             "no process is remembered"
         );
         drop(witness);
         assert!(forget(folder.path(), &key()).unwrap());
         assert!(!forget(folder.path(), &key()).unwrap());
         let witness = Witness::open(Some(folder.path())).unwrap();
-        assert!(witness.check(asked(800), &marks("first", 1)).is_ok());
+        assert!(witness.check(position(800), &marks("first", 1)).is_ok());
         drop(witness);
         fs::write(folder.path().join(FILE), "nonsense").unwrap();
         assert!(Witness::open(Some(folder.path())).is_err());

@@ -30,11 +30,11 @@ pub struct Config {
     pub signers: Vec<SignerConfig>,
     /// As which hosts its ports for bakers may be asked.
     pub hosts: Hosts,
-    /// Whether anybody may ask which keys there are.
+    /// Whether `GET /known_keys` is answered.
     pub allow_list_known_keys: bool,
     /// From a request to its answer.
     pub answer_limit: Duration,
-    /// Who may ask; none when everybody may.
+    /// The keys that may ask; none: no authentication.
     pub authorized: Option<Vec<tezos::PublicKey>>,
     /// Where it is remembered up to where each key was answered, if anywhere.
     pub state: Option<PathBuf>,
@@ -76,9 +76,9 @@ enum Why {
     #[error("[authentication] authorized_keys: {0}")]
     Authorized(tezos::PublicKeyError),
     #[error(
-        "[authentication] authorized_keys is empty: nobody could ask; leave the section out to let everybody"
+        "[authentication] authorized_keys is empty: no baker could ask; leave the section out for no authentication"
     )]
-    NobodyAuthorized,
+    NoAuthorizedKeys,
     #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
@@ -95,7 +95,7 @@ enum Why {
 enum SignerWhy {
     #[error("ssh_public_key: {0}")]
     SshKey(#[from] KeyError),
-    #[error("port {0} is of no use: it and the shell's, 1000 above, must be between 1 and 65535")]
+    #[error("port {0} is out of range: use 1 to 64535 (the shell is served at port + 1000)")]
     Port(u16),
     #[error("keys: {0}")]
     Key(#[from] tezos::KeyHashError),
@@ -139,7 +139,7 @@ impl Config {
         silent.map(|signer| signer.name.as_str()).collect()
     }
 
-    /// Ports that no signer's session can be told it has.
+    /// The gateway's own ports: no signer can have one of them.
     pub(crate) fn taken_ports(&self) -> Vec<u16> {
         self.own_ports().map(|(port, _)| port).collect()
     }
@@ -216,7 +216,7 @@ fn authorized(typed: typed::Authentication) -> Result<Vec<tezos::PublicKey>, Why
         .iter()
         .map(|text| text.parse().map_err(Why::Authorized))
         .collect::<Result<_, _>>()?;
-    if keys.is_empty() { Err(Why::NobodyAuthorized) } else { Ok(keys) }
+    if keys.is_empty() { Err(Why::NoAuthorizedKeys) } else { Ok(keys) }
 }
 
 fn http_address(http: Option<SocketAddr>) -> IpAddr {

@@ -1,58 +1,58 @@
-//! Those who do not keep to HTTP, while a baker asks.
+//! Clients that do not keep to HTTP, while a baker asks.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fake::Mind;
-use crate::place::{KEY, NOBODYS_KEY, Place, exchange, until};
+use crate::fake_signer::Script;
+use crate::fixture::{Fixture, KEY, NOBODYS_KEY, exchange, until};
 
 #[tokio::test]
 async fn two_thousand_idle_connections_do_not_keep_the_baker_out() {
     daemon::open_files::raise();
-    let place = Place::with(&[Some(&[KEY])]).await;
-    let mind = Mind::with(&[KEY]);
-    let _signer = place.heard_signer(0, &mind).await;
+    let fixture = Fixture::with(&[Some(&[KEY])]).await;
+    let script = Script::with(&[KEY]);
+    let _signer = fixture.heard_signer(0, &script).await;
     let mut idle = Vec::new();
     for at in 0..2_000 {
-        let target = if at % 2 == 0 { place.http } else { place.port(0) };
+        let target = if at % 2 == 0 { fixture.http } else { fixture.port(0) };
         idle.push(TcpStream::connect(target).await.unwrap());
         if at % 200 == 0 {
-            assert_eq!(place.sign(KEY).await.status, 200);
+            assert_eq!(fixture.sign(KEY).await.status, 200);
         }
     }
-    assert_eq!(place.sign(KEY).await.status, 200);
+    assert_eq!(fixture.sign(KEY).await.status, 200);
 }
 
 #[tokio::test]
 async fn slow_headers_and_slow_bodies_end() {
-    let place = Place::with(&[Some(&[KEY])]).await;
-    let mind = Mind::with(&[KEY]);
-    let _signer = place.heard_signer(0, &mind).await;
+    let fixture = Fixture::with(&[Some(&[KEY])]).await;
+    let script = Script::with(&[KEY]);
+    let _signer = fixture.heard_signer(0, &script).await;
     let begun = [
         "GET /author".to_owned(),
         format!("POST /keys/{KEY} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n\"11"),
     ];
     for beginning in begun {
-        let mut slow = TcpStream::connect(place.http).await.unwrap();
+        let mut slow = TcpStream::connect(fixture.http).await.unwrap();
         slow.write_all(beginning.as_bytes()).await.unwrap();
         let mut rest = String::new();
         let reading = slow.read_to_string(&mut rest);
         tokio::time::timeout(Duration::from_secs(15), reading).await.expect("it does not end").ok();
-        assert_eq!(place.sign(KEY).await.status, 200);
+        assert_eq!(fixture.sign(KEY).await.status, 200);
     }
 }
 
 #[tokio::test]
 async fn huge_requests_are_refused_and_not_relayed() {
-    let place = Place::with(&[Some(&[KEY])]).await;
-    let mind = Mind::with(&[KEY]);
-    let _signer = place.heard_signer(0, &mind).await;
+    let fixture = Fixture::with(&[Some(&[KEY])]).await;
+    let script = Script::with(&[KEY]);
+    let _signer = fixture.heard_signer(0, &script).await;
     let length = 10_000_000;
     let head =
         format!("POST /keys/{KEY} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
-    let mut huge = TcpStream::connect(place.http).await.unwrap();
+    let mut huge = TcpStream::connect(fixture.http).await.unwrap();
     huge.write_all(head.as_bytes()).await.unwrap();
     let block = [b'1'; 4096];
     let mut answer = Vec::new();
@@ -64,30 +64,30 @@ async fn huge_requests_are_refused_and_not_relayed() {
         _ = reading => {}
     }
     let header = format!("GET /authorized_keys HTTP/1.1\r\nhost: {}\r\n\r\n", "x".repeat(100_000));
-    let mut long = TcpStream::connect(place.http).await.unwrap();
+    let mut long = TcpStream::connect(fixture.http).await.unwrap();
     let _ = long.write_all(header.as_bytes()).await;
-    assert_eq!(mind.posts(), 0);
-    assert_eq!(place.sign(KEY).await.status, 200);
+    assert_eq!(script.posts(), 0);
+    assert_eq!(fixture.sign(KEY).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_flood_of_unknown_keys_asks_no_signer() {
-    let place = Place::with(&[None]).await;
-    let mind = Mind::with(&[KEY]);
-    let _signer = place.heard_signer(0, &mind).await;
-    let before = mind.public_keys.load(std::sync::atomic::Ordering::SeqCst);
+    let fixture = Fixture::with(&[None]).await;
+    let script = Script::with(&[KEY]);
+    let _signer = fixture.heard_signer(0, &script).await;
+    let before = script.public_keys.load(std::sync::atomic::Ordering::SeqCst);
     for _ in 0..100 {
-        assert_eq!(place.get(&format!("/keys/{NOBODYS_KEY}")).await.status, 404);
-        assert_eq!(place.sign(NOBODYS_KEY).await.status, 500);
+        assert_eq!(fixture.get(&format!("/keys/{NOBODYS_KEY}")).await.status, 404);
+        assert_eq!(fixture.sign(NOBODYS_KEY).await.status, 500);
     }
-    assert_eq!(mind.posts(), 0);
-    assert_eq!(mind.public_keys.load(std::sync::atomic::Ordering::SeqCst), before);
+    assert_eq!(script.posts(), 0);
+    assert_eq!(script.public_keys.load(std::sync::atomic::Ordering::SeqCst), before);
 }
 
 #[tokio::test]
 async fn garbage_is_closed() {
-    let place = Place::with(&[Some(&[KEY])]).await;
-    let reply = exchange(place.http, "\u{0}\u{1}\u{2} garbage\r\n\r\n").await;
+    let fixture = Fixture::with(&[Some(&[KEY])]).await;
+    let reply = exchange(fixture.http, "\u{0}\u{1}\u{2} garbage\r\n\r\n").await;
     assert_eq!(reply.status, 400);
-    until("it still answers", async || place.get("/nothing").await.status == 404).await;
+    until("it still answers", async || fixture.get("/nothing").await.status == 404).await;
 }

@@ -9,9 +9,9 @@
 
 mod answers;
 mod copies;
-mod fake;
+mod fake_signer;
+mod fixture;
 mod hostile;
-mod lines;
-mod place;
+mod paths;
 mod relay;
 mod several;

@@ -1,7 +1,7 @@
 //! HTTP with a signer, over one stream through the tunnel.
 //!
-//! Nobody else drives the stream: whoever asks drives it meanwhile, so that an answer wakes one task
-//! and not three.
+//! The connection has no task of its own: the task that sends a request drives it meanwhile, so that a response
+//! wakes one task and not three.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,57 +16,57 @@ use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tunnel::Stream;
 
-use crate::witness::Asked;
+use crate::witness::Position;
 
-/// A question to a signer. Asked several times it is still one question.
+/// A request to a signer. Sent over several paths, it is still one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub(crate) struct SignerRequest {
     pub(crate) method: Method,
     /// As the baker wrote it.
     pub(crate) path_and_query: String,
     pub(crate) body: Bytes,
     /// Where in the chain a signature is asked for; none for anything else.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) position: Option<Position>,
 }
 
-/// A signer's answer, as it came.
+/// A signer's response, as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Relayed {
+pub(crate) struct SignerResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<HeaderValue>,
     pub(crate) body: Bytes,
 }
 
-/// A conversation that can take a question now.
-pub(crate) struct Talk {
+/// An HTTP connection, with at most one request in flight.
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     connection: Pin<Box<http1::Connection<TokioIo<Stream>, Full<Bytes>>>>,
-    /// The other side has closed; the connection must not be polled again.
-    is_over: bool,
-    pub(crate) rested_at: Instant,
+    /// The signer has closed; the connection must not be polled again.
+    is_closed: bool,
+    pub(crate) idle_since: Instant,
 }
 
-/// The conversation broke, or what came is not HTTP. *Failed*.
+/// The connection failed, or what came is not HTTP. *Failed*.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub(crate) struct Broken(pub(crate) String);
+pub(crate) struct HttpError(pub(crate) String);
 
-/// More than any answer has; metrics are the longest.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// Bytes of a body; metrics are the longest.
+const MAX_RESPONSE: usize = 1024 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SIGNER: HeaderValue = HeaderValue::from_static("signer");
 const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 
-impl Question {
-    pub(crate) fn get(path: &str) -> Question {
+impl SignerRequest {
+    pub(crate) fn get(path: &str) -> SignerRequest {
         let (path_and_query, body) = (path.to_owned(), Bytes::new());
-        Question { method: Method::GET, path_and_query, body, asked: None }
+        SignerRequest { method: Method::GET, path_and_query, body, position: None }
     }
 
-    fn request(&self) -> Result<Request<Full<Bytes>>, Broken> {
+    fn to_http(&self) -> Result<Request<Full<Bytes>>, HttpError> {
         let mut request = Request::new(Full::new(self.body.clone()));
         let uri = self.path_and_query.parse();
-        *request.uri_mut() = uri.map_err(|_| Broken("the path is no path".to_owned()))?;
+        *request.uri_mut() = uri.map_err(|_| HttpError("the path is no path".to_owned()))?;
         *request.method_mut() = self.method.clone();
         let headers = request.headers_mut();
         headers.insert(HOST, SIGNER);
@@ -80,7 +80,7 @@ impl Question {
     }
 }
 
-impl Relayed {
+impl SignerResponse {
     pub(crate) fn is_ok(&self) -> bool {
         self.status == StatusCode::OK
     }
@@ -95,67 +95,70 @@ impl Relayed {
     }
 }
 
-impl Talk {
-    pub(crate) async fn begin(stream: Stream) -> Result<Talk, Broken> {
+impl Connection {
+    pub(crate) async fn new(stream: Stream) -> Result<Connection, HttpError> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = Box::pin(connection);
-        Ok(Talk { sender, connection, is_over: false, rested_at: Instant::now() })
+        Ok(Connection { sender, connection, is_closed: false, idle_since: Instant::now() })
     }
 
-    /// Asks, and gives the answer; the conversation can go on when [`Talk::goes_on`] says so.
-    pub(crate) async fn ask(&mut self, question: &Question) -> Result<Relayed, Broken> {
-        let request = question.request()?;
-        let Talk { sender, connection, is_over, .. } = self;
+    /// Sends a request, and gives the response. Another one may be sent if [`Connection::is_reusable`].
+    pub(crate) async fn send(
+        &mut self,
+        request: &SignerRequest,
+    ) -> Result<SignerResponse, HttpError> {
+        let request = request.to_http()?;
+        let Connection { sender, connection, is_closed, .. } = self;
         let answer = async {
             sender.ready().await?;
             let response = sender.send_request(request).await?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| Broken(error.to_string()))?.to_bytes();
+            let body = Limited::new(body, MAX_RESPONSE).collect().await;
+            let body = body.map_err(|error| HttpError(error.to_string()))?.to_bytes();
             let content_type = parts.headers.get(CONTENT_TYPE).cloned();
-            Ok(Relayed { status: parts.status, content_type, body })
+            Ok(SignerResponse { status: parts.status, content_type, body })
         };
         tokio::pin!(answer);
         let answered = tokio::select! {
             biased;
             answered = &mut answer => answered,
-            // The signer closes after its answer: what came is still there.
-            _ = connection.as_mut(), if !*is_over => {
-                *is_over = true;
+            // The signer closes after its response: what came is still there.
+            _ = connection.as_mut(), if !*is_closed => {
+                *is_closed = true;
                 answer.await
             }
         };
-        self.rested_at = Instant::now();
+        self.idle_since = Instant::now();
         answered
     }
 
-    /// Whether another question can be asked: the other side has not closed, as far as can be seen.
-    pub(crate) async fn goes_on(&mut self) -> bool {
+    /// Whether another request can be sent: the signer has not closed, as far as is known.
+    pub(crate) async fn is_reusable(&mut self) -> bool {
         tokio::select! {
             biased;
-            () = self.ends() => false,
+            () = self.closed() => false,
             () = std::future::ready(()) => !self.sender.is_closed(),
         }
     }
 
-    /// Returns when the other side closes.
-    pub(crate) async fn ends(&mut self) {
-        if !self.is_over {
-            // However it ends, it is over.
+    /// Returns when the signer closes.
+    pub(crate) async fn closed(&mut self) {
+        if !self.is_closed {
+            // Closed, with an error or without.
             let _ = self.connection.as_mut().await;
-            self.is_over = true;
+            self.is_closed = true;
         }
     }
 }
 
-impl From<hyper::Error> for Broken {
-    fn from(error: hyper::Error) -> Broken {
-        Broken(error.to_string())
+impl From<hyper::Error> for HttpError {
+    fn from(error: hyper::Error) -> HttpError {
+        HttpError(error.to_string())
     }
 }
 
-impl fmt::Debug for Talk {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "talk that rests since {:?}", self.rested_at)
+        write!(f, "connection, idle since {:?}", self.idle_since)
     }
 }

@@ -19,33 +19,33 @@ use tunnel::{Identity, PublicKey, Stream};
 
 /// What a signer answers, and what it saw.
 #[derive(Debug, Default)]
-pub(crate) struct Mind {
+pub(crate) struct Script {
     pub(crate) authorized: Mutex<String>,
     pub(crate) keys: Mutex<Vec<String>>,
     pub(crate) lists_keys: Mutex<bool>,
     /// It does not know its keys before it sees its device.
     pub(crate) waits_for_device: Mutex<bool>,
-    /// What a POST gets; 200 and a signature, if nothing is said.
+    /// What a POST gets; 200 and a signature, by default.
     pub(crate) refusal: Mutex<Option<(u16, String)>>,
     /// A POST waits until it is notified.
     pub(crate) slow: Mutex<Option<Arc<Notify>>>,
-    /// Its answer to `GET /marks`; none: it knows no such question.
+    /// Its answer to `GET /marks`; none: it knows no such request.
     pub(crate) marks: Mutex<Option<String>>,
     /// It closes the connection after each answer.
     pub(crate) closes: Mutex<bool>,
     pub(crate) posts: AtomicUsize,
     pub(crate) public_keys: AtomicUsize,
-    pub(crate) questions: AtomicUsize,
+    pub(crate) requests: AtomicUsize,
     pub(crate) bodies: Mutex<Vec<Bytes>>,
 }
 
-impl Mind {
-    pub(crate) fn with(keys: &[&str]) -> Arc<Mind> {
-        let mind = Mind::default();
-        *mind.authorized.lock().unwrap() = "{}\n".to_owned();
-        *mind.keys.lock().unwrap() = keys.iter().map(|key| (*key).to_owned()).collect();
-        *mind.lists_keys.lock().unwrap() = true;
-        Arc::new(mind)
+impl Script {
+    pub(crate) fn with(keys: &[&str]) -> Arc<Script> {
+        let script = Script::default();
+        *script.authorized.lock().unwrap() = "{}\n".to_owned();
+        *script.keys.lock().unwrap() = keys.iter().map(|key| (*key).to_owned()).collect();
+        *script.lists_keys.lock().unwrap() = true;
+        Arc::new(script)
     }
 
     pub(crate) fn posts(&self) -> usize {
@@ -53,7 +53,7 @@ impl Mind {
     }
 
     async fn reply(&self, method: &Method, path: &str, body: Bytes) -> (u16, String) {
-        self.questions.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         let keys = self.keys.lock().unwrap().clone();
         let has = |path: &str| keys.iter().any(|key| path.ends_with(key.as_str()));
         if path == "/authorized_keys" {
@@ -85,9 +85,9 @@ impl Mind {
     }
 }
 
-struct Voice(Arc<Mind>);
+struct Server(Arc<Script>);
 
-impl Service for Voice {
+impl Service for Server {
     async fn answer(&self, request: Request<Body>) -> Answer {
         let (parts, body) = request.into_parts();
         let body = body.unwrap_or_default();
@@ -104,22 +104,22 @@ impl Service for Voice {
 }
 
 /// A signer with a tunnel to each of these addresses. Dropping it cuts them all.
-pub(crate) struct Fake {
+pub(crate) struct FakeSigner {
     pub(crate) status: home::LinkStatus,
-    voice: mpsc::Sender<Arc<Mind>>,
+    server: mpsc::Sender<Arc<Script>>,
     silence: Arc<Notify>,
     stop: CancellationToken,
     _task: JoinHandle<()>,
 }
 
-impl Fake {
+impl FakeSigner {
     pub(crate) fn dial(
-        mind: &Arc<Mind>,
+        script: &Arc<Script>,
         identity: &Identity,
         port: u16,
         host_key: &PublicKey,
         gateways: &[SocketAddr],
-    ) -> Fake {
+    ) -> FakeSigner {
         let gateway = |address: &SocketAddr| home::Gateway {
             address: address.to_string(),
             user: "signer".to_owned(),
@@ -133,9 +133,9 @@ impl Fake {
             uplinks: Vec::new(),
         });
         let (send, streams) = mpsc::channel(32);
-        let (voice, voices) = mpsc::channel(1);
+        let (server, voices) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let (until, first) = (stop.clone(), Arc::clone(mind));
+        let (until, first) = (stop.clone(), Arc::clone(script));
         let silence = Arc::new(Notify::new());
         let hung_up = Arc::clone(&silence);
         let task = tokio::spawn(async move {
@@ -147,16 +147,16 @@ impl Fake {
             };
             tokio::join!(home.run(send, until), speaking);
         });
-        Fake { status, voice, silence, stop, _task: task }
+        FakeSigner { status, server, silence, stop, _task: task }
     }
 
     /// The signer's program ends and is started again with another configuration; its ssh stays.
-    pub(crate) async fn restart_with(&self, mind: &Arc<Mind>) {
-        self.voice.send(Arc::clone(mind)).await.unwrap();
+    pub(crate) async fn restart_with(&self, script: &Arc<Script>) {
+        self.server.send(Arc::clone(script)).await.unwrap();
     }
 }
 
-impl Fake {
+impl FakeSigner {
     /// Its program ends; its ssh stays, and takes no stream any more.
     pub(crate) async fn hang_up(&self) {
         self.silence.notify_one();
@@ -164,25 +164,25 @@ impl Fake {
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakeSigner {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-/// Serves the streams with one mind after the other; all connections of the one before end.
+/// Serves the streams with one script after the other; all connections of the one before end.
 async fn speak(
     mut streams: mpsc::Receiver<Stream>,
-    mut mind: Arc<Mind>,
-    mut voices: mpsc::Receiver<Arc<Mind>>,
+    mut script: Arc<Script>,
+    mut voices: mpsc::Receiver<Arc<Script>>,
 ) {
     loop {
         let shutdown = Shutdown::new();
         let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
         let (send, served) = mpsc::channel(32);
-        let serving = serve_streams(served, limits, Arc::new(Voice(mind)), shutdown.clone());
+        let serving = serve_streams(served, limits, Arc::new(Server(script)), shutdown.clone());
         tokio::pin!(serving);
-        mind = loop {
+        script = loop {
             tokio::select! {
                 () = &mut serving => return,
                 Some(stream) = streams.recv() => send.send(stream).await.unwrap(),

@@ -1,4 +1,4 @@
-//! A gateway that runs, and whoever asks it.
+//! A gateway that runs, and requests to it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use tokio::time::timeout;
 use tunnel::Identity;
 use tunnel::home::LinkState;
 
-use crate::fake::{Fake, Mind};
+use crate::fake_signer::{FakeSigner, Script};
 
 /// More than anything here takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
-/// Two keys, and one that nobody has.
+/// Two keys, and one that no signer has.
 pub(crate) const KEY: &str = "tz1YPSCGWXwBdTncK2aCctSZAXWvGsGwVJqU";
 pub(crate) const OTHER_KEY: &str = "tz1S7rJtq4FTEXnTr8ecJDGwGcafyEg8Khn8";
 pub(crate) const NOBODYS_KEY: &str = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb";
 pub(crate) const BODY: &str = "\"11af\"\n";
 
-/// A gateway, and who may dial it.
-pub(crate) struct Place {
+/// A gateway, and the signers that it knows.
+pub(crate) struct Fixture {
     pub(crate) ssh: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) monitor: SocketAddr,
@@ -45,20 +45,20 @@ pub(crate) struct Reply {
     pub(crate) took: Duration,
 }
 
-impl Place {
+impl Fixture {
     /// A gateway for signers with these keys; none: it asks them.
-    pub(crate) async fn with(signers: &[Option<&[&str]>]) -> Place {
-        Place::with_limit(signers, LIMIT).await
+    pub(crate) async fn with(signers: &[Option<&[&str]>]) -> Fixture {
+        Fixture::with_limit(signers, LIMIT).await
     }
 
-    pub(crate) async fn with_limit(signers: &[Option<&[&str]>], answer_limit: Duration) -> Place {
-        Place::with_config(signers, |config| config.answer_limit = answer_limit).await
+    pub(crate) async fn with_limit(signers: &[Option<&[&str]>], answer_limit: Duration) -> Fixture {
+        Fixture::with_config(signers, |config| config.answer_limit = answer_limit).await
     }
 
     pub(crate) async fn with_config(
         signers: &[Option<&[&str]>],
         change: impl FnOnce(&mut Config),
-    ) -> Place {
+    ) -> Fixture {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let identity = || Identity::generate("test").unwrap();
         let (host_key, identities): (_, Vec<_>) =
@@ -88,38 +88,43 @@ impl Place {
         let (ssh, http) = (gateway.ssh(), gateway.http().unwrap());
         let monitor = gateway.monitor().unwrap();
         let task = tokio::spawn(gateway.run());
-        Place { ssh, http, monitor, host_key, identities, ports, shutdown, task }
+        Fixture { ssh, http, monitor, host_key, identities, ports, shutdown, task }
     }
 
-    /// Signer `at` dials over these lines; returns when it is connected over each.
-    pub(crate) async fn signer(&self, at: usize, mind: &Arc<Mind>, lines: &[SocketAddr]) -> Fake {
+    /// Signer `at` dials these addresses; returns when it is connected over each.
+    pub(crate) async fn signer(
+        &self,
+        at: usize,
+        script: &Arc<Script>,
+        paths: &[SocketAddr],
+    ) -> FakeSigner {
         let (identity, port) = (self.identities.get(at).unwrap(), *self.ports.get(at).unwrap());
-        let fake = Fake::dial(mind, identity, port, &self.host_key.public(), lines);
+        let fake_signer = FakeSigner::dial(script, identity, port, &self.host_key.public(), paths);
         until("the signer is connected", async || {
-            fake.status.links().iter().all(|link| link.state == LinkState::Up)
+            fake_signer.status.links().iter().all(|link| link.state == LinkState::Up)
         })
         .await;
-        fake
+        fake_signer
     }
 
     /// The same, and the gateway has heard what it says.
-    pub(crate) async fn heard_signer(&self, at: usize, mind: &Arc<Mind>) -> Fake {
-        let before = mind.questions.load(Ordering::SeqCst);
-        let fake = self.signer(at, mind, &[self.ssh]).await;
-        // Two questions, and the answer to the second one is back when the port answers from memory.
+    pub(crate) async fn heard_signer(&self, at: usize, script: &Arc<Script>) -> FakeSigner {
+        let before = script.requests.load(Ordering::SeqCst);
+        let fake_signer = self.signer(at, script, &[self.ssh]).await;
+        // Two requests, and the answer to the second one is back when the port answers from memory.
         until("the gateway has asked", async || {
-            let asked = mind.questions.load(Ordering::SeqCst);
+            let asked = script.requests.load(Ordering::SeqCst);
             self.get_at(self.port(at), "/authorized_keys").await;
-            asked >= before + 2 && mind.questions.load(Ordering::SeqCst) == asked
+            asked >= before + 2 && script.requests.load(Ordering::SeqCst) == asked
         })
         .await;
-        fake
+        fake_signer
     }
 
     /// A second program with the identity of signer `at`, which may not be let in.
-    pub(crate) fn rival(&self, at: usize, mind: &Arc<Mind>) -> Fake {
+    pub(crate) fn rival(&self, at: usize, script: &Arc<Script>) -> FakeSigner {
         let (identity, port) = (self.identities.get(at).unwrap(), *self.ports.get(at).unwrap());
-        Fake::dial(mind, identity, port, &self.host_key.public(), &[self.ssh])
+        FakeSigner::dial(script, identity, port, &self.host_key.public(), &[self.ssh])
     }
 
     pub(crate) fn port(&self, at: usize) -> SocketAddr {

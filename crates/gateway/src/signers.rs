@@ -1,0 +1,34 @@
+//! All signers of the configuration.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, timeout_at};
+
+use crate::hedge::RECONNECT_WAIT;
+use crate::signer::Signer;
+
+/// All signers, in the order of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Signers(pub(crate) Arc<Vec<Signer>>);
+
+impl Signers {
+    /// What `find` finds, now or as soon as a signer has advertised something, within [`RECONNECT_WAIT`].
+    pub(crate) async fn find<T>(&self, find: impl Fn() -> Option<T>) -> Option<T> {
+        // Almost always it is there, and no signer has to be waited for.
+        if let Some(found) = find() {
+            return Some(found);
+        }
+        let end = Instant::now() + RECONNECT_WAIT;
+        let mut updates: Vec<_> = self.0.iter().map(Signer::updates).collect();
+        loop {
+            if let Some(found) = find() {
+                return Some(found);
+            }
+            let mut any: FuturesUnordered<_> = updates.iter_mut().map(Receiver::changed).collect();
+            timeout_at(end, any.next()).await.ok()?;
+        }
+    }
+}
