@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Body, Limits, Service, serve_streams};
+use daemon::http::{Body, HttpResponse, HttpService, Limits, serve_streams};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
@@ -206,8 +206,8 @@ impl Crowd {
 /// Answers whatever it is asked.
 struct Yes;
 
-impl Service for Yes {
-    async fn answer(&self, request: Request<Body>) -> Answer {
+impl HttpService for Yes {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         let text = if request.uri().path().starts_with("/keys/") {
             "{\"public_key\":\"edpkuHjAQkmzP3PNwisMTyqU8R7Ut7URD7bm9CQuzF7ZsMUGcpWbVA\"}"
         } else {

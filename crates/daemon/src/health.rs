@@ -1,4 +1,4 @@
-//! Named facts about a daemon. Whoever wants to know whether it is well reads these and no others.
+//! Named facts about a daemon. Readiness, the watchdog and the alerts read these and no others.
 
 use std::fmt;
 use std::sync::Arc;

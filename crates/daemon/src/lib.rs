@@ -4,7 +4,7 @@
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`http`]: a listener with limits on connections, headers, bodies and time.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
-//! - [`secret_file`]: secrets are read only from files that nobody else can read.
+//! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`open_files`]: as many of them as the system allows.
 //! - [`ports`]: a port that is taken for a moment is waited for.

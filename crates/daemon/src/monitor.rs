@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 
 use crate::Health;
-use crate::http::{Answer, Body, Service};
+use crate::http::{Body, HttpResponse, HttpService};
 
 /// Metrics and health of a daemon.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ impl Monitor {
     }
 }
 
-impl Service for Monitor {
-    async fn answer(&self, request: Request<Body>) -> Answer {
+impl HttpService for Monitor {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         match request.uri().path() {
             "/metrics" => text(StatusCode::OK, METRICS, self.metrics()),
             "/livez" => facts(&self.liveness),
@@ -53,7 +53,7 @@ impl Service for Monitor {
 }
 
 /// One line for each fact; 503 when one does not hold without which the work is not done.
-fn facts(health: &Health) -> Answer {
+fn facts(health: &Health) -> HttpResponse {
     let facts = health.facts();
     let good = facts.iter().all(|fact| fact.state.is_ok() || !fact.is_vital);
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -61,7 +61,7 @@ fn facts(health: &Health) -> Answer {
     text(status, TEXT, lines.join("\n") + "\n")
 }
 
-fn text(status: StatusCode, media: &'static str, body: String) -> Answer {
+fn text(status: StatusCode, media: &'static str, body: String) -> HttpResponse {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));

@@ -1,4 +1,4 @@
-//! Files with secrets: read only when nobody else can read them, as ssh does.
+//! Files with secrets: read only when no other user can read them, as ssh does.
 
 use std::fs::File;
 use std::io::{self, Read};

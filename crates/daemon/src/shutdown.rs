@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
-    /// One that nobody has asked for yet.
+    /// One that was not requested yet.
     #[must_use]
     pub fn new() -> Shutdown {
         Shutdown::default()
@@ -32,7 +32,7 @@ impl Shutdown {
         self.0.cancelled().await;
     }
 
-    /// Returns at SIGTERM, SIGINT or SIGHUP, after it has asked everything to stop; or when somebody else did.
+    /// Returns at SIGTERM, SIGINT or SIGHUP, after it has asked everything to stop; or when it was requested elsewhere.
     /// A terminal that is closed sends the last one: without this it would end the process in mid-request.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// When the system takes no signal handler.
-    pub async fn wait_for_impatience() -> std::io::Result<()> {
+    pub async fn wait_for_second_signal() -> std::io::Result<()> {
         let mut signals = Signals::new()?;
         let first = Instant::now();
         while first.elapsed() < SAME_SIGNAL {

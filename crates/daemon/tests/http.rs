@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Body, Limits, Listener, Service};
+use daemon::http::{Body, HttpResponse, HttpService, Limits, Listener};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::runtime::Runtime;
@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 
 struct Hello;
 
-impl Service for Hello {
-    async fn answer(&self, _: Request<Body>) -> Answer {
+impl HttpService for Hello {
+    async fn answer(&self, _: Request<Body>) -> HttpResponse {
         Response::new(Full::new(Bytes::from_static(b"hello")))
     }
 }

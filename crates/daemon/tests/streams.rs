@@ -1,4 +1,4 @@
-//! HTTP on streams that somebody hands over: as on a port, and none of them holds up another.
+//! HTTP on streams that are handed over: as on a port, and none of them holds up another.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Body, Limits, Service, serve_streams};
+use daemon::http::{Body, HttpResponse, HttpService, Limits, serve_streams};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -21,8 +21,8 @@ struct Hello {
     go_on: Arc<Notify>,
 }
 
-impl Service for Hello {
-    async fn answer(&self, request: Request<Body>) -> Answer {
+impl HttpService for Hello {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         if request.uri().path() == "/slow" {
             self.began.notify_one();
             self.go_on.notified().await;

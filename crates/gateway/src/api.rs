@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daemon::http::{Answer as HttpAnswer, Body, BodyError, Service};
+use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::{Request, Uri};
 use signer_api::{
@@ -43,8 +43,8 @@ enum Reply {
     SignerResponse(SignerResponse),
 }
 
-impl Service for Api {
-    async fn answer(&self, request: Request<Body>) -> HttpAnswer {
+impl HttpService for Api {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         match self.dispatch(request).await {
             Reply::Own(answer) => answer.into_response(),
             Reply::SignerResponse(answer) => answer.into_response(),

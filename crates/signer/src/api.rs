@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daemon::http::{Answer as HttpAnswer, Body, BodyError, Service};
+use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::Request;
 use signer_api::{
@@ -34,8 +34,8 @@ pub(crate) struct Api {
 /// With public_key_hash in the configuration, a key is known before its device is there.
 const NOT_SEEN: &str = "device absent: the Ledger has not been seen yet, and may have this key";
 
-impl Service for Api {
-    async fn answer(&self, request: Request<Body>) -> HttpAnswer {
+impl HttpService for Api {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         self.dispatch(request).await.into_response()
     }
 }

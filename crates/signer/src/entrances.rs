@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
-use daemon::http::{Limits, ListenError, Listener, Service, serve_streams};
+use daemon::http::{HttpService, Limits, ListenError, Listener, serve_streams};
 use daemon::monitor::Monitor;
 use signer_api::Hosts;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -101,7 +101,7 @@ fn tunnel_limits() -> Limits {
 /// them.
 async fn serve_tunnel<S, F>(
     links: impl FnOnce(mpsc::Sender<S>, CancellationToken) -> F,
-    api: Arc<impl Service>,
+    api: Arc<impl HttpService>,
     shutdown: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -118,7 +118,7 @@ async fn serve_tunnel<S, F>(
 
 #[cfg(test)]
 mod tests {
-    use daemon::http::{Answer as HttpAnswer, Body};
+    use daemon::http::{Body, HttpResponse};
     use hyper::Request;
     use prometheus_client::registry::Registry;
     use signer_api::Answer;
@@ -138,8 +138,8 @@ mod tests {
         go_on: Notify,
     }
 
-    impl Service for Slow {
-        async fn answer(&self, _: Request<Body>) -> HttpAnswer {
+    impl HttpService for Slow {
+        async fn answer(&self, _: Request<Body>) -> HttpResponse {
             self.began.notify_one();
             self.go_on.notified().await;
             Answer::Metrics("hello".to_owned()).into_response()

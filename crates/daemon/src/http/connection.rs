@@ -12,42 +12,41 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_io_timeout::TimeoutStream;
 
 use crate::Shutdown;
-use crate::http::arrival::Arrival;
-use crate::http::hall::Guest;
-use crate::http::{Limits, Service};
+use crate::http::connection_limit::Client;
+use crate::http::incoming::IncomingConnection;
+use crate::http::{HttpService, Limits};
 
 /// From shutdown until a connection without a request is closed.
 const IDLE_GRACE: Duration = Duration::from_millis(300);
 
-/// Answers what comes, until the client has enough, a limit is passed, the place is wanted by somebody
-/// else, or shutdown.
-pub(super) async fn converse(
-    arrival: impl Arrival,
-    service: Arc<impl Service>,
-    guest: Arc<Guest>,
+/// Answers requests until the client closes, a limit is passed, the connection is evicted, or shutdown.
+pub(super) async fn serve_connection(
+    incoming: impl IncomingConnection,
+    service: Arc<impl HttpService>,
+    client: Arc<Client>,
     shutdown: Shutdown,
     limits: Limits,
 ) {
-    let Some((stream, beside)) = arrival.open(&limits) else { return };
+    let Some((stream, beside)) = incoming.open(&limits) else { return };
     tokio::select! {
         biased;
         () = beside => {}
-        () = answer(stream, service, guest, shutdown, limits) => {}
+        () = answer(stream, service, client, shutdown, limits) => {}
     }
 }
 
 async fn answer(
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
-    service: Arc<impl Service>,
-    guest: Arc<Guest>,
+    service: Arc<impl HttpService>,
+    client: Arc<Client>,
     shutdown: Shutdown,
     limits: Limits,
 ) {
     let answer = service_fn(|request: Request<Incoming>| async {
-        let sending = guest.sends();
+        let sending = client.sends();
         let (parts, body) = request.into_parts();
         let body = limits.read_body(body).await;
-        let _serving = guest.is_served();
+        let _serving = client.is_served();
         drop(sending);
         Ok::<_, Infallible>(service.answer(Request::from_parts(parts, body)).await)
     });
@@ -60,17 +59,17 @@ async fn answer(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = guest.has_to_go() => return,
+        () = client.evicted() => return,
         () = shutdown.requested() => loop {
             // It closes a connection at once that nothing was read of: of one that has just come, the
             // request may be on its way, and a baker asks only once.
-            if !guest.is_new() {
+            if !client.is_new() {
                 connection.as_mut().graceful_shutdown();
             }
             tokio::select! {
                 ended = connection.as_mut() => break ended,
                 // What has not become a request by now is not waited for.
-                () = tokio::time::sleep(IDLE_GRACE) => if guest.is_idle() { return },
+                () = tokio::time::sleep(IDLE_GRACE) => if client.is_idle() { return },
             }
         },
     };
@@ -79,7 +78,7 @@ async fn answer(
     }
 }
 
-/// A client that does not read its answers loses its connection, and its place.
+/// A client that does not read its responses loses its connection, and its slot.
 fn patient<S: AsyncRead + AsyncWrite>(stream: S, limit: Duration) -> TimeoutStream<S> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limit));

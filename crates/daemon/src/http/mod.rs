@@ -1,8 +1,8 @@
-//! HTTP with limits, on a port ([`Listener`]) or on streams that somebody hands over
+//! HTTP with limits, on a port ([`Listener`]) or on streams that are handed over
 //! ([`serve_streams`]).
 //!
 //! ```text
-//!  arrival ── a place free? ── no ──▶ the connection that is idle for longest, for a second at least, has to go
+//!  incoming ── a slot free? ── no ──▶ the connection that is idle for longest, for a second at least, is evicted
 //!     │ yes
 //!     ▼
 //!  connection task: headers, then the body, within limits ─▶ service ─▶ answer ─▶ idle, or the next request
@@ -12,9 +12,9 @@
 //! At shutdown no connection is accepted any more; each finishes the request it is in, and is closed
 //! when the grace period ends.
 
-mod arrival;
 mod connection;
-mod hall;
+mod connection_limit;
+mod incoming;
 mod serving;
 
 use std::io;
@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::http::arrival::Streams;
+use crate::http::incoming::Streams;
 use crate::{Shutdown, open_files, ports};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
@@ -68,16 +68,16 @@ impl Default for Limits {
     }
 }
 
-/// The answer to a request.
-pub type Answer = Response<Full<Bytes>>;
+/// The response to a request.
+pub type HttpResponse = Response<Full<Bytes>>;
 
 /// The whole body of a request, or why it is not there.
 pub type Body = Result<Bytes, BodyError>;
 
 /// Answers requests. Must always come to an end.
-pub trait Service: Send + Sync + 'static {
+pub trait HttpService: Send + Sync + 'static {
     /// Answers one request, whose body has been read.
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = Answer> + Send;
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = HttpResponse> + Send;
 }
 
 /// A port that is listened on.
@@ -159,7 +159,7 @@ impl Listener {
     }
 
     /// Answers requests until shutdown, then lets the running ones end.
-    pub async fn serve(self, service: Arc<impl Service>, shutdown: Shutdown) {
+    pub async fn serve(self, service: Arc<impl HttpService>, shutdown: Shutdown) {
         serving::serve(self.listener, service, shutdown, self.limits).await;
     }
 }
@@ -172,7 +172,7 @@ impl Listener {
 pub async fn serve_streams<S>(
     streams: mpsc::Receiver<S>,
     limits: Limits,
-    service: Arc<impl Service>,
+    service: Arc<impl HttpService>,
     shutdown: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -1,53 +1,53 @@
-//! From arrivals to places in the hall, until shutdown.
+//! Accepts connections until shutdown, within the limit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Shutdown;
-use crate::http::arrival::Source;
-use crate::http::connection::converse;
-use crate::http::hall::{Hall, Place};
-use crate::http::{Limits, Service};
+use crate::http::connection::serve_connection;
+use crate::http::connection_limit::{ConnectionLimit, Slot};
+use crate::http::incoming::Source;
+use crate::http::{HttpService, Limits};
 
-/// Answers whoever comes until shutdown, then lets the running requests end.
+/// Serves connections until shutdown, then lets requests in flight end.
 pub(super) async fn serve(
     mut source: impl Source,
-    service: Arc<impl Service>,
+    service: Arc<impl HttpService>,
     shutdown: Shutdown,
     limits: Limits,
 ) {
-    let mut hall = Hall::new(limits.connections);
-    while let Some((arrival, place)) = next(&mut source, &mut hall, &shutdown).await {
-        hall.seat(place, |guest| {
-            converse(arrival, Arc::clone(&service), guest, shutdown.clone(), limits)
+    let mut connections = ConnectionLimit::new(limits.connections);
+    while let Some((incoming, slot)) = next(&mut source, &mut connections, &shutdown).await {
+        connections.spawn(slot, |client| {
+            serve_connection(incoming, Arc::clone(&service), client, shutdown.clone(), limits)
         });
     }
-    // Who has connected already would be reset with the port, and a baker asks only once.
-    while let Some(arrival) = source.last().await {
-        let Some(place) = hall.free_place() else { break };
-        hall.seat(place, |guest| {
-            converse(arrival, Arc::clone(&service), guest, shutdown.clone(), limits)
+    // Connections that were not accepted yet would be reset with the port, and a baker asks only once.
+    while let Some(incoming) = source.last().await {
+        let Some(slot) = connections.try_slot() else { break };
+        connections.spawn(slot, |client| {
+            serve_connection(incoming, Arc::clone(&service), client, shutdown.clone(), limits)
         });
     }
     drop(source);
-    if tokio::time::timeout(limits.grace, hall.empty()).await.is_err() {
+    if tokio::time::timeout(limits.grace, connections.drained()).await.is_err() {
         tracing::warn!("the grace period is over: closing connections in mid-request");
-        hall.close().await;
+        connections.close().await;
     }
 }
 
-/// The next connection and its place; none at shutdown.
+/// The next connection and its slot; none at shutdown.
 async fn next<S: Source>(
     source: &mut S,
-    hall: &mut Hall,
+    connections: &mut ConnectionLimit,
     shutdown: &Shutdown,
-) -> Option<(S::Arrival, Place)> {
+) -> Option<(S::IncomingConnection, Slot)> {
     loop {
         tokio::select! {
             () = shutdown.requested() => return None,
-            () = hall.someone_leaves() => {}
-            arrival = source.next() => match arrival {
-                Ok(arrival) => return Some((arrival, hall.place(shutdown).await?)),
+            () = connections.one_ends() => {}
+            incoming = source.next() => match incoming {
+                Ok(incoming) => return Some((incoming, connections.slot(shutdown).await?)),
                 Err(error) => {
                     // Out of file descriptors, most likely: let some connections end first.
                     tracing::warn!(%error, "a connection cannot be accepted");

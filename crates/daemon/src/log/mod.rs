@@ -1,8 +1,8 @@
 //! The log: human text or JSON lines on standard error.
 //!
 //! ```text
-//!  whoever logs ──try_send──▶ a bounded queue ──▶ one thread ──▶ standard error
-//!                    │ full: the line is lost, and counted
+//!  an event ──try_send──▶ a bounded queue ──▶ one thread ──▶ standard error
+//!                │ full: the line is lost, and counted
 //! ```
 //!
 //! Nothing may wait for the log, or fail with it: a reader that stalls, a pipe that closes and a disk
@@ -98,7 +98,7 @@ fn write(messages: &Receiver<Message>, mut to: impl Write, lost: &AtomicU64) {
     while let Ok(Message::Line(line)) = messages.recv() {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let _ = writeln!(to, "{missing} log lines are lost: nobody read them in time");
+            let _ = writeln!(to, "{missing} log lines are lost: they were not read in time");
         }
         let _ = to.write_all(&line);
     }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_no_error_to_whoever_logs() {
+    fn a_closed_pipe_is_no_error() {
         let (open, lines) = open(Broken);
         log(&lines, "into nothing\n");
         drop(open);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Answer, Body, Limits, Service, serve_streams};
+use daemon::http::{Body, HttpResponse, HttpService, Limits, serve_streams};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -87,8 +87,8 @@ impl Script {
 
 struct Server(Arc<Script>);
 
-impl Service for Server {
-    async fn answer(&self, request: Request<Body>) -> Answer {
+impl HttpService for Server {
+    async fn answer(&self, request: Request<Body>) -> HttpResponse {
         let (parts, body) = request.into_parts();
         let body = body.unwrap_or_default();
         let (status, text) = self.0.reply(&parts.method, parts.uri.path(), body).await;

@@ -39,7 +39,7 @@ where
             let (signal, ()) = tokio::join!(signal, notifier.feed_watchdog(is_alive, &shutdown));
             notifier.stopping();
             signal.context("no signal handler")?;
-            Shutdown::wait_for_impatience().await.context("no signal handler")?;
+            Shutdown::wait_for_second_signal().await.context("no signal handler")?;
             bail!("stopped at once, as asked twice; a vote in a Ledger's hand may be lost")
         };
         tokio::select! {

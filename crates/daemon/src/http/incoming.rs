@@ -1,8 +1,8 @@
-//! Where connections come from: a port, or somebody who hands over streams.
+//! Where connections come from: a port, or streams that the tunnel hands over.
 //!
-//! A connection of a port has a buffer of its own in the kernel. Streams that share a line with others
-//! do not: one that nobody reads would hold up all of them. So each is read all the time, into a pipe of
-//! bounded size, and a client that sends more than the pipe takes is cut off.
+//! A connection of a port has a buffer of its own in the kernel. Streams that share an ssh connection do not: one
+//! that is not read would hold up all of them. So each is read all the time, into a pipe of bounded size, and a
+//! client that sends more than the pipe takes is closed.
 //!
 //! ```text
 //!  stream ──drain──▶ pipe ──▶ HTTP
@@ -25,17 +25,17 @@ use crate::http::Limits;
 
 /// Where connections come from.
 pub(super) trait Source: Send + 'static {
-    type Arrival: Arrival;
+    type IncomingConnection: IncomingConnection;
 
     /// The next connection, whenever it comes.
-    fn next(&mut self) -> impl Future<Output = io::Result<Self::Arrival>> + Send;
+    fn next(&mut self) -> impl Future<Output = io::Result<Self::IncomingConnection>> + Send;
 
-    /// One that has come already and was not taken yet. Does not wait.
-    fn last(&mut self) -> impl Future<Output = Option<Self::Arrival>> + Send;
+    /// A connection that has come already and was not accepted yet. Does not wait.
+    fn last(&mut self) -> impl Future<Output = Option<Self::IncomingConnection>> + Send;
 }
 
-/// A connection as it comes.
-pub(super) trait Arrival: Send + 'static {
+/// A connection that was just accepted.
+pub(super) trait IncomingConnection: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + 'static;
 
     /// What HTTP is spoken on, and what runs beside it: when that ends, so does the connection. None
@@ -43,14 +43,14 @@ pub(super) trait Arrival: Send + 'static {
     fn open(self, limits: &Limits) -> Option<(Self::Stream, impl Future<Output = ()> + Send)>;
 }
 
-/// Streams that somebody hands over.
+/// Streams that are handed over.
 pub(super) struct Streams<S>(pub(super) mpsc::Receiver<S>);
 
 /// One of them.
-pub(super) struct Handed<S>(S);
+pub(super) struct HandedOver<S>(S);
 
 impl Source for TcpListener {
-    type Arrival = TcpStream;
+    type IncomingConnection = TcpStream;
 
     async fn next(&mut self) -> io::Result<TcpStream> {
         self.accept().await.map(|(stream, _)| stream)
@@ -62,7 +62,7 @@ impl Source for TcpListener {
     }
 }
 
-impl Arrival for TcpStream {
+impl IncomingConnection for TcpStream {
     type Stream = TcpStream;
 
     fn open(self, _: &Limits) -> Option<(TcpStream, impl Future<Output = ()> + Send)> {
@@ -72,21 +72,21 @@ impl Arrival for TcpStream {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Source for Streams<S> {
-    type Arrival = Handed<S>;
+    type IncomingConnection = HandedOver<S>;
 
-    async fn next(&mut self) -> io::Result<Handed<S>> {
+    async fn next(&mut self) -> io::Result<HandedOver<S>> {
         match self.0.recv().await {
-            Some(stream) => Ok(Handed(stream)),
-            None => pending().await, // Nobody can hand over any more.
+            Some(stream) => Ok(HandedOver(stream)),
+            None => pending().await, // No sender is left.
         }
     }
 
-    async fn last(&mut self) -> Option<Handed<S>> {
-        self.0.try_recv().ok().map(Handed)
+    async fn last(&mut self) -> Option<HandedOver<S>> {
+        self.0.try_recv().ok().map(HandedOver)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Arrival for Handed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> IncomingConnection for HandedOver<S> {
     type Stream = tokio::io::Join<ReadHalf<SimplexStream>, WriteHalf<S>>;
 
     fn open(self, limits: &Limits) -> Option<(Self::Stream, impl Future<Output = ()> + Send)> {
@@ -100,9 +100,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Arrival for Handed<S> {
 /// Bytes at once; what an ssh channel brings in one packet.
 const CHUNK: usize = 32 * 1024;
 /// How long a full pipe is waited for. HTTP that wants more takes it at once.
-const PATIENCE: Duration = Duration::from_millis(50);
+const FULL_PIPE_LIMIT: Duration = Duration::from_millis(50);
 
-/// Reads whatever comes. Returns when the pipe stays full: the client sends, and does not wait for
+/// Reads what comes. Returns when the pipe stays full: the client sends, and does not wait for
 /// answers.
 async fn drain(mut from: impl AsyncRead + Unpin, mut pipe: impl AsyncWrite + Unpin) {
     let mut chunk = vec![0; CHUNK];
@@ -114,8 +114,8 @@ async fn drain(mut from: impl AsyncRead + Unpin, mut pipe: impl AsyncWrite + Unp
             let _ = pipe.shutdown().await;
             return pending().await;
         }
-        let Ok(Ok(())) = tokio::time::timeout(PATIENCE, pipe.write_all(bytes)).await else {
-            tracing::debug!("a connection is cut: it sends and does not read");
+        let Ok(Ok(())) = tokio::time::timeout(FULL_PIPE_LIMIT, pipe.write_all(bytes)).await else {
+            tracing::debug!("a connection is closed: its client sends and does not read");
             return;
         };
     }
