@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tezos::Signature;
 use tokio::sync::oneshot;
-use watermark::{Leave, Store};
+use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
 use crate::error::{Failed, Refused, SignError};
@@ -111,8 +111,8 @@ impl Worker {
         self.device.prepare(job.key, key).map_err(Failed::NotReady)?;
         let deadline = job.asked + LATE_AFTER;
         let permit = match self.store.advance(&hash, &job.payload, deadline)? {
-            Leave::Again(made) => return again(key, job, made),
-            Leave::Sign(permit) => permit,
+            Decision::Again(made) => return again(key, job, made),
+            Decision::Sign(permit) => permit,
         };
         let made = match self.device.sign(job.key, key, permit, job.scheme) {
             Ok(made) => made,

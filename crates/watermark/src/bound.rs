@@ -1,8 +1,8 @@
 //! How far above the last mark a request may be.
 //!
-//! A request for a level that the chain reaches in a hundred years would close its key for ever, and anybody who
-//! reaches the signer can make one. The chain makes a block every few seconds: since the mark was last raised it
-//! cannot have made more than time allows. So who lies about the level costs minutes, and not the key.
+//! A request for a level that the chain reaches in a hundred years would close its key for ever, and every client
+//! that reaches the signer can send one. The chain makes a block every few seconds: since the mark was last raised it
+//! cannot have made more than time allows. So a false level costs minutes, and not the key.
 //!
 //! The wall clock counts across restarts; a computer without a battery for it may start in the past, so time
 //! that passed while this process ran counts by the clock that only goes forward.

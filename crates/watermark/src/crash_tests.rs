@@ -11,8 +11,8 @@ use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sa
 use crate::bound::LevelBound;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
-use crate::permit::Leave;
-use crate::recent::{Place, Recent};
+use crate::permit::Decision;
+use crate::recent::{MarkId, Recent};
 use crate::recovery::recover;
 use crate::store::{AdvanceError, Store, StoreFailure};
 
@@ -24,7 +24,7 @@ struct Platter(Arc<(Mutex<Surface>, Condvar)>);
 struct Surface {
     entries: Vec<Entry>,
     /// In the page cache: written, and not synced.
-    cached: BTreeMap<Place, Last>,
+    cached: BTreeMap<MarkId, Last>,
     power: Power,
     commits: usize,
 }
@@ -68,7 +68,7 @@ impl Disk for LossyDisk {
 struct PageCache(Platter);
 
 impl Recent for PageCache {
-    fn write(&mut self, place: Place, last: &Last) -> Result<(), DiskError> {
+    fn write(&mut self, place: MarkId, last: &Last) -> Result<(), DiskError> {
         self.0.lock().cached.insert(place, last.clone());
         Ok(())
     }
@@ -180,11 +180,11 @@ enum Fate {
 
 fn ask(store: &Store, payload: &Payload, deadline: Instant) -> Fate {
     match store.advance(&key(), payload, deadline) {
-        Ok(Leave::Sign(permit)) => {
+        Ok(Decision::Sign(permit)) => {
             store.keep(permit.key(), permit.payload(), &signature(payload));
             Fate::Signed
         }
-        Ok(Leave::Again(again)) => {
+        Ok(Decision::Again(again)) => {
             assert_eq!(again, signature(payload));
             Fate::Again
         }
@@ -223,7 +223,7 @@ fn row_2_power_fails_between_the_reservation_and_the_device() {
     let disk = Platter::new();
     let store = disk.power_on();
     let asked = attestation(100, 0, 1);
-    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Leave::Sign(_))));
+    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Decision::Sign(_))));
     disk.power_cut(store);
     assert_eq!(disk.reserved(), Some(101));
 
@@ -312,7 +312,7 @@ fn row_13_the_process_crashes_before_the_device_answers() {
     let disk = Platter::new();
     let store = disk.power_on();
     let asked = attestation(100, 0, 1);
-    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Leave::Sign(_))));
+    assert!(matches!(store.advance(&key(), &asked, soon()), Ok(Decision::Sign(_))));
     let store = disk.crash(store);
     assert_eq!(ask(&store, &asked, soon()), Fate::Unanswered, "the device may have signed it");
     assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Different);
@@ -346,7 +346,7 @@ fn row_15_the_process_crashes_and_then_the_power_fails() {
     assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Closed);
 }
 
-/// As after a write error that nobody was told of, or a backup put back: what is written last is below what was
+/// As after a write error that was not reported, or a backup put back: what is written last is below what was
 /// synced before it.
 #[test]
 fn row_16_recent_marks_that_are_behind_the_synced_ones_mean_nothing() {
@@ -367,10 +367,10 @@ fn row_16_recent_marks_that_are_behind_the_synced_ones_mean_nothing() {
 }
 
 #[test]
-fn a_mark_that_cannot_be_written_is_no_leave() {
+fn a_mark_that_cannot_be_written_gives_no_permit() {
     struct Broken;
     impl Recent for Broken {
-        fn write(&mut self, _: Place, _: &Last) -> Result<(), DiskError> {
+        fn write(&mut self, _: MarkId, _: &Last) -> Result<(), DiskError> {
             Err(DiskError::Full { path: "lossy".into() })
         }
     }
@@ -453,7 +453,7 @@ fn a_full_disk_stops_signing_and_room_lets_it_go_on() {
 }
 
 #[test]
-fn a_closed_store_gives_no_leave() {
+fn a_closed_store_gives_no_permit() {
     let disk = Platter::new();
     let store = disk.power_on();
     std::thread::scope(|scope| {
@@ -518,14 +518,20 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// All bytes for which leave to sign was ever given, by mark.
+/// All bytes for which a permit was ever given, by mark.
 #[derive(Default)]
 struct Given(std::collections::HashMap<(Kind, tezos::Mark), tezos::Digest>);
 
 impl Given {
     fn note(&mut self, payload: &Payload) {
         let before = self.0.insert((payload.kind(), payload.mark()), *payload.digest());
-        assert_eq!(before, None, "leave was given twice at {} {}", payload.kind(), payload.mark());
+        assert_eq!(
+            before,
+            None,
+            "a permit was given twice at {} {}",
+            payload.kind(),
+            payload.mark()
+        );
     }
 
     fn highest(&self, kind: Kind) -> Option<tezos::Mark> {
@@ -536,14 +542,14 @@ impl Given {
 fn ask_and_note(store: &Store, payload: &Payload, device_answers: bool, given: &mut Given) {
     let highest = given.highest(payload.kind());
     match store.advance(&key(), payload, soon()) {
-        Ok(Leave::Sign(_)) => {
+        Ok(Decision::Sign(_)) => {
             assert!(highest < Some(payload.mark()), "a mark fell");
             given.note(payload);
             if device_answers {
                 store.keep(&key(), payload, &signature(payload));
             }
         }
-        Ok(Leave::Again(again)) => assert_eq!(again, signature(payload)),
+        Ok(Decision::Again(again)) => assert_eq!(again, signature(payload)),
         Err(_) => {}
     }
 }

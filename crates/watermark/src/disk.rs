@@ -12,7 +12,7 @@ pub(crate) trait Disk: Send {
     /// Writes these entries, all or none, and returns when they survive a power cut.
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
 
-    /// Puts what was committed into its final place. Nobody waits for this.
+    /// Puts what was committed into its final place. No request waits for it.
     fn settle(&mut self) -> Result<(), DiskError> {
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Never two different signatures at one mark.
 //!
 //! A *mark* is a level and a round; there is one for each chain, key and kind. This crate holds the
-//! rule ([`Entry::judge`], pure), the store that makes marks durable ([`Store`]), and the only leave
-//! to sign there is ([`Permit`], a value nobody else can make).
+//! rule ([`Entry::judge`], pure), the store that makes marks durable ([`Store`]), and the only
+//! permission to sign ([`Permit`], a value that nothing else can make).
 //!
 //! ```text
 //!  request ──▶ Store::advance ── rule says no ──────────────▶ Refusal
@@ -22,10 +22,10 @@
 //! waiting for the disk, before its device is asked: after a crash of the process alone the store is exactly
 //! where it was. The table of crashes is in `docs/crash-analysis.md`.
 
-mod book;
 mod bound;
 mod disk;
 mod entry;
+mod marks;
 mod octez;
 mod permit;
 mod recent;
@@ -41,6 +41,6 @@ pub use bound::LevelBound;
 pub use disk::DiskError;
 pub use entry::{Entry, Last, Refusal, Verdict};
 pub use octez::{OctezFiles, OctezFilesError};
-pub use permit::{Leave, Permit};
+pub use permit::{Decision, Permit};
 pub use records::{Records, RecordsError};
 pub use store::{AdvanceError, Store, StoreFailure};

@@ -1,11 +1,11 @@
-//! Leave to sign, as a value.
+//! Decision to sign, as a value.
 
 use tezos::{Payload, PublicKeyHash, Signature};
 
-/// Leave to sign one payload once with one key.
+/// Decision to sign one payload once with one key.
 ///
 /// Only [`crate::Store::advance`] makes one, after the mark is raised and durable (or covered by a
-/// durable reservation). It cannot be copied, and whoever signs takes it by value:
+/// durable reservation). It cannot be copied, and a device takes it by value:
 ///
 /// ```compile_fail
 /// fn copy(permit: watermark::Permit<'_>) -> (watermark::Permit<'_>, watermark::Permit<'_>) {
@@ -25,9 +25,9 @@ pub struct Permit<'a> {
     payload: &'a Payload,
 }
 
-/// What the store answers to a request that it does not refuse.
+/// The store's decision on a request that it does not refuse.
 #[derive(Debug)]
-pub enum Leave<'a> {
+pub enum Decision<'a> {
     /// Sign it, now and once.
     Sign(Permit<'a>),
     /// It was signed before: this is the signature.

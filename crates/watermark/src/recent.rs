@@ -25,18 +25,18 @@ use crate::entry::{Entry, Last};
 /// Where a mark is written before its device is asked.
 pub(crate) trait Recent: Send {
     /// Writes a mark so that it survives this process. Does not wait for a disk.
-    fn write(&mut self, place: Place, last: &Last) -> Result<(), DiskError>;
+    fn write(&mut self, id: MarkId, last: &Last) -> Result<(), DiskError>;
 }
 
 /// What a mark is of.
-pub(crate) type Place = (PublicKeyHash, ChainId, Kind);
+pub(crate) type MarkId = (PublicKeyHash, ChainId, Kind);
 
 /// The file, made for one opening of the store.
 #[derive(Debug)]
 pub(crate) struct RecentFile {
     path: PathBuf,
     file: File,
-    slots: BTreeMap<Place, Slot>,
+    slots: BTreeMap<MarkId, Slot>,
 }
 
 #[derive(Debug)]
@@ -59,13 +59,11 @@ impl RecentFile {
         entries: &[Entry],
     ) -> Result<RecentFile, DiskError> {
         let failed = |error: std::io::Error| DiskError::from_io(path, &error);
-        let places =
+        let ids =
             entries.iter().flat_map(|entry| Kind::ALL.map(|kind| (entry.key, entry.chain, kind)));
         let offsets = (0..).map(|at: u64| (1 + 2 * at) * u64::from(SLOT));
-        let slots: BTreeMap<Place, Slot> = places
-            .zip(offsets)
-            .map(|(place, offset)| (place, Slot { offset, sequence: 0 }))
-            .collect();
+        let slots: BTreeMap<MarkId, Slot> =
+            ids.zip(offsets).map(|(id, offset)| (id, Slot { offset, sequence: 0 })).collect();
         let new = path.with_extension("db-recent.new");
         let mut options = File::options();
         options.create(true).truncate(true).write(true).mode(0o600);
@@ -87,7 +85,7 @@ impl RecentFile {
 
     /// The marks that were written during this opening of the store; none if the file is of another one, or
     /// damaged.
-    pub(crate) fn read(path: &Path, opening: &str) -> Option<BTreeMap<Place, Last>> {
+    pub(crate) fn read(path: &Path, opening: &str) -> Option<BTreeMap<MarkId, Last>> {
         let bytes = fs::read(path).ok()?;
         let (head, slots) = bytes.split_at_checked(usize::from(SLOT))?;
         if opened(head)? != header(opening) {
@@ -99,8 +97,8 @@ impl RecentFile {
             let both = [first, second].map(|slot| opened(slot).and_then(|text| parse(&text)));
             let is_blank = pair.iter().all(|byte| *byte == 0);
             match both.into_iter().flatten().max_by_key(|(sequence, ..)| *sequence) {
-                Some((_, place, last)) => {
-                    marks.insert(place, last);
+                Some((_, id, last)) => {
+                    marks.insert(id, last);
                 }
                 None if is_blank => {}
                 None => return None,
@@ -111,15 +109,15 @@ impl RecentFile {
 }
 
 impl Recent for RecentFile {
-    fn write(&mut self, place: Place, last: &Last) -> Result<(), DiskError> {
+    fn write(&mut self, id: MarkId, last: &Last) -> Result<(), DiskError> {
         let missing = || DiskError::Io {
             path: self.path.clone(),
             detail: "there is no room for this key".to_owned(),
         };
-        let slot = self.slots.get_mut(&place).ok_or_else(missing)?;
+        let slot = self.slots.get_mut(&id).ok_or_else(missing)?;
         slot.sequence += 1;
         let offset = slot.offset + (slot.sequence % 2) * u64::from(SLOT);
-        let written = self.file.write_all_at(&sealed(&text(slot.sequence, place, last)), offset);
+        let written = self.file.write_all_at(&sealed(&text(slot.sequence, id, last)), offset);
         written.map_err(|error| DiskError::from_io(&self.path, &error))
     }
 }
@@ -128,21 +126,21 @@ fn header(opening: &str) -> String {
     format!("{MAGIC} {opening}")
 }
 
-fn text(sequence: u64, (key, chain, kind): Place, last: &Last) -> String {
+fn text(sequence: u64, (key, chain, kind): MarkId, last: &Last) -> String {
     let (level, round) = (last.mark.level, last.mark.round);
     let digest = last.digest.map_or_else(|| NONE.to_owned(), hex::encode);
     let signature = last.signature.as_ref().map_or_else(|| NONE.to_owned(), ToString::to_string);
     format!("{sequence} {key} {chain} {kind} {level} {round} {digest} {signature}")
 }
 
-/// In the place of what is not there.
+/// Stands for what is not there.
 const NONE: &str = "-";
 
-fn parse(text: &str) -> Option<(u64, Place, Last)> {
+fn parse(text: &str) -> Option<(u64, MarkId, Last)> {
     let mut words = text.split(' ');
     let mut word = || words.next();
     let sequence = word()?.parse().ok()?;
-    let place = (word()?.parse().ok()?, word()?.parse().ok()?, Kind::from_name(word()?)?);
+    let id = (word()?.parse().ok()?, word()?.parse().ok()?, Kind::from_name(word()?)?);
     let level = Level::try_from(word()?.parse::<i64>().ok()?).ok()?;
     let round = Round::try_from(word()?.parse::<i64>().ok()?).ok()?;
     let digest = match word()? {
@@ -154,7 +152,7 @@ fn parse(text: &str) -> Option<(u64, Place, Last)> {
         text => Some(text.parse().ok()?),
     };
     let mark = Mark { level, round };
-    Some((sequence, place, Last { mark, digest, signature, was_declined: false }))
+    Some((sequence, id, Last { mark, digest, signature, was_declined: false }))
 }
 
 /// A slot: the text and its checksum on two lines, then zeros.
@@ -178,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    fn place(kind: Kind) -> Place {
+    fn id(kind: Kind) -> MarkId {
         ("tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap(), ChainId::MAINNET, kind)
     }
 
@@ -193,7 +191,7 @@ mod tests {
     fn file() -> (tempfile::TempDir, PathBuf, RecentFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watermark.db-recent");
-        let (key, chain, _) = place(Kind::Block);
+        let (key, chain, _) = id(Kind::Block);
         let entries = [Entry::new(key, chain, None)];
         let file = RecentFile::create(&path, "first", &entries).unwrap();
         (folder, path, file)
@@ -206,9 +204,9 @@ mod tests {
         for level in 1..10_u8 {
             for signature in [None, Some(level)] {
                 let written = last(level.into(), signature);
-                file.write(place(Kind::Attestation), &written).unwrap();
+                file.write(id(Kind::Attestation), &written).unwrap();
                 let marks = RecentFile::read(&path, "first").unwrap();
-                assert_eq!(marks[&place(Kind::Attestation)], written);
+                assert_eq!(marks[&id(Kind::Attestation)], written);
                 assert_eq!(marks.len(), 1);
             }
         }
@@ -217,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_of_another_opening_means_nothing() {
         let (_folder, path, mut file) = file();
-        file.write(place(Kind::Block), &last(1, None)).unwrap();
+        file.write(id(Kind::Block), &last(1, None)).unwrap();
         assert_eq!(RecentFile::read(&path, "second"), None);
     }
 
@@ -225,15 +223,15 @@ mod tests {
     #[test]
     fn a_torn_write_leaves_the_one_before() {
         let (_folder, path, mut file) = file();
-        file.write(place(Kind::Block), &last(1, Some(1))).unwrap();
+        file.write(id(Kind::Block), &last(1, Some(1))).unwrap();
         let before = fs::read(&path).unwrap();
-        file.write(place(Kind::Block), &last(2, None)).unwrap();
+        file.write(id(Kind::Block), &last(2, None)).unwrap();
         let after = fs::read(&path).unwrap();
         for cut in 0..after.len() {
             let torn = [&after[..cut], &before[cut..]].concat();
             fs::write(&path, torn).unwrap();
             let marks = RecentFile::read(&path, "first").unwrap();
-            let found = &marks[&place(Kind::Block)];
+            let found = &marks[&id(Kind::Block)];
             assert!(*found == last(1, Some(1)) || *found == last(2, None), "cut at {cut}");
         }
     }
@@ -241,7 +239,7 @@ mod tests {
     #[test]
     fn damage_is_no_mark() {
         let (_folder, path, mut file) = file();
-        file.write(place(Kind::Block), &last(1, Some(1))).unwrap();
+        file.write(id(Kind::Block), &last(1, Some(1))).unwrap();
         let good = fs::read(&path).unwrap();
         for at in (0..good.len()).filter(|at| good[*at] != 0) {
             let mut bad = good.clone();

@@ -12,7 +12,7 @@ use tezos::Kind;
 use crate::bound::Now;
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last};
-use crate::recent::{Place, RecentFile};
+use crate::recent::{MarkId, RecentFile};
 use crate::sqlite::{Opening, SqliteDisk};
 
 /// The boot of the machine that this process runs on; none where the kernel does not say.
@@ -45,7 +45,7 @@ pub(crate) fn opening(boot: Option<&str>) -> Opening {
 /// With the marks that were written last, if nothing speaks against them.
 pub(crate) fn recover(
     mut entries: Vec<Entry>,
-    recent: Option<&BTreeMap<Place, Last>>,
+    recent: Option<&BTreeMap<MarkId, Last>>,
 ) -> Vec<Entry> {
     let recent = recent.filter(|recent| entries.iter().all(|entry| is_behind(entry, recent)));
     for entry in &mut entries {
@@ -64,7 +64,7 @@ pub(crate) fn recover(
 
 /// Whether the recent marks are above those of the entry, or equal. They are written first: if not, something was
 /// lost or put back.
-fn is_behind(entry: &Entry, recent: &BTreeMap<Place, Last>) -> bool {
+fn is_behind(entry: &Entry, recent: &BTreeMap<MarkId, Last>) -> bool {
     Kind::ALL.into_iter().all(|kind| {
         let written = recent.get(&(entry.key, entry.chain, kind)).map(|last| last.mark);
         entry.last(kind).map(|last| last.mark) <= written

@@ -1,7 +1,7 @@
 //! The open store: one owner process, one writer thread, many callers.
 //!
 //! ```text
-//!  workers ──advance──▶ Mutex<Shared{book, …}> ◀──wanting/committed── writer thread ──▶ Disk
+//!  workers ──advance──▶ Mutex<Shared{marks, …}> ◀─uncommitted/committed─ writer thread ──▶ Disk
 //!                             Condvar (disk reached, or failed, or closing)
 //! ```
 //!
@@ -17,22 +17,22 @@ use std::time::{Duration, Instant};
 use tezos::{Payload, PublicKeyHash, Signature};
 use thiserror::Error;
 
-use crate::book::{Answer, Book};
 use crate::bound::{LevelBound, Now};
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
-use crate::permit::{Leave, Permit};
+use crate::marks::{Judgement, Marks};
+use crate::permit::{Decision, Permit};
 use crate::recent::{Recent, RecentFile};
 use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
 /// The watermark store of a running signer.
 pub struct Store {
-    desk: Arc<Desk>,
+    inner: Arc<Inner>,
     writer: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
 }
 
-/// Why there is no leave to sign.
+/// Why there is no permit.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AdvanceError {
     /// The rule said no.
@@ -60,16 +60,16 @@ pub enum StoreFailure {
     Closed,
 }
 
-struct Desk {
+struct Inner {
     shared: Mutex<Shared>,
     /// Notified when the disk was reached or failed, when something is wanted, and at closing.
     changed: Condvar,
 }
 
 struct Shared {
-    book: Book,
+    marks: Marks,
     recent: Box<dyn Recent>,
-    stage: Stage,
+    state: State,
     /// How often the writer has tried, and how the last try went.
     tries: u64,
     failure: Option<DiskError>,
@@ -78,23 +78,23 @@ struct Shared {
 }
 
 #[derive(PartialEq, Eq)]
-enum Stage {
+enum State {
     Open,
     Closing,
 }
 
 /// What the writer does next.
 enum Task {
-    /// Make these durable: somebody may wait for it.
+    /// Make these durable; a request may wait for it.
     Commit(Vec<Entry>),
-    /// Put what is durable in its final place: nobody waits.
+    /// Put what is durable in its final place; no request waits for it.
     Settle,
     /// Write the exact marks, and end.
     Close,
 }
 
-/// A wish that nobody waits for comes with a request that wants its answer: the processor is its.
-const ANSWERS_FIRST: Duration = Duration::from_millis(10);
+/// Background commits are delayed, so that they do not compete with the response for the processor.
+const COMMIT_DELAY: Duration = Duration::from_millis(10);
 /// Blocks come every six seconds: between two of them there is time to settle, on any disk. It waits
 /// a little, for a commit that comes soon must not wait for it.
 const SETTLE_AFTER: Duration = Duration::from_millis(1500);
@@ -136,34 +136,34 @@ impl Store {
         bound: LevelBound,
     ) -> Result<Store, StoreFailure> {
         let shared = Shared {
-            book: Book::open(entries, bound, Now::read()),
+            marks: Marks::open(entries, bound, Now::read()),
             recent: Box::new(recent),
-            stage: Stage::Open,
+            state: State::Open,
             tries: 0,
             failure: None,
             waiting: 0,
         };
-        let desk = Arc::new(Desk { shared: Mutex::new(shared), changed: Condvar::new() });
+        let inner = Arc::new(Inner { shared: Mutex::new(shared), changed: Condvar::new() });
         let writer = thread::Builder::new()
             .name("watermark".to_owned())
             .spawn({
-                let desk = Arc::clone(&desk);
-                move || desk.write_until_closed(disk)
+                let inner = Arc::clone(&inner);
+                move || inner.write_until_closed(disk)
             })
             .map_err(|error| DiskError::Io {
                 path: "(thread)".into(),
                 detail: error.to_string(),
             })?;
-        Ok(Store { desk, writer: Mutex::new(Some(writer)) })
+        Ok(Store { inner, writer: Mutex::new(Some(writer)) })
     }
 
     /// Whether [`Store::advance`] would not wait for the disk. If it would, the disk is asked already.
     #[must_use]
     pub fn is_reserved(&self, key: &PublicKeyHash, payload: &Payload) -> bool {
-        let mut shared = self.desk.lock();
-        let reserved = shared.book.is_reserved(key, payload, Now::read());
+        let mut shared = self.inner.lock();
+        let reserved = shared.marks.is_reserved(key, payload, Now::read());
         if !reserved {
-            self.desk.changed.notify_all();
+            self.inner.changed.notify_all();
         }
         reserved
     }
@@ -178,17 +178,17 @@ impl Store {
         payload: &Payload,
         deadline: Instant,
     ) -> Result<(), StoreFailure> {
-        let mut shared = self.desk.lock();
-        while !shared.book.is_reserved(key, payload, Now::read()) {
-            if shared.stage != Stage::Open {
+        let mut shared = self.inner.lock();
+        while !shared.marks.is_reserved(key, payload, Now::read()) {
+            if shared.state != State::Open {
                 return Err(StoreFailure::Closed);
             }
-            shared = self.desk.await_disk(shared, deadline)?;
+            shared = self.inner.await_disk(shared, deadline)?;
         }
         Ok(())
     }
 
-    /// Raises the mark for `payload` and gives leave to sign it, once; or gives the signature that
+    /// Raises the mark for `payload` and gives the permit to sign it, once; or gives the signature that
     /// was made for the same bytes before. Waits for the disk until `deadline` at most, and only
     /// when the level is not reserved yet.
     ///
@@ -200,36 +200,36 @@ impl Store {
         key: &'a PublicKeyHash,
         payload: &'a Payload,
         deadline: Instant,
-    ) -> Result<Leave<'a>, AdvanceError> {
-        let mut shared = self.desk.lock();
+    ) -> Result<Decision<'a>, AdvanceError> {
+        let mut shared = self.inner.lock();
         loop {
-            if shared.stage != Stage::Open {
+            if shared.state != State::Open {
                 return Err(StoreFailure::Closed.into());
             }
-            let Shared { book, recent, .. } = &mut *shared;
+            let Shared { marks, recent, .. } = &mut *shared;
             let write = |place, last: &Last| recent.write(place, last);
-            match book.request(key, payload, Now::read(), write) {
-                Answer::Granted => {
-                    if shared.book.take_news() {
-                        self.desk.changed.notify_all();
+            match marks.request(key, payload, Now::read(), write) {
+                Judgement::Granted => {
+                    if shared.marks.take_dirty() {
+                        self.inner.changed.notify_all();
                     }
-                    return Ok(Leave::Sign(Permit::new(key, payload)));
+                    return Ok(Decision::Sign(Permit::new(key, payload)));
                 }
-                Answer::Again(signature) => return Ok(Leave::Again(signature)),
-                Answer::Refused(refusal) => return Err(refusal.into()),
-                Answer::NotWritten(error) => {
+                Judgement::Again(signature) => return Ok(Decision::Again(signature)),
+                Judgement::Refused(refusal) => return Err(refusal.into()),
+                Judgement::NotWritten(error) => {
                     shared.failure = Some(error.clone());
                     return Err(StoreFailure::Disk(error).into());
                 }
-                Answer::NotReserved => {
-                    shared = self.desk.await_disk(shared, deadline)?;
+                Judgement::NotReserved => {
+                    shared = self.inner.await_disk(shared, deadline)?;
                 }
             }
         }
     }
 
     /// What [`Store::advance`] would say to `payload` now, without changing anything: the signature
-    /// that was made for the same bytes before, or none if there may be leave to sign.
+    /// that was made for the same bytes before, or none if it might be permitted.
     ///
     /// # Errors
     /// When the rule says no.
@@ -238,14 +238,14 @@ impl Store {
         key: &PublicKeyHash,
         payload: &Payload,
     ) -> Result<Option<Signature>, Refusal> {
-        self.desk.lock().book.look(key, payload, Now::read())
+        self.inner.lock().marks.look(key, payload, Now::read())
     }
 
-    /// Keeps the signature that was made for `payload`, for whoever asks for the same bytes again.
+    /// Keeps the signature that was made for `payload`, for a repeated request.
     pub fn keep(&self, key: &PublicKeyHash, payload: &Payload, signature: &Signature) {
-        let mut shared = self.desk.lock();
-        let Shared { book, recent, failure, .. } = &mut *shared;
-        if let Some((place, last)) = book.keep(key, payload, signature)
+        let mut shared = self.inner.lock();
+        let Shared { marks, recent, failure, .. } = &mut *shared;
+        if let Some((place, last)) = marks.keep(key, payload, signature)
             && let Err(error) = recent.write(place, last)
         {
             // The mark is written; after a crash its signature would not be answered again.
@@ -256,19 +256,19 @@ impl Store {
     /// The device answered that it did not sign `payload`: the same bytes may be asked of it again. The mark stays
     /// where it is, so no others may.
     pub fn was_declined(&self, key: &PublicKeyHash, payload: &Payload) {
-        self.desk.lock().book.decline(key, payload);
+        self.inner.lock().marks.decline(key, payload);
     }
 
     /// The entries as they are.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        self.desk.lock().book.entries()
+        self.inner.lock().marks.entries()
     }
 
     /// How the last write went, if it failed.
     #[must_use]
     pub fn failure(&self) -> Option<DiskError> {
-        self.desk.lock().failure.clone()
+        self.inner.lock().failure.clone()
     }
 
     /// Writes the exact marks, gives the reservations back and lets the file go.
@@ -287,10 +287,10 @@ impl Store {
         }
     }
 
-    /// From now on there is no leave to sign; whoever waits for the disk is told so at once.
+    /// From now on there is no permit; requests that wait for the disk fail at once.
     pub fn begin_closing(&self) {
-        self.desk.lock().stage = Stage::Closing;
-        self.desk.changed.notify_all();
+        self.inner.lock().state = State::Closing;
+        self.inner.changed.notify_all();
     }
 }
 
@@ -301,13 +301,13 @@ impl fmt::Debug for Store {
 }
 
 impl Drop for Store {
-    /// A store that nobody closed (an error on the way down) is closed here; its error has no reader.
+    /// A store that was not closed (after an error on the way down) is closed here; its error has no reader.
     fn drop(&mut self) {
         let _ = self.close();
     }
 }
 
-impl Desk {
+impl Inner {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // Nothing in this crate panics while it holds the lock, and every change under it is whole.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -322,12 +322,12 @@ impl Desk {
         let tries = shared.tries;
         shared.waiting += 1;
         self.changed.notify_all();
-        while shared.tries == tries && shared.stage == Stage::Open && Instant::now() < deadline {
+        while shared.tries == tries && shared.state == State::Open && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             shared = wait(&self.changed, shared, left);
         }
         shared.waiting -= 1;
-        if shared.tries == tries && shared.stage == Stage::Open {
+        if shared.tries == tries && shared.state == State::Open {
             return Err(StoreFailure::Slow);
         }
         match &shared.failure {
@@ -354,21 +354,20 @@ impl Desk {
                 Task::Close => break,
             }
         }
-        let exact = self.lock().book.exact();
+        let exact = self.lock().marks.exact();
         disk.finish(&exact)
     }
 
-    /// Waits until there is something to do. After a failure it waits until somebody asks again, or
-    /// a while.
+    /// Waits until there is something to do; after a failure, until the next request, or a while.
     fn next_task(&self, unsettled: u32) -> Task {
         let mut shared = self.lock();
-        if shared.failure.is_some() && shared.stage == Stage::Open {
+        if shared.failure.is_some() && shared.state == State::Open {
             shared = wait(&self.changed, shared, RETRY_AFTER);
         }
         let settle_at = Instant::now() + SETTLE_AFTER;
         let mut commit_at = None;
         loop {
-            if shared.stage != Stage::Open {
+            if shared.state != State::Open {
                 return Task::Close;
             }
             if unsettled >= SETTLE_AT_LATEST {
@@ -376,14 +375,14 @@ impl Desk {
             }
             if unsettled + 1 == SETTLE_AT_LATEST {
                 // Settling follows, and takes some syncs: what comes meanwhile must not wait for it.
-                shared.book.wish_ahead();
+                shared.marks.reserve_ahead();
             }
-            let wanting = shared.book.wanting();
-            if !wanting.is_empty() {
-                let at = *commit_at.get_or_insert_with(|| Instant::now() + ANSWERS_FIRST);
+            let uncommitted = shared.marks.uncommitted();
+            if !uncommitted.is_empty() {
+                let at = *commit_at.get_or_insert_with(|| Instant::now() + COMMIT_DELAY);
                 let left = at.saturating_duration_since(Instant::now());
                 if shared.waiting > 0 || left.is_zero() {
-                    return Task::Commit(wanting);
+                    return Task::Commit(uncommitted);
                 }
                 shared = wait(&self.changed, shared, left);
                 continue;
@@ -405,7 +404,7 @@ impl Desk {
         shared.tries += 1;
         match result {
             Ok(()) => {
-                shared.book.committed(entries);
+                shared.marks.committed(entries);
                 shared.failure = None;
             }
             Err(error) => shared.failure = Some(error),

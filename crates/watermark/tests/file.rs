@@ -11,7 +11,7 @@ use tezos::{
     ChainId, Curve, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sample_payload,
 };
 use watermark::{
-    AdvanceError, DiskError, Leave, LevelBound, Records, RecordsError, Store, StoreFailure,
+    AdvanceError, Decision, DiskError, LevelBound, Records, RecordsError, Store, StoreFailure,
 };
 
 fn key() -> PublicKeyHash {
@@ -44,7 +44,7 @@ fn open_error(path: &Path) -> DiskError {
 
 fn signs(store: &Store, payload: &Payload) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
-    matches!(store.advance(&key(), payload, deadline), Ok(Leave::Sign(_)))
+    matches!(store.advance(&key(), payload, deadline), Ok(Decision::Sign(_)))
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_row_that_makes_no_sense_is_damage() {
 }
 
 /// Waits until the file without its log says that everything up to `number` may have been signed. That is soon
-/// after the commit; nobody else waits for it.
+/// after the commit; nothing else waits for it.
 fn await_written_back(path: &Path, number: u32) {
     let alone = path.with_extension("alone");
     let end = Instant::now() + Duration::from_secs(10);
@@ -257,7 +257,7 @@ fn a_clean_stop_keeps_marks_and_signatures() {
     let store = Store::open(&path, LevelBound::NONE).unwrap();
     let key = key();
     let again = store.advance(&key, &asked, Instant::now());
-    assert!(matches!(again, Ok(Leave::Again(signature)) if signature == made));
+    assert!(matches!(again, Ok(Decision::Again(signature)) if signature == made));
     assert!(matches!(
         store.advance(&key, &attestation(100, 2), Instant::now()),
         Err(AdvanceError::Refused(_))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tezos::{ChainId, Curve, KeyForm, Payload, PublicKeyHash, Signature};
-use watermark::{AdvanceError, Leave, LevelBound, OctezFiles, Records, Store};
+use watermark::{AdvanceError, Decision, LevelBound, OctezFiles, Records, Store};
 
 fn cases() -> Vec<Value> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
@@ -64,13 +64,13 @@ fn verdict(store: &Store, step: &Value) -> &'static str {
     let Some(payload) = payload(step) else { return "not parsed" };
     let deadline = Instant::now() + Duration::from_secs(10);
     match store.advance(&key, &payload, deadline) {
-        Ok(Leave::Sign(permit)) => {
+        Ok(Decision::Sign(permit)) => {
             let curve = permit.key().curve();
             let made = if curve == Curve::Bls { [7; 96].to_vec() } else { [7; 64].to_vec() };
             store.keep(&key, &payload, &Signature::new(curve, &made).unwrap());
             "sign"
         }
-        Ok(Leave::Again(_)) => "again",
+        Ok(Decision::Again(_)) => "again",
         Err(AdvanceError::Refused(_)) => "refuse",
         Err(AdvanceError::Failed(failure)) => panic!("{failure}"),
     }

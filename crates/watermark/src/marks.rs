@@ -7,20 +7,20 @@ use tezos::{ChainId, Level, Payload, PublicKeyHash, Signature};
 use crate::bound::{LevelBound, Now};
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last, Refusal, Verdict};
-use crate::recent::Place;
+use crate::recent::MarkId;
 
 /// The entries of a store while it is open.
 #[derive(Debug)]
-pub(crate) struct Book {
-    pages: BTreeMap<(PublicKeyHash, ChainId), Page>,
+pub(crate) struct Marks {
+    rows: BTreeMap<(PublicKeyHash, ChainId), Row>,
     bound: LevelBound,
-    /// There is a wish that the writer has not been told of.
-    news: bool,
+    /// Set when a reservation was requested that the writer has not been told of.
+    dirty: bool,
 }
 
 #[derive(Debug)]
-struct Page {
-    /// As it is. Its `reserved` is what is *wanted* on disk.
+struct Row {
+    /// As it is. Its `reserved` is what is *requested* of the disk.
     entry: Entry,
     /// The reservation that is durable.
     durable: Option<Level>,
@@ -28,37 +28,37 @@ struct Page {
     raised: Now,
 }
 
-/// What the book says to a request.
+/// The answer to a signing request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Judgement {
     /// The mark is raised, and the disk vouches for it.
     Granted,
     /// The signature given before.
     Again(Signature),
     /// Against the rule.
     Refused(Refusal),
-    /// Above the mark, but the reservation does not reach that far yet: nothing was changed but the
-    /// wish for it.
+    /// Above the mark, but the reservation does not reach that far yet: it was
+    /// requested, and nothing else was changed.
     NotReserved,
-    /// The mark could not be written: it is where it was.
+    /// The mark could not be written, and is where it was.
     NotWritten(DiskError),
 }
 
 /// Levels that are reserved ahead before the disk is busy with something else than the next reservation.
 const AHEAD: u32 = 4;
 
-impl Book {
+impl Marks {
     /// From what was on disk. Reservations found there count as signed.
-    pub(crate) fn open(entries: Vec<Entry>, bound: LevelBound, now: Now) -> Book {
+    pub(crate) fn open(entries: Vec<Entry>, bound: LevelBound, now: Now) -> Marks {
         // A clock that says that a mark was raised in the future is wrong.
         let is_behind = entries.iter().any(|entry| entry.raised_at > Some(now.wall));
         let bound = if is_behind { bound.with_a_doubtful_clock() } else { bound };
-        let pages = entries.into_iter().map(|mut entry| {
+        let rows = entries.into_iter().map(|mut entry| {
             entry.settle();
             let raised = Now { wall: entry.raised_at.unwrap_or(now.wall), ..now };
-            ((entry.key, entry.chain), Page { entry, durable: None, raised })
+            ((entry.key, entry.chain), Row { entry, durable: None, raised })
         });
-        Book { pages: pages.collect(), bound, news: false }
+        Marks { rows: rows.collect(), bound, dirty: false }
     }
 
     /// Judges a request and, if it may be signed now, raises its mark after `write` has written it.
@@ -67,18 +67,18 @@ impl Book {
         key: &PublicKeyHash,
         payload: &Payload,
         now: Now,
-        write: impl FnOnce(Place, &Last) -> Result<(), DiskError>,
-    ) -> Answer {
+        write: impl FnOnce(MarkId, &Last) -> Result<(), DiskError>,
+    ) -> Judgement {
         let (chain, bound) = (payload.chain(), self.bound);
-        let Some(page) = self.pages.get_mut(&(*key, chain)) else {
-            return Answer::Refused(Refusal::NoWatermark { key: *key, chain });
+        let Some(row) = self.rows.get_mut(&(*key, chain)) else {
+            return Judgement::Refused(Refusal::NoWatermark { key: *key, chain });
         };
-        match page.judge(payload, bound, now) {
-            Verdict::Again(signature) => Answer::Again(signature),
-            Verdict::Refuse(refusal) => Answer::Refused(refusal),
+        match row.judge(payload, bound, now) {
+            Verdict::Again(signature) => Judgement::Again(signature),
+            Verdict::Refuse(refusal) => Judgement::Refused(refusal),
             Verdict::Sign => {
-                self.news |= page.wish(payload.mark().level);
-                page.grant(payload, now, write)
+                self.dirty |= row.request_reservation(payload.mark().level);
+                row.grant(payload, now, write)
             }
         }
     }
@@ -91,25 +91,24 @@ impl Book {
         now: Now,
     ) -> Result<Option<Signature>, Refusal> {
         let chain = payload.chain();
-        let page = self.pages.get(&(*key, chain));
-        let page = page.ok_or(Refusal::NoWatermark { key: *key, chain })?;
-        match page.judge(payload, self.bound, now) {
+        let row = self.rows.get(&(*key, chain));
+        let row = row.ok_or(Refusal::NoWatermark { key: *key, chain })?;
+        match row.judge(payload, self.bound, now) {
             Verdict::Again(signature) => Ok(Some(signature)),
             Verdict::Sign => Ok(None),
             Verdict::Refuse(refusal) => Err(refusal),
         }
     }
 
-    /// Whether the disk vouches for the level of a payload, or the payload needs no such thing; wishes
-    /// for it otherwise.
+    /// Whether the disk vouches for the level of a payload, or the payload needs no reservation; requests
+    /// the reservation otherwise.
     pub(crate) fn is_reserved(&mut self, key: &PublicKeyHash, payload: &Payload, now: Now) -> bool {
         let (level, bound) = (payload.mark().level, self.bound);
-        match self.pages.get_mut(&(*key, payload.chain())) {
-            Some(page)
-                if page.durable < Some(level)
-                    && page.judge(payload, bound, now) == Verdict::Sign =>
+        match self.rows.get_mut(&(*key, payload.chain())) {
+            Some(row)
+                if row.durable < Some(level) && row.judge(payload, bound, now) == Verdict::Sign =>
             {
-                self.news |= page.wish(level);
+                self.dirty |= row.request_reservation(level);
                 false
             }
             Some(_) | None => true,
@@ -122,46 +121,46 @@ impl Book {
         key: &PublicKeyHash,
         payload: &Payload,
         signature: &Signature,
-    ) -> Option<(Place, &Last)> {
+    ) -> Option<(MarkId, &Last)> {
         let (chain, kind) = (payload.chain(), payload.kind());
-        let page = self.pages.get_mut(&(*key, chain))?;
-        let last = page.entry.keep(payload, signature)?;
+        let row = self.rows.get_mut(&(*key, chain))?;
+        let last = row.entry.keep(payload, signature)?;
         Some(((*key, chain, kind), last))
     }
 
     /// The device answered that it did not sign a payload.
     pub(crate) fn decline(&mut self, key: &PublicKeyHash, payload: &Payload) {
-        if let Some(page) = self.pages.get_mut(&(*key, payload.chain())) {
-            page.entry.decline(payload);
+        if let Some(row) = self.rows.get_mut(&(*key, payload.chain())) {
+            row.entry.decline(payload);
         }
     }
 
-    /// Wishes for some levels more than the next, for the disk will be busy for a while.
-    pub(crate) fn wish_ahead(&mut self) {
-        for page in self.pages.values_mut() {
-            if let (Some(reserved), Some(reached)) = (page.entry.reserved, page.entry.reached()) {
+    /// Requests some levels more than the next, because the disk will be busy for a while.
+    pub(crate) fn reserve_ahead(&mut self) {
+        for row in self.rows.values_mut() {
+            if let (Some(reserved), Some(reached)) = (row.entry.reserved, row.entry.reached()) {
                 let ahead = (0..AHEAD).fold(reached, |level, _| level.next());
-                page.entry.reserved = Some(reserved.max(ahead));
+                row.entry.reserved = Some(reserved.max(ahead));
             }
         }
     }
 
-    /// Whether the writer has to be told of a new wish. Told once.
-    pub(crate) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.news)
+    /// Whether a reservation was requested since the last call.
+    pub(crate) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
     }
 
-    /// The entries whose wanted reservation is not durable: what the writer has to write.
-    pub(crate) fn wanting(&self) -> Vec<Entry> {
-        let wanting = self.pages.values().filter(|page| page.entry.reserved > page.durable);
-        wanting.map(|page| page.entry.clone()).collect()
+    /// The entries whose requested reservation is not durable: what the writer has to commit.
+    pub(crate) fn uncommitted(&self) -> Vec<Entry> {
+        let uncommitted = self.rows.values().filter(|row| row.entry.reserved > row.durable);
+        uncommitted.map(|row| row.entry.clone()).collect()
     }
 
     /// These entries are durable now.
     pub(crate) fn committed(&mut self, entries: &[Entry]) {
         for entry in entries {
-            if let Some(page) = self.pages.get_mut(&(entry.key, entry.chain)) {
-                page.durable = page.durable.max(entry.reserved);
+            if let Some(row) = self.rows.get_mut(&(entry.key, entry.chain)) {
+                row.durable = row.durable.max(entry.reserved);
             }
         }
     }
@@ -175,11 +174,11 @@ impl Book {
 
     /// The entries as they are.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.pages.values().map(|page| page.entry.clone()).collect()
+        self.rows.values().map(|row| row.entry.clone()).collect()
     }
 }
 
-impl Page {
+impl Row {
     /// The rule, and how far ahead of time a level may be.
     fn judge(&self, payload: &Payload, bound: LevelBound, now: Now) -> Verdict {
         let verdict = self.entry.judge(payload);
@@ -192,12 +191,12 @@ impl Page {
         Verdict::Refuse(Refusal::TooFar { kind, mark, last, highest })
     }
 
-    /// One level more than the present one is wanted, so that the next finds itself reserved. Whether
-    /// that is new.
-    fn wish(&mut self, level: Level) -> bool {
-        let wanted = Some(level.next());
-        let is_new = self.entry.reserved < wanted;
-        self.entry.reserved = self.entry.reserved.max(wanted);
+    /// Requests one level more than this one, so that the next one is reserved when it comes. Returns true if that
+    /// was not requested before.
+    fn request_reservation(&mut self, level: Level) -> bool {
+        let requested = Some(level.next());
+        let is_new = self.entry.reserved < requested;
+        self.entry.reserved = self.entry.reserved.max(requested);
         is_new
     }
 
@@ -205,21 +204,21 @@ impl Page {
         &mut self,
         payload: &Payload,
         now: Now,
-        write: impl FnOnce(Place, &Last) -> Result<(), DiskError>,
-    ) -> Answer {
+        write: impl FnOnce(MarkId, &Last) -> Result<(), DiskError>,
+    ) -> Judgement {
         let level = payload.mark().level;
         if self.durable < Some(level) {
-            return Answer::NotReserved;
+            return Judgement::NotReserved;
         }
         let place = (self.entry.key, self.entry.chain, payload.kind());
         if let Err(error) = write(place, &Last::asked(payload)) {
-            return Answer::NotWritten(error);
+            return Judgement::NotWritten(error);
         }
         if self.entry.reached() < Some(level) {
             self.raised = now;
             self.entry.raised_at = Some(now.wall);
         }
         self.entry.advance(payload);
-        Answer::Granted
+        Judgement::Granted
     }
 }

@@ -1,23 +1,21 @@
-//! Entries in a SQLite file.
+//! Entries in a SQLite file: the file, its lock and its identity. The rows are in [`rows`].
 //!
 //! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Soon after it the
 //! log is written back into the file and emptied: SQLite takes a damaged log for a shorter one, and
 //! the file alone must tell what was signed. A lock file beside the store, and SQLite's own
 //! exclusive lock, let one process have it at a time; a file that is replaced under its owner is
 //! noticed before the next commit.
-//!
-//! SQLite checks the shape of its pages, not their content: each entry carries a checksum of its
-//! own, so that a bit that rots on an SD card is damage and not another mark.
+
+mod rows;
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
-use tezos::{Kind, Level, Mark, Round, blake2b_256};
-
 use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Last};
+use crate::entry::Entry;
+use crate::sqlite::rows::{EntryRow, LastRow, write_entry};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
 /// A store's file, open and locked.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ pub(crate) struct SqliteDisk {
 /// "Peel" in ASCII: the application id in the file's header.
 const APPLICATION_ID: i64 = 0x5065_656c;
 const SCHEMA_VERSION: i64 = 2;
-/// Only its owner: whoever can open the lock file could hold the lock.
+/// For the owner alone: another user that can open the lock file could hold the lock.
 const OWNER_ONLY: u32 = 0o600;
 
 const SCHEMA: &str = "
@@ -201,7 +199,7 @@ impl SqliteDisk {
         self.connection.execute_batch(FROM_VERSION_1).map_err(|error| self.sqlite(&error))
     }
 
-    /// A store that an earlier version made could be read by everybody.
+    /// A store that an earlier version made could be read by every user.
     fn close_to_others(&self) -> Result<(), DiskError> {
         for end in ["", "-wal", "-shm", "-recent", ".lock"] {
             let path = beside(&self.path, end);
@@ -297,10 +295,10 @@ impl SqliteDisk {
             entries.push(row.parse().ok_or_else(nonsense)?);
         }
         for row in self.rows(LastRow::SELECT, LastRow::read)? {
-            row.place(&mut entries).ok_or_else(nonsense)?;
+            row.add_to(&mut entries).ok_or_else(nonsense)?;
         }
         for (entry, row) in entries.iter().zip(&rows) {
-            if checksum(entry) != row.checksum {
+            if !row.has_checksum_of(entry) {
                 return Err(self.corrupt(format!("the checksum of {} does not match", entry.key)));
             }
         }
@@ -387,151 +385,6 @@ fn write_schema(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
-    let (key, chain) = (entry.key.to_string(), entry.chain.to_string());
-    let number = |level: Option<Level>| level.map(i64::from);
-    transaction
-        .prepare_cached(
-            "REPLACE INTO entry (key, chain, floor, reserved, checksum, raised_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            key,
-            chain,
-            number(entry.floor),
-            number(entry.reserved),
-            checksum(entry),
-            entry.raised_at.and_then(|at| i64::try_from(at).ok()),
-        ])?;
-    for kind in Kind::ALL {
-        match entry.last(kind) {
-            None => transaction
-                .prepare_cached("DELETE FROM last WHERE key = ? AND chain = ? AND kind = ?")?
-                .execute(params![key, chain, kind.name()])?,
-            Some(last) => transaction
-                .prepare_cached(
-                    "REPLACE INTO last (key, chain, kind, level, round, digest, signature)
-                     VALUES (?, ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    key,
-                    chain,
-                    kind.name(),
-                    i64::from(last.mark.level),
-                    i64::from(last.mark.round),
-                    last.digest.map(hex::encode),
-                    last.signature.as_ref().map(ToString::to_string),
-                ])?,
-        };
-    }
-    Ok(())
-}
-
-/// Over everything that is kept of a key on a chain, each field in its own form on a line.
-fn checksum(entry: &Entry) -> String {
-    let number = |level: Option<Level>| level.map_or(-1, i64::from);
-    let mut text = format!(
-        "{}\n{}\n{}\n{}\n",
-        entry.key,
-        entry.chain,
-        number(entry.floor),
-        number(entry.reserved)
-    );
-    for last in Kind::ALL.iter().filter_map(|kind| entry.last(*kind).map(|last| (kind, last))) {
-        let (kind, Last { mark, digest, signature, .. }) = last;
-        let digest = digest.map(hex::encode).unwrap_or_default();
-        let signature = signature.as_ref().map(ToString::to_string).unwrap_or_default();
-        text += &format!("{kind} {} {} {digest} {signature}\n", mark.level, mark.round);
-    }
-    // Version 1 had no such field.
-    if let Some(at) = entry.raised_at {
-        text += &format!("raised {at}\n");
-    }
-    hex::encode(blake2b_256(text.as_bytes()))
-}
-
-struct EntryRow {
-    key: String,
-    chain: String,
-    floor: Option<i64>,
-    reserved: Option<i64>,
-    checksum: String,
-    raised_at: Option<i64>,
-}
-
-impl EntryRow {
-    const SELECT: &'static str =
-        "SELECT key, chain, floor, reserved, checksum, raised_at FROM entry";
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
-        Ok(EntryRow {
-            key: row.get(0)?,
-            chain: row.get(1)?,
-            floor: row.get(2)?,
-            reserved: row.get(3)?,
-            checksum: row.get(4)?,
-            raised_at: row.get(5)?,
-        })
-    }
-
-    fn parse(&self) -> Option<Entry> {
-        let level = |number: Option<i64>| number.map(Level::try_from).transpose().ok();
-        let floor = level(self.floor)?;
-        let mut entry = Entry::new(self.key.parse().ok()?, self.chain.parse().ok()?, floor);
-        entry.reserved = level(self.reserved)?;
-        entry.raised_at = self.raised_at.map(u64::try_from).transpose().ok()?;
-        Some(entry)
-    }
-}
-
-struct LastRow {
-    key: String,
-    chain: String,
-    kind: String,
-    level: i64,
-    round: i64,
-    digest: Option<String>,
-    signature: Option<String>,
-}
-
-impl LastRow {
-    const SELECT: &'static str =
-        "SELECT key, chain, kind, level, round, digest, signature FROM last";
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<LastRow> {
-        Ok(LastRow {
-            key: row.get(0)?,
-            chain: row.get(1)?,
-            kind: row.get(2)?,
-            level: row.get(3)?,
-            round: row.get(4)?,
-            digest: row.get(5)?,
-            signature: row.get(6)?,
-        })
-    }
-
-    /// Puts it into its entry; none when it makes no sense or has no entry.
-    fn place(&self, entries: &mut [Entry]) -> Option<()> {
-        let (key, chain) = (self.key.parse().ok()?, self.chain.parse().ok()?);
-        let entry = entries.iter_mut().find(|entry| entry.key == key && entry.chain == chain)?;
-        let mark = Mark {
-            level: Level::try_from(self.level).ok()?,
-            round: Round::try_from(self.round).ok()?,
-        };
-        let digest = match &self.digest {
-            Some(text) => Some(hex::decode(text).ok()?.try_into().ok()?),
-            None => None,
-        };
-        let signature = match &self.signature {
-            Some(text) => Some(text.parse().ok()?),
-            None => None,
-        };
-        *entry.slot(Kind::from_name(&self.kind)?) =
-            Some(Last { mark, digest, signature, was_declined: false });
-        Some(())
-    }
-}
-
 fn from_sqlite(path: &Path, error: &rusqlite::Error) -> DiskError {
     let (path, detail) = (path.to_owned(), error.to_string());
     match error.sqlite_error_code() {
@@ -563,6 +416,8 @@ fn why_io_failed(path: PathBuf, detail: String) -> DiskError {
 
 #[cfg(test)]
 mod tests {
+    use tezos::Level;
+
     use super::*;
 
     fn reserving(level: i64) -> Entry {
