@@ -18,7 +18,7 @@ pub type AnswerBody = Full<Bytes>;
 /// What a signer answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The hashes of the keys that may ask; none when everybody may.
+    /// The hashes of the keys that may ask; none: no authentication.
     AuthorizedKeys(Option<Vec<PublicKeyHash>>),
     /// The keys that can sign.
     KnownKeys(Vec<PublicKeyHash>),
@@ -32,7 +32,7 @@ pub enum Answer {
     UnknownKey,
     /// *Refused*, or *failed* for good: asking again does not help.
     Failure(String),
-    /// *Failed*: nobody could be asked, and nothing was signed or marked. Ask again.
+    /// *Failed*: the signer or its device was not reached, and nothing was signed or marked. Ask again.
     AskAgain(String),
     /// *Misused*: the request line or body means nothing here.
     Misuse(CallError),

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// A request line that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// `GET /authorized_keys`: who may ask.
+    /// `GET /authorized_keys`: the keys that may ask.
     AuthorizedKeys,
     /// `GET /known_keys`: which keys there are.
     KnownKeys,

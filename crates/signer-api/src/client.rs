@@ -1,7 +1,7 @@
 //! Asking another signer, the way octez asks.
 //!
-//! A new connection for each request and a chunked body, so that whoever answers us answers a stock
-//! baker too. Nothing is asked again here: the caller knows what a repeat may cost.
+//! A new connection for each request and a chunked body, so that a signer that answers Peel
+//! answers a stock baker, too. Nothing is asked again here: the caller knows what a repeat may cost.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -60,7 +60,7 @@ pub enum ClientError {
         /// Why.
         why: String,
     },
-    /// *Failed*: it says that nobody could be asked: ask again.
+    /// *Failed*: it says "ask again".
     #[error("the signer at {at} has nobody to ask: {message}")]
     AskAgain {
         /// Its address.

@@ -1,4 +1,4 @@
-//! Who asks: a baker, or a page in somebody's browser.
+//! Whether a request comes from a baker, or from a page in a browser.
 //!
 //! A browser sends what any page wants to any port that its computer reaches, and the user sees nothing of it
 //! (cross-site request forgery). It says so in `Origin` (RFC 6454; with every POST) and `Sec-Fetch-Site` (Fetch

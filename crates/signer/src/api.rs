@@ -13,14 +13,14 @@ use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
 use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
-use crate::keyring::{Entry, Keyring};
+use crate::keyring::{KeyEntry, Keyring};
 
 /// Answers a baker.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) keyring: Keyring,
     pub(crate) store: Arc<Store>,
-    /// Who may ask; none when everybody may.
+    /// The keys that may ask; none: no authentication.
     pub(crate) authorized: Option<Vec<PublicKey>>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
@@ -69,7 +69,7 @@ impl Api {
         Answer::AuthorizedKeys(self.authorized.as_ref().map(hashes))
     }
 
-    /// For gateways only: it is nobody else's business.
+    /// For gateways only.
     fn marks(&self) -> Answer {
         let Some(process) = &self.process else { return Answer::Misuse(CallError::NotFound) };
         let entries = self.store.entries();
@@ -78,7 +78,7 @@ impl Api {
         Answer::Marks(Marks { process: process.clone(), reached: reached.collect() })
     }
 
-    /// All or none: a gateway that heard of some only would call the others nobody's, for good.
+    /// Answers with every key or with 502: after a partial list the gateway would refuse the missing keys.
     fn known_keys(&self) -> Answer {
         if !self.allow_list_known_keys {
             return Answer::Failure("List known keys request not allowed.".to_owned());
@@ -115,7 +115,7 @@ impl Api {
         if over.is_some_and(|over| Some(over) != entry.key.public_key()) {
             return Answer::Failure("possession is proved of the key itself only".to_owned());
         }
-        match entry.desk.prove_possession() {
+        match entry.dispatch.prove_possession() {
             Some(proof) => Answer::Possession(proof),
             None => Answer::Failure(format!(
                 "{key} cannot prove its possession: only tz4 keys in memory can"
@@ -168,7 +168,7 @@ impl Api {
 
     async fn ask(
         &self,
-        entry: &Entry,
+        entry: &KeyEntry,
         key: &PublicKeyHash,
         data: &[u8],
         version: SignatureVersion,

@@ -125,7 +125,7 @@ fn authorized(found: &Option<KeyPath>) -> String {
 }
 
 impl Failed {
-    /// Whether nothing was marked, nobody could be asked, and asking again may help: HTTP 502.
+    /// Whether no mark was used up, and asking again may help: HTTP 502.
     #[must_use]
     pub fn may_be_asked_again(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What is known of a key: whoever owns its device writes it, everybody reads it.
+//! What is known of a key: written by the worker that owns its device, read everywhere.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -8,7 +8,7 @@ use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
 use crate::error::NotReady;
 use crate::policy::Policy;
 
-/// What is known of a key. The worker writes it, everybody reads it.
+/// What is known of a key. Written by its worker, read everywhere.
 #[derive(Debug)]
 pub(crate) struct Key {
     /// Its name in the configuration.

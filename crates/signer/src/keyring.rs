@@ -1,4 +1,4 @@
-//! The keys of this signer, and where each is asked for a signature.
+//! The keys of this signer, and how the requests for each are served.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,31 +7,31 @@ use tezos::{BlsScheme, Kind, Level, Payload, PublicKeyHash, Signature};
 
 use watermark::{Refusal, Store};
 
-use crate::desk::Desk;
+use crate::dispatch::Dispatch;
 use crate::error::SignError;
 use crate::key::Key;
 use crate::queue::{Job, Made};
 
-/// A key, and where to ask for its signatures.
+/// A key, and how the requests for it are served.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct KeyEntry {
     pub(crate) key: Arc<Key>,
     /// Its place among the keys of the worker.
     pub(crate) place: usize,
-    pub(crate) desk: Desk,
+    pub(crate) dispatch: Dispatch,
 }
 
 /// All keys.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keyring(pub(crate) Vec<Entry>);
+pub(crate) struct Keyring(pub(crate) Vec<KeyEntry>);
 
 impl Keyring {
     /// The key of this hash.
-    pub(crate) fn find(&self, hash: &PublicKeyHash) -> Option<&Entry> {
+    pub(crate) fn find(&self, hash: &PublicKeyHash) -> Option<&KeyEntry> {
         self.0.iter().find(|entry| entry.key.hash() == Some(*hash))
     }
 
-    /// Keys whose hash neither the configuration nor a device has told yet.
+    /// Whether there is a key whose hash neither the configuration nor a device has told yet.
     pub(crate) fn has_unknown(&self) -> bool {
         self.0.iter().any(|entry| entry.key.hash().is_none())
     }
@@ -42,8 +42,9 @@ impl Keyring {
     }
 }
 
-impl Entry {
-    /// Whether it can sign now, as far as is known: its device, the store, its watermark, and the device's own mark.
+impl KeyEntry {
+    /// Whether the key can sign now, as far as is known: its device, the store, its watermark, and the device's own
+    /// mark.
     pub(crate) fn can_sign(&self, store: &Store) -> Result<(), String> {
         store.failure().map_or(Ok(()), |failure| Err(failure.to_string()))?;
         self.key.readiness().map_err(|state| state.to_string())?;
@@ -60,7 +61,7 @@ impl Entry {
         })
     }
 
-    /// Has it signed; returns when it is, or says why not. It always says something.
+    /// Signs a payload, or gives the reason why not, in bounded time.
     pub(crate) async fn sign(
         &self,
         payload: Payload,
@@ -73,7 +74,7 @@ impl Entry {
             asked: Instant::now(),
             votes_twice: self.key.policy.kinds.contains(&Kind::Preattestation),
         };
-        self.desk.sign(&self.key, job).await.map(Made::signature)
+        self.dispatch.sign(&self.key, job).await.map(Made::signature)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The signing daemon at home.
 //!
-//! The way of a request, from a local port or through the tunnel (`entrances.rs`):
+//! The way of a request, from a local port or through the tunnel (`listeners.rs`):
 //!
 //! ```text
 //!  baker ──▶ api: parse ──▶ policy ──▶ queue of the key's worker ──▶ worker thread
@@ -12,17 +12,17 @@
 //! ```
 //!
 //! One worker thread owns each device: all keys of a Ledger share one, each upstream key has its own;
-//! a key in memory needs none (`desk.rs`). The order of the last steps is in one short function, `Worker::serve`.
+//! a key in memory needs none (`dispatch.rs`). The order of the last steps is in one short function, `Worker::serve`.
 
 mod api;
 pub mod config;
-mod desk;
 mod device;
-mod entrances;
+mod dispatch;
 mod error;
 mod key;
 mod keyring;
 mod links;
+mod listeners;
 mod metrics;
 mod policy;
 mod queue;

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tunnel::Service;
 use tunnel::home::{LinkReport, LinkState};
 
-/// All links, whenever somebody looks. Clones share them.
+/// All links, as they are at each call. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Links(Arc<dyn Fn() -> Vec<LinkReport> + Send + Sync>);
 

@@ -1,4 +1,4 @@
-//! What waits for a device: few, ordered, and each only once.
+//! The requests that wait for a device: few, ordered, and each only once.
 //!
 //! Ordered by level, round and kind, for a Ledger has one mark for all kinds: a late attestation for
 //! level L is signed before a block for L + 1. A baker asks for both votes of a round at once, and
@@ -80,7 +80,7 @@ pub(crate) struct Job {
     pub(crate) key: usize,
     pub(crate) payload: Payload,
     pub(crate) scheme: BlsScheme,
-    /// When the last of those who ask for it came.
+    /// When the last request for it came.
     pub(crate) asked: Instant,
     /// The key signs preattestations too: before an attestation, one is to be expected.
     pub(crate) votes_twice: bool,
@@ -160,11 +160,11 @@ impl Queue {
         }
     }
 
-    /// Answers everybody who asked for what was running.
+    /// Answers all requests for the job that was running.
     pub(crate) fn finish(&self, outcome: &Outcome) {
         let running = self.lock().running.take();
         for reply in running.into_iter().flat_map(|(_, replies)| replies) {
-            // Whoever does not wait any more has hung up.
+            // A request that is not waited for any more has been dropped.
             let _ = reply.send(outcome.clone());
         }
     }
@@ -175,7 +175,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The worker is gone: whoever waits is told so.
+    /// The worker has ended: all requests that wait fail.
     pub(crate) fn abandon(&self) {
         let mut inner = self.lock();
         inner.closed = true;
@@ -325,11 +325,11 @@ mod tests {
         let asked: Vec<_> = (0..64).map(|level| ask(&queue, attestation(level))).collect();
         assert!(asked.iter().all(Result::is_ok));
         assert_eq!(ask(&queue, attestation(64)).err(), Some(Failed::Busy));
-        assert!(ask(&queue, attestation(0)).is_ok(), "a repeat takes no place");
+        assert!(ask(&queue, attestation(0)).is_ok(), "a repeat takes no slot");
     }
 
     #[test]
-    fn everybody_who_asks_for_the_same_gets_the_same_answer() {
+    fn equal_requests_get_the_same_answer() {
         let queue = Queue::new(false);
         let mut waiting = ask(&queue, attestation(1)).unwrap();
         let Next::Job(_) = queue.next(Instant::now()) else { unreachable!("it waits") };

@@ -1,4 +1,4 @@
-//! The metrics that are read when somebody asks for them.
+//! The metrics that are read at each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use watermark::Store;
 use crate::keyring::Keyring;
 use crate::metrics::KeyLabels;
 
-/// What is read when somebody asks.
+/// What is read at each scrape.
 #[derive(Debug)]
 struct Readings {
     keyring: Keyring,
     store: Arc<Store>,
 }
 
-/// Registers what is read from these when somebody asks.
+/// Registers what is read from these at each scrape.
 pub(crate) fn register(registry: &mut Registry, keyring: Keyring, store: Arc<Store>) {
     registry.register_collector(Box::new(Readings { keyring, store }));
 }
@@ -31,7 +31,7 @@ impl Collector for Readings {
         };
         self.per_key(&mut encoder, "peel_signer_key_ready", "1: the key can sign now", ready)?;
         let waiting = |at: usize| {
-            let queued = self.keyring.0.get(at).map(|entry| entry.desk.waiting());
+            let queued = self.keyring.0.get(at).map(|entry| entry.dispatch.waiting());
             i64::try_from(queued.unwrap_or_default()).unwrap_or(i64::MAX)
         };
         self.per_key(&mut encoder, "peel_signer_queue_length", "Requests that wait", waiting)?;

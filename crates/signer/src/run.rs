@@ -21,12 +21,12 @@ use watermark::{DiskError, LevelBound, Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::{Config, KeyConfig, Source};
-use crate::desk::{Desk, InPlace};
 use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
-use crate::entrances::Entrances;
+use crate::dispatch::{Dispatch, InPlace};
 use crate::key::Key;
-use crate::keyring::{Entry, Keyring};
+use crate::keyring::{KeyEntry, Keyring};
 use crate::links::Links;
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::readings;
@@ -59,7 +59,7 @@ pub enum RunError {
     /// The system gave no thread, no signal handler or no address.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
-    /// A worker ended although nobody asked it to: a bug.
+    /// A worker ended by itself: a bug.
     #[error("a worker died; please report this with the log above")]
     WorkerDied,
     /// A device or the disk does not let go. The reservation stays, so nothing is signed twice.
@@ -75,8 +75,8 @@ impl Signer {
     /// # Errors
     /// When the store or a port cannot be had. A device need not be there.
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
-        let entrances = Entrances::open(&config).await?;
-        let (http, monitor_address) = (entrances.http()?, entrances.monitor()?);
+        let listeners = Listeners::open(&config).await?;
+        let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
         let store = Arc::new(open_store(&config).await?);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
@@ -87,10 +87,10 @@ impl Signer {
         let (keyring, workers, verifier) = start_workers(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
         readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
-        if let Some(links) = &entrances.links {
+        if let Some(links) = &listeners.links {
             links.register(&mut registry);
         }
-        let health = health(&keyring, &store, entrances.links.clone());
+        let health = health(&keyring, &store, listeners.links.clone());
         let liveness = liveness(&keyring);
         let monitor = Monitor::new(Arc::new(registry), health, liveness.clone());
         let api = Api {
@@ -103,7 +103,7 @@ impl Signer {
             process: None,
             hosts: Hosts::Any,
         };
-        let serving = entrances.serve(api, monitor, &shutdown);
+        let serving = listeners.serve(api, monitor, &shutdown);
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, keyring, liveness, workers, verifier, serving, shutdown, http, monitor })
@@ -121,7 +121,7 @@ impl Signer {
         self.monitor
     }
 
-    /// Whether a restart would mend nothing.
+    /// The facts that a restart could mend.
     #[must_use]
     pub fn liveness(&self) -> &Health {
         &self.liveness
@@ -141,7 +141,7 @@ impl Signer {
         };
         self.shutdown.request();
         while self.serving.join_next().await.is_some() {}
-        self.keyring.0.iter().filter_map(|entry| entry.desk.queue()).for_each(Queue::close);
+        self.keyring.0.iter().filter_map(|entry| entry.dispatch.queue()).for_each(Queue::close);
         let store = Arc::clone(&self.store);
         let verifier = self.verifier;
         let closing = tokio::task::spawn_blocking(move || {
@@ -178,30 +178,35 @@ fn start_workers(
     store: &Arc<Store>,
     metrics: &Arc<Metrics>,
 ) -> Result<(Keyring, Vec<Running>, Option<Verifier>), RunError> {
-    let mut crew =
-        Crew { store, metrics, keyring: Keyring::default(), workers: Vec::new(), verifier: None };
+    let mut builder = KeyringBuilder {
+        store,
+        metrics,
+        keyring: Keyring::default(),
+        workers: Vec::new(),
+        verifier: None,
+    };
     let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
     for KeyConfig { name, public_key_hash, policy, source } in config.keys {
         let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
         match source {
             Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
             Source::Software(secret) => {
-                crew.seat(key(Some(secret.hash())), SoftwareKey(secret))?;
+                builder.add_in_place(key(Some(secret.hash())), SoftwareKey(secret))?;
             }
             Source::Upstream(url) => {
                 let key = key(Some(url.key));
-                crew.hire(vec![key], Box::new(UpstreamKey::new(url, Handle::current())))?;
+                builder.spawn(vec![key], Box::new(UpstreamKey::new(url, Handle::current())))?;
             }
         }
     }
     if !on_ledger.is_empty() {
         let (keys, ledger_keys) = on_ledger.into_iter().unzip();
-        crew.hire(keys, Box::new(LedgerDevice::new(config.ledger, ledger_keys)))?;
+        builder.spawn(keys, Box::new(LedgerDevice::new(config.ledger, ledger_keys)))?;
     }
-    Ok((crew.keyring, crew.workers, crew.verifier))
+    Ok((builder.keyring, builder.workers, builder.verifier))
 }
 
-struct Crew<'a> {
+struct KeyringBuilder<'a> {
     store: &'a Arc<Store>,
     metrics: &'a Arc<Metrics>,
     keyring: Keyring,
@@ -209,25 +214,25 @@ struct Crew<'a> {
     verifier: Option<Verifier>,
 }
 
-impl Crew<'_> {
-    fn hire(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
+impl KeyringBuilder<'_> {
+    fn spawn(&mut self, keys: Vec<Arc<Key>>, device: Box<dyn Device>) -> io::Result<()> {
         let queue = Arc::new(Queue::new(device.kinds_in_order()));
         let name = keys.first().map_or("worker".to_owned(), |key| format!("sign-{}", key.name));
         for (place, key) in keys.iter().enumerate() {
-            let (key, desk) = (Arc::clone(key), Desk::Thread(Arc::clone(&queue)));
-            self.keyring.0.push(Entry { key, place, desk });
+            let (key, dispatch) = (Arc::clone(key), Dispatch::Thread(Arc::clone(&queue)));
+            self.keyring.0.push(KeyEntry { key, place, dispatch });
         }
         self.workers.push(self.worker(keys, device, None).start(queue, &name)?);
         Ok(())
     }
 
     /// A key in memory needs no thread; a tz4 signature takes longer to be verified than to be made.
-    fn seat(&mut self, key: Arc<Key>, device: SoftwareKey) -> io::Result<()> {
+    fn add_in_place(&mut self, key: Arc<Key>, device: SoftwareKey) -> io::Result<()> {
         let is_slow = device.0.public_key().curve() == Curve::Bls;
         let verifier = if is_slow { Some(self.verifier()?) } else { None };
         let worker = self.worker(vec![Arc::clone(&key)], Box::new(device), verifier);
-        let desk = Desk::InPlace(Arc::new(InPlace::new(worker)));
-        self.keyring.0.push(Entry { key, place: 0, desk });
+        let dispatch = Dispatch::InPlace(Arc::new(InPlace::new(worker)));
+        self.keyring.0.push(KeyEntry { key, place: 0, dispatch });
         Ok(())
     }
 
@@ -325,7 +330,7 @@ fn liveness(keyring: &Keyring) -> Health {
     let keyring = keyring.clone();
     let of_workers = move || {
         let first_keys = keyring.0.iter().filter(|entry| entry.place == 0);
-        let threads = first_keys.filter_map(|entry| Some((entry, entry.desk.queue()?)));
+        let threads = first_keys.filter_map(|entry| Some((entry, entry.dispatch.queue()?)));
         let facts = threads.map(|(entry, queue)| {
             let idle = queue.last_beat().elapsed();
             let stuck = || format!("not seen for {} s", idle.as_secs());

@@ -1,4 +1,4 @@
-//! Whoever owns a device: a thread, or, for a key in memory, the one who asks.
+//! The owner of a device: a thread, or, for a key in memory, the task of the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,28 +52,28 @@ impl Worker {
     }
 
     fn work(&mut self, queue: &Queue) {
-        let mut tend_at = self.tend();
+        let mut maintain_at = self.maintain();
         loop {
-            if !self.device.is_connected() && tend_at <= Instant::now() {
-                tend_at = self.tend();
+            if !self.device.is_connected() && maintain_at <= Instant::now() {
+                maintain_at = self.maintain();
             }
-            match queue.next(tend_at) {
+            match queue.next(maintain_at) {
                 Next::Job(job) => {
                     let was_connected = self.device.is_connected();
                     queue.finish(&self.work_on(&job));
                     if was_connected && !self.device.is_connected() {
-                        tend_at = Instant::now();
+                        maintain_at = Instant::now();
                     }
                 }
-                Next::Idle => tend_at = self.tend(),
+                Next::Idle => maintain_at = self.maintain(),
                 Next::Closed => return,
             }
         }
     }
 
-    /// Looks after the device; says when to do it again.
-    pub(crate) fn tend(&mut self) -> Instant {
-        let pause = self.device.tend(&self.keys);
+    /// Maintains the device; gives when to do it again.
+    pub(crate) fn maintain(&mut self) -> Instant {
+        let pause = self.device.maintain(&self.keys);
         Instant::now() + pause
     }
 
@@ -180,7 +180,7 @@ impl fmt::Debug for Worker {
     }
 }
 
-/// Tells whoever waits that the worker is gone, also when it panicked.
+/// Fails the requests that wait when the worker ends, also when it panics.
 struct Abandon(Arc<Queue>);
 
 impl Drop for Abandon {
@@ -226,7 +226,7 @@ mod tests {
             Ok(self.secret.sign(permit.payload().bytes(), scheme).unwrap())
         }
 
-        fn tend(&mut self, _: &[Arc<Key>]) -> Duration {
+        fn maintain(&mut self, _: &[Arc<Key>]) -> Duration {
             Duration::from_secs(3600)
         }
 
@@ -239,16 +239,16 @@ mod tests {
         }
     }
 
-    struct Bench {
+    struct Fixture {
         folder: tempfile::TempDir,
         worker: Worker,
         key: Arc<Key>,
         seen: Arc<Mutex<Vec<Entry>>>,
     }
 
-    impl Bench {
+    impl Fixture {
         /// A store that is closed up to level 99, and a spy in the place of the device.
-        fn new() -> Bench {
+        fn new() -> Fixture {
             let folder = tempfile::tempdir().unwrap();
             let secret = SecretKey::from_base58(SECRET).unwrap();
             let path = folder.path().join("watermark.db");
@@ -270,7 +270,7 @@ mod tests {
                 metrics: Arc::new(Metrics::register(&mut Registry::default())),
                 verifier: None,
             };
-            Bench { folder, worker, key, seen }
+            Fixture { folder, worker, key, seen }
         }
 
         fn serve(&mut self, payload: Payload, asked: Instant) -> Outcome {
@@ -292,24 +292,24 @@ mod tests {
 
     #[test]
     fn a_late_request_moves_no_mark() {
-        let mut bench = Bench::new();
+        let mut fixture = Fixture::new();
         let long_ago = Instant::now() - LATE_AFTER - Duration::from_millis(1);
-        let late = bench.serve(attestation(100), long_ago);
+        let late = fixture.serve(attestation(100), long_ago);
         assert!(matches!(late, Err(SignError::Failed(Failed::Late(_)))), "{late:?}");
-        assert_eq!(bench.times_asked(), 0);
-        assert!(bench.worker.store.entries()[0].last(Kind::Attestation).is_none());
-        assert!(matches!(bench.serve(attestation(100), Instant::now()), Ok(Made::Now(_))));
+        assert_eq!(fixture.times_asked(), 0);
+        assert!(fixture.worker.store.entries()[0].last(Kind::Attestation).is_none());
+        assert!(matches!(fixture.serve(attestation(100), Instant::now()), Ok(Made::Now(_))));
     }
 
     #[test]
     fn the_device_is_asked_after_the_mark_is_raised_and_durable() {
-        let mut bench = Bench::new();
-        bench.serve(attestation(100), Instant::now()).unwrap();
-        let seen = bench.seen.lock().unwrap()[0].clone();
+        let mut fixture = Fixture::new();
+        fixture.serve(attestation(100), Instant::now()).unwrap();
+        let seen = fixture.seen.lock().unwrap()[0].clone();
         assert_eq!(seen.last(Kind::Attestation).map(|last| u32::from(last.mark.level)), Some(100));
         // What another process would find if the power failed now; the log is written back soon.
         let (path, copy) =
-            (bench.folder.path().join("watermark.db"), bench.folder.path().join("copy.db"));
+            (fixture.folder.path().join("watermark.db"), fixture.folder.path().join("copy.db"));
         let floor = || {
             std::fs::copy(&path, &copy).unwrap();
             Records::open(&copy).ok().and_then(|records| records.entries()[0].floor)
@@ -322,18 +322,18 @@ mod tests {
 
     #[test]
     fn a_repeat_does_not_come_to_the_device() {
-        let mut bench = Bench::new();
-        let first = bench.serve(attestation(100), Instant::now()).unwrap().signature();
-        let second = bench.serve(attestation(100), Instant::now());
+        let mut fixture = Fixture::new();
+        let first = fixture.serve(attestation(100), Instant::now()).unwrap().signature();
+        let second = fixture.serve(attestation(100), Instant::now());
         assert_eq!(second, Ok(Made::Before(first)));
-        assert_eq!(bench.times_asked(), 1);
+        assert_eq!(fixture.times_asked(), 1);
     }
 
     #[test]
     fn a_device_that_is_not_ready_moves_no_mark() {
-        let mut bench = Bench::new();
-        bench.key.note(Err(crate::NotReady::Locked));
-        bench.serve(attestation(100), Instant::now()).unwrap_err();
-        assert!(bench.worker.store.entries()[0].last(Kind::Attestation).is_none());
+        let mut fixture = Fixture::new();
+        fixture.key.note(Err(crate::NotReady::Locked));
+        fixture.serve(attestation(100), Instant::now()).unwrap_err();
+        assert!(fixture.worker.store.entries()[0].last(Kind::Attestation).is_none());
     }
 }

@@ -101,7 +101,7 @@ enum Why {
     #[error("keys {0:?} and {1:?} are the same key; keep one")]
     SameKey(String, String),
     #[error(
-        "there is neither [http] nor [tunnel]: nobody could reach the signer; write one of them"
+        "there is neither [http] nor [tunnel]: no baker could reach the signer; write one of them"
     )]
     NoListener,
     #[error("[tunnel] {0}")]

@@ -1,4 +1,4 @@
-//! `[tunnel]`: who the signer is at its gateways, where they are, and over which lines.
+//! `[tunnel]`: the identity and port of the signer, its gateways, and its uplinks.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(super) enum TunnelWhy {
     #[error("ssh is shown at port + 1000, and {0} + 1000 is above 65535; take a port up to 64535")]
     NoShellPort(u16),
     #[error(
-        "there is no [[tunnel.gateway]]: nobody could reach the signer; write its address and host_key"
+        "there is no [[tunnel.gateway]]: no baker could reach the signer; write its address and host_key"
     )]
     NoGateway,
     #[error(

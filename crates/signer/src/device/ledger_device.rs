@@ -151,7 +151,7 @@ impl Device for LedgerDevice {
         made.map_err(|error| self.after(key, &error))
     }
 
-    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
+    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
         let app = match self.app.take() {
             Some(app) => Ok(app),
             None => self.connect(keys),

@@ -26,7 +26,7 @@ pub(crate) enum NoSignature {
     Unknown(SignError),
 }
 
-/// A device in the hands of its worker ([`crate::worker::Worker`]). It notes in each [`Key`] what its exchanges show.
+/// A device, owned by its worker ([`crate::worker::Worker`]). It notes in each [`Key`] what its exchanges show.
 pub(crate) trait Device: Send {
     /// Whether this can be signed at all, whatever the marks say. Asked before a mark is used up.
     fn takes(&self, payload: &Payload, scheme: BlsScheme) -> Result<(), Refused>;
@@ -50,12 +50,12 @@ pub(crate) trait Device: Send {
         None
     }
 
-    /// Looks after the device while nothing is to be signed; says when it wants to again.
-    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration;
+    /// Maintains the device while nothing is to be signed; gives how long until the next time.
+    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration;
 
     /// Whether it signs the kinds of one mark only in their order: a Ledger has one mark for all.
     fn kinds_in_order(&self) -> bool;
 
-    /// Whether there is a connection to keep. Without one, tending comes before signing.
+    /// Whether there is a connection to keep. Without one, maintenance comes before signing.
     fn is_connected(&self) -> bool;
 }

@@ -35,7 +35,7 @@ impl Device for SoftwareKey {
         self.0.prove_possession()
     }
 
-    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
+    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
         for key in keys {
             key.note(key.identify(self.0.public_key().clone()));
         }

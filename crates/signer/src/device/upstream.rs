@@ -19,9 +19,9 @@ pub(crate) struct UpstreamKey {
     connected: bool,
 }
 
-/// For looking after it.
+/// For a question to it that is no signing request.
 const LIMIT: Duration = Duration::from_secs(3);
-/// For a signature, "nobody could be asked" asked again as octez does it: as long as a vote is of use.
+/// For a signature: after "ask again" it is asked again, as octez does, for as long as a vote is of use.
 const ASK_FOR: Duration = Duration::from_secs(3);
 const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(100);
 
@@ -101,7 +101,7 @@ impl Device for UpstreamKey {
         }
     }
 
-    fn tend(&mut self, keys: &[Arc<Key>]) -> Duration {
+    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
         for key in keys {
             let state = self.look(key);
             self.connected = state.is_ok();

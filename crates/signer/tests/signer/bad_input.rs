@@ -244,7 +244,7 @@ fn monitoring_shows_facts_and_metrics_and_no_secret() {
     assert_eq!(get(daemon.http, "/healthz").text(), get(monitor, "/metrics").text());
 }
 
-/// Whoever asks and asks and never reads does not keep a place for ever.
+/// A client that sends requests and never reads does not keep its slot for ever.
 #[test]
 fn a_client_that_never_reads_loses_its_connection() {
     let daemon = home().with("[monitor]\nlisten = \"127.0.0.1:0\"").start();
@@ -271,7 +271,7 @@ fn a_body_that_breaks_off_is_a_bad_request() {
     nothing_was_lost(&daemon);
 }
 
-/// Who has said all there is to say may close his half; the answer comes all the same.
+/// A client may close its half after the request; the answer comes all the same.
 #[test]
 fn a_half_closed_client_gets_its_answer() {
     let daemon = home().start();
@@ -301,7 +301,7 @@ fn a_broken_store_is_not_ready() {
     assert!(status.text().contains("moved or replaced"), "{}", status.text());
 }
 
-/// Whoever reaches the port can ask for any level. One that the chain cannot have reached is refused, and closes
+/// Every client that reaches the port can ask for any level. One that the chain cannot have reached is refused, and closes
 /// nothing.
 #[test]
 fn a_level_far_ahead_does_not_end_a_key() {

@@ -25,7 +25,7 @@ fn page(url: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Shows one page to everybody, until the test ends.
+/// Serves one page until the test ends.
 fn serve(page: String) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

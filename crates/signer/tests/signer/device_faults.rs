@@ -59,7 +59,7 @@ fn survives(fault: Fault) -> String {
     failed.text()
 }
 
-/// A gateway would call the others nobody's, and refuse for good.
+/// After a partial list a gateway would refuse the missing keys.
 #[test]
 fn which_keys_there_are_is_said_when_all_are_known() {
     let known = |transport: &str| {
@@ -120,7 +120,7 @@ fn a_no_of_the_device_is_its_answer_also_to_a_repeat() {
     assert!(other.contains("already signed with different data"), "{other}");
 }
 
-/// As when somebody authorised another key, and then this one again.
+/// As when another key was authorised, and then this one again.
 #[test]
 fn after_not_authorised_and_a_new_setup_the_same_bytes_are_signed() {
     let device = device(Latency::None);
@@ -274,7 +274,7 @@ fn the_public_key_is_known_as_soon_as_the_device_is() {
     assert!(answer.text().contains("sppk7ZntgM6x2Z3MyxARtAJXLF6d74nLApU5Awt9nsFjJZFqaRFddqG"));
 }
 
-/// A key whose hash nobody has told yet may be the one that is asked for.
+/// A key whose hash is not known yet may be the one that is asked for.
 #[test]
 fn before_the_device_is_seen_an_unknown_key_may_be_asked_for_again() {
     let device = device(Latency::None);
@@ -312,7 +312,7 @@ fn the_wallet_app_is_another_app_and_not_a_broken_one() {
     daemon.await_status(TZ2, |answer| answer.text().contains("Tezos Wallet"));
 }
 
-/// Somebody else's prompt is up, and nobody answers it: everything is dropped, until somebody does.
+/// Another program's prompt is up: everything is dropped until it is answered.
 #[test]
 fn a_stuck_prompt_is_named_and_survived() {
     let setup = Setup {

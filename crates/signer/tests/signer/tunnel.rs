@@ -117,7 +117,7 @@ fn an_identity_that_cannot_be_used_is_named_with_its_cure() {
     says("\"peel signer init\" makes one");
 }
 
-/// Nobody listens on port 1, so no link ever comes up.
+/// Port 1 has no listener, so no link ever comes up.
 #[test]
 fn a_signer_without_a_link_runs_and_is_not_ready() {
     let text = format!("{TUNNEL}\n{}\n[monitor]\nlisten = \"127.0.0.1:0\"", gateway("127.0.0.1:1"));

@@ -1,4 +1,4 @@
-//! Where the signer is asked: a port on this machine, the tunnel, and a port for monitoring.
+//! The listeners of the signer: a port on this machine, the tunnel, and a port for monitoring.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -22,7 +22,7 @@ use crate::links::Links;
 
 /// All of them, open and not served yet.
 #[derive(Debug)]
-pub(crate) struct Entrances {
+pub(crate) struct Listeners {
     http: Option<(Listener, Hosts)>,
     monitor: Option<Listener>,
     home: Option<Home>,
@@ -30,13 +30,13 @@ pub(crate) struct Entrances {
     pub(crate) links: Option<Links>,
 }
 
-/// Streams that have come through the tunnel and wait for a place. They are taken at once unless all
-/// places are in the middle of a request.
+/// Streams that have come through the tunnel and wait for a slot. They are accepted at once unless all slots are in
+/// the middle of a request.
 const WAITING_STREAMS: usize = 32;
 
-impl Entrances {
-    /// Listens on the ports. Dials nobody yet.
-    pub(crate) async fn open(config: &Config) -> Result<Entrances, ListenError> {
+impl Listeners {
+    /// Listens on the ports. No gateway is dialled yet.
+    pub(crate) async fn open(config: &Config) -> Result<Listeners, ListenError> {
         let limits = Limits::default();
         let http = match &config.http {
             Some(http) => Some((Listener::bind(http.listen, limits).await?, http.hosts.clone())),
@@ -50,7 +50,7 @@ impl Entrances {
             }
             None => (None, None),
         };
-        Ok(Entrances { http, monitor, home, links })
+        Ok(Listeners { http, monitor, home, links })
     }
 
     /// The port for bakers on this machine.

@@ -1,5 +1,5 @@
-//! Where the requests for a key go: to the thread that owns its device, or, for a key in memory, to
-//! no thread at all.
+//! Dispatches the requests for a key: to the thread that owns its device, or, for a key in memory, to no thread at
+//! all.
 //!
 //! A signature in memory takes less time than waking another thread, twice, on a machine that idles
 //! between two levels. Only the disk can make it wait, and then it waits off the runtime's thread.
@@ -14,12 +14,12 @@ use crate::key::Key;
 use crate::queue::{Job, Outcome, Queue};
 use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
 
-/// Where the requests for a key go.
+/// How the requests for a key are served.
 #[derive(Debug, Clone)]
-pub(crate) enum Desk {
-    /// To the thread that owns the device.
+pub(crate) enum Dispatch {
+    /// By the thread that owns the device.
     Thread(Arc<Queue>),
-    /// Signed where they are.
+    /// In the task of the request.
     InPlace(Arc<InPlace>),
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct InPlace {
     store: Arc<Store>,
 }
 
-impl Desk {
-    /// Has it signed; returns when it is, or says why not. It always says something.
+impl Dispatch {
+    /// Signs a payload, or gives the reason why not, in bounded time.
     pub(crate) async fn sign(&self, key: &Key, job: Job) -> Outcome {
         match self {
-            Desk::InPlace(in_place) => in_place.sign(key, job).await,
-            Desk::Thread(queue) => {
+            Dispatch::InPlace(in_place) => in_place.sign(key, job).await,
+            Dispatch::Thread(queue) => {
                 let answer = queue.submit(job)?;
                 match tokio::time::timeout(ANSWER_LIMIT, answer).await {
                     Ok(Ok(outcome)) => outcome,
@@ -49,8 +49,8 @@ impl Desk {
     /// The proof of possession of a key in memory; none for any other.
     pub(crate) fn prove_possession(&self) -> Option<Signature> {
         match self {
-            Desk::Thread(_) => None,
-            Desk::InPlace(in_place) => {
+            Dispatch::Thread(_) => None,
+            Dispatch::InPlace(in_place) => {
                 in_place.worker.lock().unwrap_or_else(PoisonError::into_inner).prove_possession()
             }
         }
@@ -59,23 +59,23 @@ impl Desk {
     /// How many requests wait.
     pub(crate) fn waiting(&self) -> usize {
         match self {
-            Desk::Thread(queue) => queue.len(),
-            Desk::InPlace(_) => 0,
+            Dispatch::Thread(queue) => queue.len(),
+            Dispatch::InPlace(_) => 0,
         }
     }
 
     /// The queue, if a thread serves it.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         match self {
-            Desk::Thread(queue) => Some(queue),
-            Desk::InPlace(_) => None,
+            Dispatch::Thread(queue) => Some(queue),
+            Dispatch::InPlace(_) => None,
         }
     }
 }
 
 impl InPlace {
     pub(crate) fn new(mut worker: Worker) -> InPlace {
-        worker.tend();
+        worker.maintain();
         let store = Arc::clone(&worker.store);
         InPlace { worker: Mutex::new(worker), store }
     }
