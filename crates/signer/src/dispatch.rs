@@ -10,7 +10,6 @@ use tezos::Signature;
 use watermark::Store;
 
 use crate::error::Failed;
-use crate::key::Key;
 use crate::queue::{Job, Outcome, Queue};
 use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
 
@@ -32,9 +31,9 @@ pub(crate) struct InPlace {
 
 impl Dispatch {
     /// Signs a payload, or gives the reason why not, in bounded time.
-    pub(crate) async fn sign(&self, key: &Key, job: Job) -> Outcome {
+    pub(crate) async fn sign(&self, job: Job) -> Outcome {
         match self {
-            Dispatch::InPlace(in_place) => in_place.sign(key, job).await,
+            Dispatch::InPlace(in_place) => in_place.sign(job).await,
             Dispatch::Thread(queue) => {
                 let answer = queue.submit(job)?;
                 match tokio::time::timeout(ANSWER_LIMIT, answer).await {
@@ -63,14 +62,6 @@ impl Dispatch {
             Dispatch::InPlace(_) => 0,
         }
     }
-
-    /// The queue, if a thread serves it.
-    pub(crate) fn queue(&self) -> Option<&Queue> {
-        match self {
-            Dispatch::Thread(queue) => Some(queue),
-            Dispatch::InPlace(_) => None,
-        }
-    }
 }
 
 impl InPlace {
@@ -80,11 +71,9 @@ impl InPlace {
         InPlace { worker: Mutex::new(worker), store }
     }
 
-    async fn sign(&self, key: &Key, job: Job) -> Outcome {
-        if let Some(hash) = key.hash()
-            && !self.store.is_reserved(&hash, &job.payload)
-        {
-            let (store, payload) = (Arc::clone(&self.store), job.payload.clone());
+    async fn sign(&self, job: Job) -> Outcome {
+        if !self.store.is_reserved(&job.hash, &job.payload) {
+            let (store, hash, payload) = (Arc::clone(&self.store), job.hash, job.payload.clone());
             let deadline = job.asked + LATE_AFTER;
             let waiting = move || store.await_reserved(&hash, &payload, deadline);
             match tokio::task::spawn_blocking(waiting).await {

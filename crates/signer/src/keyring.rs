@@ -16,8 +16,6 @@ use crate::queue::{Job, Made};
 #[derive(Debug, Clone)]
 pub(crate) struct KeyEntry {
     pub(crate) key: Arc<Key>,
-    /// Its place among the keys of the worker.
-    pub(crate) place: usize,
     pub(crate) dispatch: Dispatch,
 }
 
@@ -67,14 +65,17 @@ impl KeyEntry {
         payload: Payload,
         scheme: BlsScheme,
     ) -> Result<Signature, SignError> {
+        let key = Arc::clone(&self.key);
+        let hash = key.hash().ok_or_else(|| key.not_ready())?;
         let job = Job {
-            key: self.place,
+            hash,
             payload,
             scheme,
             asked: Instant::now(),
-            votes_twice: self.key.policy.kinds.contains(&Kind::Preattestation),
+            votes_twice: key.policy.kinds.contains(&Kind::Preattestation),
+            key,
         };
-        self.dispatch.sign(&self.key, job).await.map(Made::signature)
+        self.dispatch.sign(job).await.map(Made::signature)
     }
 }
 

@@ -30,6 +30,7 @@ mod readings;
 mod run;
 mod verifier;
 mod worker;
+mod workers;
 
 pub use config::{Config, ConfigError};
 pub use error::{Failed, NotReady, Refused, SignError};

@@ -8,13 +8,14 @@
 //! waits or runs, and all of them get its answer.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tezos::{BlsScheme, ChainId, Digest, Kind, Mark, Payload, Signature};
+use tezos::{BlsScheme, ChainId, Digest, Kind, Mark, Payload, PublicKeyHash, Signature};
 use tokio::sync::oneshot;
 
 use crate::error::{Failed, SignError};
+use crate::key::Key;
 
 /// What becomes of a request.
 pub(crate) type Outcome = Result<Made, SignError>;
@@ -49,7 +50,7 @@ pub(crate) struct Queue {
 struct Inner {
     waiting: BTreeMap<Order, Waiting>,
     /// The mark of the last preattestation that went to the device, by key and chain.
-    preattested: BTreeMap<(usize, ChainId), Mark>,
+    preattested: BTreeMap<(PublicKeyHash, ChainId), Mark>,
     running: Option<(Identity, Vec<Reply>)>,
     closed: bool,
     sequence: u64,
@@ -69,15 +70,16 @@ struct Order(Mark, Kind, u64);
 
 /// What makes two requests the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity(usize, Digest, BlsScheme);
+struct Identity(PublicKeyHash, Digest, BlsScheme);
 
 type Reply = oneshot::Sender<Outcome>;
 
 /// One thing to sign.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
-    /// The key's place among those of the worker.
-    pub(crate) key: usize,
+    pub(crate) key: Arc<Key>,
+    /// Of `key`: which one the permit will be for.
+    pub(crate) hash: PublicKeyHash,
     pub(crate) payload: Payload,
     pub(crate) scheme: BlsScheme,
     /// When the last request for it came.
@@ -235,8 +237,8 @@ impl Inner {
     fn first_is_due(&self, hold: Duration) -> Option<Instant> {
         let first = self.waiting.first_key_value().map(|(_, first)| first)?;
         let (kind, mark) = (first.job.payload.kind(), first.job.payload.mark());
-        let place = (first.job.key, first.job.payload.chain());
-        let preattested = self.preattested.get(&place) >= Some(&mark);
+        let of = (first.job.hash, first.job.payload.chain());
+        let preattested = self.preattested.get(&of) >= Some(&mark);
         let held = kind == Kind::Attestation && first.job.votes_twice && !preattested;
         Some(if held { first.since + hold } else { first.since })
     }
@@ -244,7 +246,7 @@ impl Inner {
     fn start_first(&mut self) -> Option<Job> {
         let (Order(mark, kind, _), Waiting { job, replies, .. }) = self.waiting.pop_first()?;
         if kind == Kind::Preattestation {
-            let last = self.preattested.entry((job.key, job.payload.chain())).or_insert(mark);
+            let last = self.preattested.entry((job.hash, job.payload.chain())).or_insert(mark);
             *last = mark.max(*last);
         }
         self.running = Some((job.identity(), replies));
@@ -254,15 +256,18 @@ impl Inner {
 
 impl Job {
     fn identity(&self) -> Identity {
-        Identity(self.key, *self.payload.digest(), self.scheme)
+        Identity(self.hash, *self.payload.digest(), self.scheme)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tezos::{KeyForm, sample_payload};
 
     use super::*;
+    use crate::policy::Policy;
 
     fn vote(kind: Kind, level: u32, variant: u8) -> Payload {
         Payload::parse(&sample_payload(kind, level, 0, variant), KeyForm::Slot).unwrap()
@@ -278,7 +283,11 @@ mod tests {
 
     fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
         let scheme = BlsScheme::default();
-        queue.submit(Job { key: 0, payload, scheme, asked: Instant::now(), votes_twice: true })
+        let hash = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
+        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let key = Arc::new(Key::new("baker".to_owned(), Some(hash), policy));
+        let asked = Instant::now();
+        queue.submit(Job { key, hash, payload, scheme, asked, votes_twice: true })
     }
 
     fn next(queue: &Queue) -> Option<(Kind, u32)> {

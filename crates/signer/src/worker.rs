@@ -10,15 +10,13 @@ use tokio::sync::oneshot;
 use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
-use crate::error::{Failed, Refused, SignError};
-use crate::key::Key;
+use crate::error::{Failed, Refused};
 use crate::metrics::Metrics;
 use crate::queue::{Job, Made, Next, Outcome, Queue};
 use crate::verifier::{self, Verifier};
 
-/// A device and its keys.
+/// A device, and what serving its requests needs.
 pub(crate) struct Worker {
-    pub(crate) keys: Vec<Arc<Key>>,
     pub(crate) device: Box<dyn Device>,
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
@@ -73,8 +71,7 @@ impl Worker {
 
     /// Maintains the device; gives when to do it again.
     pub(crate) fn maintain(&mut self) -> Instant {
-        let pause = self.device.maintain(&self.keys);
-        Instant::now() + pause
+        Instant::now() + self.device.maintain()
     }
 
     /// See [`Device::prove_possession`].
@@ -85,72 +82,61 @@ impl Worker {
     /// Serves a request, counts it and writes it into the log.
     pub(crate) fn work_on(&mut self, job: &Job) -> Outcome {
         let started = Instant::now();
-        let Some(key) = self.keys.get(job.key).map(Arc::clone) else {
-            // Cannot be: the API and the worker were built from the same list.
-            return Err(Failed::Stopping.into());
-        };
-        let outcome = self.serve(&key, job);
+        let outcome = self.serve(job);
         let took = started.elapsed();
-        self.metrics.note(&key.name, &job.payload, &outcome, took);
-        log(&key, job, &outcome, took);
+        self.metrics.note(&job.key.name, &job.payload, &outcome, took);
+        log(job, &outcome, took);
         outcome
     }
 
     /// The one way to a signature. The order of the steps is the promise of this program.
-    fn serve(&mut self, key: &Arc<Key>, job: &Job) -> Outcome {
+    fn serve(&mut self, job: &Job) -> Outcome {
+        let Job { key, hash, payload, scheme, .. } = job;
         let waited = job.asked.elapsed();
         if waited > LATE_AFTER {
             return Err(Failed::Late(waited).into());
         }
-        let hash = key.hash().ok_or_else(|| not_ready(key))?;
-        if let Some(made) = self.store.look(&hash, &job.payload).map_err(Refused::Watermark)? {
-            return again(key, job, made);
+        if let Some(made) = self.store.look(hash, payload).map_err(Refused::Watermark)? {
+            return again(job, made);
         }
         key.readiness().map_err(Failed::NotReady)?;
-        self.device.takes(&job.payload, job.scheme)?;
-        self.device.prepare(job.key, key).map_err(Failed::NotReady)?;
+        self.device.takes(payload, *scheme)?;
+        self.device.prepare(hash).map_err(Failed::NotReady)?;
         let deadline = job.asked + LATE_AFTER;
-        let permit = match self.store.advance(&hash, &job.payload, deadline)? {
-            Decision::Again(made) => return again(key, job, made),
+        let permit = match self.store.advance(hash, payload, deadline)? {
+            Decision::Again(made) => return again(job, made),
             Decision::Sign(permit) => permit,
         };
-        let made = match self.device.sign(job.key, key, permit, job.scheme) {
+        let made = match self.device.sign(permit, *scheme) {
             Ok(made) => made,
             Err(NoSignature::Declined(error)) => {
-                self.store.was_declined(&hash, &job.payload);
+                self.store.was_declined(hash, payload);
                 return Err(error);
             }
             Err(NoSignature::Unknown(error)) => return Err(error),
         };
         if self.verifier.is_none() {
-            check(key, job, &made)?;
+            check(job, &made)?;
         }
-        self.store.keep(&hash, &job.payload, &made);
+        self.store.keep(hash, payload, &made);
         if let Some(verifier) = &self.verifier {
-            let (key, payload, signature) = (Arc::clone(key), job.payload.clone(), made.clone());
-            verifier.verify_later(verifier::Made { key, payload, scheme: job.scheme, signature });
+            let (key, payload, signature) = (Arc::clone(key), payload.clone(), made.clone());
+            verifier.verify_later(verifier::Made { key, payload, scheme: *scheme, signature });
         }
         Ok(Made::Now(made))
     }
 }
 
-fn not_ready(key: &Key) -> SignError {
-    match key.readiness() {
-        Ok(()) => Failed::Stopping.into(),
-        Err(state) => Failed::NotReady(state).into(),
-    }
-}
-
 /// A tz4 key can have signed the same bytes in another form.
-fn again(key: &Key, job: &Job, made: Signature) -> Outcome {
-    match check(key, job, &made) {
+fn again(job: &Job, made: Signature) -> Outcome {
+    match check(job, &made) {
         Ok(()) => Ok(Made::Before(made)),
         Err(_) => Err(Refused::OtherVersion.into()),
     }
 }
 
-fn check(key: &Key, job: &Job, made: &Signature) -> Result<(), Failed> {
-    let public_key = key.public_key().ok_or(Failed::WrongSignature)?;
+fn check(job: &Job, made: &Signature) -> Result<(), Failed> {
+    let public_key = job.key.public_key().ok_or(Failed::WrongSignature)?;
     if public_key.verifies(job.payload.bytes(), made, job.scheme) {
         Ok(())
     } else {
@@ -158,12 +144,12 @@ fn check(key: &Key, job: &Job, made: &Signature) -> Result<(), Failed> {
     }
 }
 
-fn log(key: &Key, job: &Job, outcome: &Outcome, took: Duration) {
+fn log(job: &Job, outcome: &Outcome, took: Duration) {
     let mark = job.payload.mark();
     let (level, round) = (u32::from(mark.level), u32::from(mark.round));
     let (kind, ms) = (job.payload.kind().name(), took.as_millis());
     let (key, waited_ms) =
-        (key.name.as_str(), job.asked.elapsed().saturating_sub(took).as_millis());
+        (job.key.name.as_str(), job.asked.elapsed().saturating_sub(took).as_millis());
     match outcome {
         Ok(Made::Now(_)) => tracing::info!(key, kind, level, round, ms, waited_ms, "signed"),
         Ok(Made::Before(_)) => tracing::debug!(key, kind, level, round, "the same again"),
@@ -176,7 +162,7 @@ fn log(key: &Key, job: &Job, outcome: &Outcome, took: Duration) {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("Worker").finish_non_exhaustive()
     }
 }
 
@@ -199,6 +185,9 @@ mod tests {
     use watermark::{Entry, LevelBound, Permit, Records};
 
     use super::*;
+    use crate::device::SoftwareKey;
+    use crate::error::SignError;
+    use crate::key::Key;
     use crate::policy::Policy;
 
     const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -217,8 +206,6 @@ mod tests {
 
         fn sign(
             &mut self,
-            _: usize,
-            _: &Key,
             permit: Permit<'_>,
             scheme: BlsScheme,
         ) -> Result<Signature, NoSignature> {
@@ -226,7 +213,7 @@ mod tests {
             Ok(self.secret.sign(permit.payload().bytes(), scheme).unwrap())
         }
 
-        fn maintain(&mut self, _: &[Arc<Key>]) -> Duration {
+        fn maintain(&mut self) -> Duration {
             Duration::from_secs(3600)
         }
 
@@ -264,7 +251,6 @@ mod tests {
             let seen = Arc::default();
             let spy = Spy { secret, store: Arc::clone(&store), seen: Arc::clone(&seen) };
             let worker = Worker {
-                keys: vec![Arc::clone(&key)],
                 device: Box::new(spy),
                 store,
                 metrics: Arc::new(Metrics::register(&mut Registry::default())),
@@ -275,9 +261,8 @@ mod tests {
 
         fn serve(&mut self, payload: Payload, asked: Instant) -> Outcome {
             let scheme = BlsScheme::default();
-            let job = Job { key: 0, payload, scheme, asked, votes_twice: true };
-            let key = Arc::clone(&self.key);
-            self.worker.serve(&key, &job)
+            let (key, hash) = (Arc::clone(&self.key), self.key.hash().unwrap());
+            self.worker.serve(&Job { key, hash, payload, scheme, asked, votes_twice: true })
         }
 
         fn times_asked(&self) -> usize {
@@ -318,6 +303,18 @@ mod tests {
         while floor() < Level::try_from(100_i64).ok() {
             assert!(Instant::now() < end, "it is not durable");
         }
+    }
+
+    /// As if a request had got to the worker of another key.
+    #[test]
+    fn a_device_signs_with_the_key_of_the_permit_or_not_at_all() {
+        let mut fixture = Fixture::new();
+        let secret = SecretKey::generate(tezos::Curve::Ed25519, &[7; 32]).unwrap();
+        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let key = Arc::new(Key::new("other".to_owned(), None, policy));
+        fixture.worker.device = Box::new(SoftwareKey { key, secret });
+        let outcome = fixture.serve(attestation(100), Instant::now());
+        assert!(matches!(outcome, Err(SignError::Failed(Failed::NotReady(_)))), "{outcome:?}");
     }
 
     #[test]

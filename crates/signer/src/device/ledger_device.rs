@@ -19,7 +19,7 @@ use crate::device::{Device, NoSignature};
 use crate::error::{Failed, NotReady, Refused};
 use crate::key::Key;
 
-/// Which key of the device, in the order of the worker's keys.
+/// A key of the configuration that is on a Ledger.
 #[derive(Debug, Clone)]
 pub(crate) struct LedgerKey {
     pub(crate) path: KeyPath,
@@ -30,8 +30,10 @@ pub(crate) struct LedgerKey {
 /// The Ledger of this signer, there or not.
 pub(crate) struct LedgerDevice {
     address: Address,
-    keys: Vec<LedgerKey>,
+    keys: Vec<(Arc<Key>, LedgerKey)>,
     app: Option<BakingApp>,
+    /// The key that the app signs with next, since it was selected.
+    selected: Option<PublicKeyHash>,
 }
 
 const APP_NAME: &str = "Tezos Baking";
@@ -39,16 +41,22 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 impl LedgerDevice {
-    pub(crate) fn new(address: Address, keys: Vec<LedgerKey>) -> LedgerDevice {
-        LedgerDevice { address, keys, app: None }
+    pub(crate) fn new(address: Address, keys: Vec<(Arc<Key>, LedgerKey)>) -> LedgerDevice {
+        LedgerDevice { address, keys, app: None, selected: None }
+    }
+
+    /// The key of this hash, with its path.
+    fn find(&self, key: &PublicKeyHash) -> Result<(Arc<Key>, LedgerKey), NotReady> {
+        let found = self.keys.iter().find(|(own, _)| own.hash() == Some(*key));
+        found.cloned().ok_or_else(|| NotReady::Absent(format!("the Ledger has no key {key}")))
     }
 
     /// Tries every device that is there; keeps the first that has the keys.
-    fn connect(&mut self, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
+    fn connect(&mut self) -> Result<BakingApp, NotReady> {
         let found = ledger::find(self.address).map_err(|error| unreached(&error))?;
         let mut why = unreached(&TransportError::Absent(self.address));
         for device in &found {
-            match self.try_device(device, keys) {
+            match self.try_device(device) {
                 Ok(app) => return Ok(app),
                 Err(state) => why = state,
             }
@@ -56,14 +64,14 @@ impl LedgerDevice {
         Err(why)
     }
 
-    fn try_device(&self, found: &Found, keys: &[Arc<Key>]) -> Result<BakingApp, NotReady> {
+    fn try_device(&self, found: &Found) -> Result<BakingApp, NotReady> {
         let transport = ledger::open(found).map_err(|error| unreached(&error))?;
         let mut app = BakingApp::new(transport).map_err(|error| state_of(&error))?;
         check_app(&mut app)?;
-        check_root(&mut app, self.keys.first().and_then(|key| key.root))?;
+        check_root(&mut app, self.keys.first().and_then(|(_, own)| own.root))?;
         let mut found = Vec::new();
-        for (ours, key) in self.keys.iter().zip(keys) {
-            let public_key = app.public_key(&ours.path).map_err(|error| state_of(&error))?;
+        for (key, own) in &self.keys {
+            let public_key = app.public_key(&own.path).map_err(|error| state_of(&error))?;
             key.is_this(&public_key)?;
             found.push((key, public_key));
         }
@@ -81,12 +89,12 @@ impl LedgerDevice {
         Ok((authorized, app.marks().map_err(|error| state_of(&error))?))
     }
 
-    fn note_authorized(&self, keys: &[Arc<Key>], found: &Option<KeyPath>) {
-        for (ours, key) in self.keys.iter().zip(keys) {
-            key.note(if found.as_ref() == Some(&ours.path) {
+    fn note_authorized(&self, found: &Option<KeyPath>) {
+        for (key, own) in &self.keys {
+            key.note(if found.as_ref() == Some(&own.path) {
                 Ok(())
             } else {
-                Err(NotReady::NotAuthorized { key: ours.path.clone(), found: found.clone() })
+                Err(NotReady::NotAuthorized { key: own.path.clone(), found: found.clone() })
             });
         }
     }
@@ -127,48 +135,44 @@ impl Device for LedgerDevice {
     }
 
     /// After a start nothing is selected, and asking for another path's public key moves the selection.
-    fn prepare(&mut self, place: usize, key: &Key) -> Result<(), NotReady> {
-        let (Some(app), Some(ours)) = (&mut self.app, self.keys.get(place)) else {
-            return Err(NotReady::Absent("the Ledger is not connected".to_owned()));
-        };
-        let path = ours.path.clone();
-        app.select(&path).map_err(|error| self.lose(key, &error))
+    fn prepare(&mut self, key: &PublicKeyHash) -> Result<(), NotReady> {
+        self.selected = None;
+        let (own, LedgerKey { path, .. }) = self.find(key)?;
+        let app = self.app.as_mut().ok_or_else(not_connected)?;
+        app.select(&path).map_err(|error| self.lose(&own, &error))?;
+        self.selected = Some(*key);
+        Ok(())
     }
 
-    fn sign(
-        &mut self,
-        place: usize,
-        key: &Key,
-        permit: Permit<'_>,
-        _scheme: BlsScheme,
-    ) -> Result<Signature, NoSignature> {
-        let (Some(app), Some(ours)) = (&mut self.app, self.keys.get(place)) else {
-            let absent = NotReady::Absent("the Ledger is not connected".to_owned());
-            return Err(NoSignature::Declined(Failed::NotReady(absent).into()));
-        };
-        let derivation = ours.path.derivation;
-        let made = app.sign_selected(derivation, permit.payload().bytes());
-        made.map_err(|error| self.after(key, &error))
+    fn sign(&mut self, permit: Permit<'_>, _: BlsScheme) -> Result<Signature, NoSignature> {
+        let declined = |state| NoSignature::Declined(Failed::NotReady(state).into());
+        let (key, own) = self.find(permit.key()).map_err(declined)?;
+        let app = self.app.as_mut().ok_or_else(|| declined(not_connected()))?;
+        if self.selected.take() != Some(*permit.key()) {
+            return Err(declined(NotReady::Absent("the key was not selected".to_owned())));
+        }
+        let made = app.sign_selected(own.path.derivation, permit.payload().bytes());
+        made.map_err(|error| self.after(&key, &error))
     }
 
-    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
+    fn maintain(&mut self) -> Duration {
         let app = match self.app.take() {
             Some(app) => Ok(app),
-            None => self.connect(keys),
+            None => self.connect(),
         };
         let looked = app.and_then(|mut app| Ok((Self::look(&mut app)?, app)));
         match looked {
             Ok(((authorized, marks), app)) => {
                 // Else it is let go until the next look: "peel ledger setup" needs it.
-                if self.keys.iter().any(|key| authorized.as_ref() == Some(&key.path)) {
+                if self.keys.iter().any(|(_, own)| authorized.as_ref() == Some(&own.path)) {
                     self.app = Some(app);
                 }
-                keys.iter().for_each(|key| key.note_device_marks(Some(marks)));
-                self.note_authorized(keys, &authorized);
+                self.keys.iter().for_each(|(key, _)| key.note_device_marks(Some(marks)));
+                self.note_authorized(&authorized);
                 LOOK_AFTER
             }
             Err(state) => {
-                for key in keys {
+                for (key, _) in &self.keys {
                     key.note_device_marks(None);
                     key.note(Err(state.clone()));
                 }
@@ -184,6 +188,10 @@ impl Device for LedgerDevice {
     fn is_connected(&self) -> bool {
         self.app.is_some()
     }
+}
+
+fn not_connected() -> NotReady {
+    NotReady::Absent("the Ledger is not connected".to_owned())
 }
 
 fn check_app(app: &mut BakingApp) -> Result<(), NotReady> {

@@ -4,14 +4,12 @@ mod ledger_device;
 mod software;
 mod upstream;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, Payload, Signature};
+use tezos::{BlsScheme, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
 
-use crate::error::{NotReady, Refused, SignError};
-use crate::key::Key;
+use crate::error::{Failed, NotReady, Refused, SignError};
 
 pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
 pub(crate) use software::SoftwareKey;
@@ -26,24 +24,28 @@ pub(crate) enum NoSignature {
     Unknown(SignError),
 }
 
-/// A device, owned by its worker ([`crate::worker::Worker`]). It notes in each [`Key`] what its exchanges show.
+impl NoSignature {
+    /// The device has no such key: nothing was sent to it.
+    fn no_such_key(key: &PublicKeyHash) -> NoSignature {
+        NoSignature::Declined(
+            Failed::NotReady(NotReady::Absent(format!("no device has {key}"))).into(),
+        )
+    }
+}
+
+/// A device, owned by its worker ([`crate::worker::Worker`]). It has its keys, and notes in each
+/// [`Key`](crate::key::Key) what its exchanges show.
 pub(crate) trait Device: Send {
     /// Whether this can be signed at all, whatever the marks say. Asked before a mark is used up.
     fn takes(&self, payload: &Payload, scheme: BlsScheme) -> Result<(), Refused>;
 
-    /// Does all that can fail before the bytes to sign are sent. Asked before a mark is used up.
-    fn prepare(&mut self, _place: usize, _key: &Key) -> Result<(), NotReady> {
+    /// Does all that can fail before the bytes to sign are sent to this key. Asked before a mark is used up.
+    fn prepare(&mut self, _key: &PublicKeyHash) -> Result<(), NotReady> {
         Ok(())
     }
 
-    /// Signs what `permit` is for, once. `place` is the key's among those of the device.
-    fn sign(
-        &mut self,
-        place: usize,
-        key: &Key,
-        permit: Permit<'_>,
-        scheme: BlsScheme,
-    ) -> Result<Signature, NoSignature>;
+    /// Signs what `permit` is for, once, with the permit's own key.
+    fn sign(&mut self, permit: Permit<'_>, scheme: BlsScheme) -> Result<Signature, NoSignature>;
 
     /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
     fn prove_possession(&self) -> Option<Signature> {
@@ -51,7 +53,7 @@ pub(crate) trait Device: Send {
     }
 
     /// Maintains the device while nothing is to be signed; gives how long until the next time.
-    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration;
+    fn maintain(&mut self) -> Duration;
 
     /// Whether it signs the kinds of one mark only in their order: a Ledger has one mark for all.
     fn kinds_in_order(&self) -> bool;

@@ -11,34 +11,32 @@ use crate::error::{Failed, Refused};
 use crate::key::Key;
 
 /// A secret key, read from a file at start.
-pub(crate) struct SoftwareKey(pub(crate) SecretKey);
+pub(crate) struct SoftwareKey {
+    pub(crate) key: Arc<Key>,
+    pub(crate) secret: SecretKey,
+}
 
 impl Device for SoftwareKey {
     fn takes(&self, _payload: &Payload, _scheme: BlsScheme) -> Result<(), Refused> {
         Ok(())
     }
 
-    fn sign(
-        &mut self,
-        _place: usize,
-        _key: &Key,
-        permit: Permit<'_>,
-        scheme: BlsScheme,
-    ) -> Result<Signature, NoSignature> {
-        let made = self.0.sign(permit.payload().bytes(), scheme);
+    fn sign(&mut self, permit: Permit<'_>, scheme: BlsScheme) -> Result<Signature, NoSignature> {
+        if *permit.key() != self.secret.hash() {
+            return Err(NoSignature::no_such_key(permit.key()));
+        }
+        let made = self.secret.sign(permit.payload().bytes(), scheme);
         made.ok_or_else(|| {
             NoSignature::Declined(Failed::Device("the key cannot sign".to_owned()).into())
         })
     }
 
     fn prove_possession(&self) -> Option<Signature> {
-        self.0.prove_possession()
+        self.secret.prove_possession()
     }
 
-    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
-        for key in keys {
-            key.note(key.identify(self.0.public_key().clone()));
-        }
+    fn maintain(&mut self) -> Duration {
+        self.key.note(self.key.identify(self.secret.public_key().clone()));
         Duration::from_secs(10)
     }
 

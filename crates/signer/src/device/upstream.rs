@@ -14,6 +14,7 @@ use crate::key::Key;
 
 /// Another signer, and the runtime that carries the requests to it.
 pub(crate) struct UpstreamKey {
+    key: Arc<Key>,
     url: SignerUrl,
     runtime: Handle,
     connected: bool,
@@ -26,11 +27,11 @@ const ASK_FOR: Duration = Duration::from_secs(3);
 const ASK_AGAIN_PAUSE: Duration = Duration::from_millis(100);
 
 impl UpstreamKey {
-    pub(crate) fn new(url: SignerUrl, runtime: Handle) -> UpstreamKey {
-        UpstreamKey { url, runtime, connected: false }
+    pub(crate) fn new(key: Arc<Key>, url: SignerUrl, runtime: Handle) -> UpstreamKey {
+        UpstreamKey { key, url, runtime, connected: false }
     }
 
-    fn look(&self, key: &Key) -> Result<(), NotReady> {
+    fn look(&self) -> Result<(), NotReady> {
         let absent = |error: ClientError| NotReady::Absent(error.to_string());
         let answers = self.runtime.block_on(self.url.wants_authentication(LIMIT));
         if answers.map_err(absent)? {
@@ -39,9 +40,9 @@ impl UpstreamKey {
                     .to_owned(),
             ));
         }
-        if key.public_key().is_none() {
+        if self.key.public_key().is_none() {
             let found = self.runtime.block_on(self.url.public_key(LIMIT)).map_err(absent)?;
-            key.identify(found)?;
+            self.key.identify(found)?;
         }
         Ok(())
     }
@@ -68,13 +69,10 @@ impl Device for UpstreamKey {
         if scheme == BlsScheme::default() { Ok(()) } else { Err(Refused::Version) }
     }
 
-    fn sign(
-        &mut self,
-        _place: usize,
-        key: &Key,
-        permit: Permit<'_>,
-        _scheme: BlsScheme,
-    ) -> Result<Signature, NoSignature> {
+    fn sign(&mut self, permit: Permit<'_>, _: BlsScheme) -> Result<Signature, NoSignature> {
+        if *permit.key() != self.url.key {
+            return Err(NoSignature::no_such_key(permit.key()));
+        }
         match self.ask(permit.payload().bytes()) {
             Ok(signature) => Ok(signature),
             // Its refusals and its failures look alike (octez answers 500 to both): not ours to say.
@@ -84,7 +82,7 @@ impl Device for UpstreamKey {
             Err(error) => {
                 self.connected = false;
                 let absent = NotReady::Absent(error.to_string());
-                key.note(Err(absent.clone()));
+                self.key.note(Err(absent.clone()));
                 Err(match error {
                     // It has seen nothing of the request.
                     ClientError::Unreachable { .. } => {
@@ -101,12 +99,10 @@ impl Device for UpstreamKey {
         }
     }
 
-    fn maintain(&mut self, keys: &[Arc<Key>]) -> Duration {
-        for key in keys {
-            let state = self.look(key);
-            self.connected = state.is_ok();
-            key.note(state);
-        }
+    fn maintain(&mut self) -> Duration {
+        let state = self.look();
+        self.connected = state.is_ok();
+        self.key.note(state);
         Duration::from_secs(if self.connected { 5 } else { 1 })
     }
 

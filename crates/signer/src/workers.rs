@@ -1,0 +1,146 @@
+//! The workers of the signer, started, watched and stopped.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::{Fact, Health};
+use futures_util::future::select_all;
+use tezos::{Curve, SecretKey};
+use tokio::runtime::Handle;
+use watermark::Store;
+
+use crate::config::{Config, KeyConfig, Source};
+use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
+use crate::dispatch::{Dispatch, InPlace};
+use crate::key::Key;
+use crate::keyring::{KeyEntry, Keyring};
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::verifier::Verifier;
+use crate::worker::{Running, Worker};
+
+/// The workers that have a thread.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    running: Vec<Running>,
+    queues: Queues,
+    verifier: Option<Verifier>,
+}
+
+/// By the name of the worker's first key.
+type Queues = Vec<(String, Arc<Queue>)>;
+
+struct Builder<'a> {
+    store: &'a Arc<Store>,
+    metrics: &'a Arc<Metrics>,
+    keyring: Keyring,
+    workers: Workers,
+}
+
+/// Longer than looking for a device and asking it for a signature take, both at their limits.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+impl Workers {
+    /// One thread for all keys of the Ledger, one for each upstream key; none for a key in memory.
+    pub(crate) fn start(
+        config: Config,
+        store: &Arc<Store>,
+        metrics: &Arc<Metrics>,
+    ) -> io::Result<(Keyring, Workers)> {
+        let workers = Workers { running: Vec::new(), queues: Vec::new(), verifier: None };
+        let mut builder = Builder { store, metrics, keyring: Keyring::default(), workers };
+        let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
+        for KeyConfig { name, public_key_hash, policy, source } in config.keys {
+            let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
+            match source {
+                Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
+                Source::Software(secret) => {
+                    builder.add_in_place(key(Some(secret.hash())), secret)?;
+                }
+                Source::Upstream(url) => {
+                    let key = key(Some(url.key));
+                    let device = UpstreamKey::new(Arc::clone(&key), url, Handle::current());
+                    builder.spawn(&[key], Box::new(device))?;
+                }
+            }
+        }
+        if !on_ledger.is_empty() {
+            let keys: Vec<Arc<Key>> = on_ledger.iter().map(|(key, _)| Arc::clone(key)).collect();
+            builder.spawn(&keys, Box::new(LedgerDevice::new(config.ledger, on_ledger)))?;
+        }
+        Ok((builder.keyring, builder.workers))
+    }
+
+    /// Returns when a thread ends; never, if there is none.
+    pub(crate) async fn one_ends(&mut self) {
+        if self.running.is_empty() {
+            return std::future::pending().await;
+        }
+        drop(select_all(self.running.iter_mut().map(|worker| &mut worker.ended)).await);
+    }
+
+    /// Each worker has come round lately. One that has not is stuck in its device: a restart mends it.
+    pub(crate) fn liveness(&self) -> Health {
+        let queues = self.queues.clone();
+        let of_workers = move || {
+            let facts = queues.iter().map(|(name, queue)| {
+                let idle = queue.last_beat().elapsed();
+                let stuck = || format!("not seen for {} s", idle.as_secs());
+                let state = if idle < STUCK_AFTER { Ok(()) } else { Err(stuck()) };
+                Fact::vital(format!("worker_{name}"), state)
+            });
+            facts.collect()
+        };
+        Health::new(vec![Box::new(of_workers)])
+    }
+
+    /// Lets every worker finish what waits, and joins its thread.
+    pub(crate) fn stop(self) {
+        self.queues.iter().for_each(|(_, queue)| queue.close());
+        self.verifier.iter().for_each(Verifier::end);
+        // A worker that panicked has said so on standard error.
+        self.running.into_iter().for_each(|worker| drop(worker.thread.join()));
+    }
+}
+
+impl Builder<'_> {
+    fn spawn(&mut self, keys: &[Arc<Key>], device: Box<dyn Device>) -> io::Result<()> {
+        let queue = Arc::new(Queue::new(device.kinds_in_order()));
+        let name = keys.first().map_or_else(String::new, |key| key.name.clone());
+        for key in keys {
+            let (key, dispatch) = (Arc::clone(key), Dispatch::Thread(Arc::clone(&queue)));
+            self.keyring.0.push(KeyEntry { key, dispatch });
+        }
+        let running = self.worker(device, None).start(Arc::clone(&queue), &format!("sign-{name}"));
+        self.workers.running.push(running?);
+        self.workers.queues.push((name, queue));
+        Ok(())
+    }
+
+    /// A key in memory needs no thread; a tz4 signature takes longer to be verified than to be made.
+    fn add_in_place(&mut self, key: Arc<Key>, secret: SecretKey) -> io::Result<()> {
+        let is_slow = secret.public_key().curve() == Curve::Bls;
+        let verifier = if is_slow { Some(self.verifier()?) } else { None };
+        let device = SoftwareKey { key: Arc::clone(&key), secret };
+        let worker = self.worker(Box::new(device), verifier);
+        let dispatch = Dispatch::InPlace(Arc::new(InPlace::new(worker)));
+        self.keyring.0.push(KeyEntry { key, dispatch });
+        Ok(())
+    }
+
+    /// The one for all keys. Its thread is one more to be joined.
+    fn verifier(&mut self) -> io::Result<Verifier> {
+        if let Some(verifier) = &self.workers.verifier {
+            return Ok(verifier.clone());
+        }
+        let (verifier, running) = Verifier::start()?;
+        self.workers.running.push(running);
+        Ok(self.workers.verifier.insert(verifier).clone())
+    }
+
+    fn worker(&self, device: Box<dyn Device>, verifier: Option<Verifier>) -> Worker {
+        let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
+        Worker { device, store, metrics, verifier }
+    }
+}
