@@ -11,7 +11,6 @@ use serde_json::Value;
 use tezos::PublicKeyHash;
 
 use crate::http_client::SignerResponse;
-use crate::signer::MAX_KEYS;
 
 /// What a signer advertises.
 #[derive(Debug)]
@@ -33,6 +32,8 @@ pub(crate) enum Keys {
     Unknown,
 }
 
+/// More keys than a signer has.
+pub(crate) const MAX_KEYS: usize = 256;
 /// Bytes; more than any response with a public key has.
 const MAX_KEY_RESPONSE: usize = 4 * 1024;
 

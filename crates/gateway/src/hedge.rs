@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::http_client::{SignerRequest, SignerResponse};
 use crate::metrics::Metrics;
 use crate::path::{PING_AFTER, Path, PathError};
-use crate::signer::Signer;
+use crate::signer::{RECONNECT_WAIT, Signer};
 use crate::witness::{Behind, Witness};
 
 /// Why there is no response. Always *failed*.
@@ -32,9 +32,6 @@ pub(crate) enum Unanswered {
     #[error("signer {name:?} did not answer within {} s; ask again", limit.as_secs())]
     TimedOut { name: String, limit: Duration },
 }
-
-/// For a signer without a path to reconnect.
-pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Sends a request, and gives the signer's response.
 ///

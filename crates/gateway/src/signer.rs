@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use daemon::Fact;
 use futures_util::StreamExt;
@@ -12,7 +13,7 @@ use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
 use tunnel::endpoint::Session;
 
-use crate::advertised::{Advertised, Keys};
+use crate::advertised::{Advertised, Keys, MAX_KEYS};
 use crate::config::SignerConfig;
 use crate::path::Path;
 use crate::router::Claim;
@@ -47,10 +48,10 @@ pub(crate) struct Membership<'a, T, F: Fn(&T) -> bool> {
     is_it: F,
 }
 
+/// For a signer without a path to reconnect.
+pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 /// More than bakers send to one signer at once.
 const MAX_REQUESTS: usize = 64;
-/// More keys than a signer has.
-pub(crate) const MAX_KEYS: usize = 256;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {

@@ -7,8 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout_at};
 
-use crate::hedge::RECONNECT_WAIT;
-use crate::signer::Signer;
+use crate::signer::{RECONNECT_WAIT, Signer};
 
 /// All signers, in the order of the configuration.
 #[derive(Debug, Clone)]
