@@ -12,6 +12,7 @@ use signer_api::{
     Answer, Call, CallError, Hosts, accepts_json, check_content_type, parse_signing_body,
 };
 use tezos::{KeyForm, Payload, PublicKey, PublicKeyHash, Request as Authenticated, Signature};
+use tunnel::endpoint::SignerId;
 
 use crate::hedge::{Unanswered, hedge};
 use crate::http_client::{SignerRequest, SignerResponse};
@@ -26,7 +27,7 @@ use crate::witness::{Position, Witness};
 pub(crate) struct Api {
     pub(crate) signers: Signers,
     /// The signer whose port it is; none at the port of all signers.
-    pub(crate) port: Option<usize>,
+    pub(crate) port: Option<SignerId>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) answer_limit: Duration,
     pub(crate) hosts: Hosts,
@@ -84,7 +85,7 @@ impl Api {
 
     /// The metrics of the port's signer, as the existing charts read them; the gateway's own at the port of all.
     async fn health(&self, uri: &Uri) -> Reply {
-        match self.port.and_then(|port| self.signers.0.get(port)) {
+        match self.port.and_then(|port| self.signers.get(port)) {
             Some(signer) => self.ask(signer, &get(uri)).await,
             None => Answer::Metrics(self.monitor.metrics()).into(),
         }
@@ -97,7 +98,7 @@ impl Api {
             let hashes = authorized.iter().map(PublicKey::hash).collect();
             return Answer::AuthorizedKeys(Some(hashes)).into();
         }
-        let Some(signer) = self.port.and_then(|port| self.signers.0.get(port)) else {
+        let Some(signer) = self.port.and_then(|port| self.signers.get(port)) else {
             return Answer::AuthorizedKeys(None).into();
         };
         match signer.advertised() {
@@ -110,9 +111,9 @@ impl Api {
         if !self.allow_list_known_keys {
             return Answer::Failure("List known keys request not allowed.".to_owned()).into();
         }
-        let all = self.signers.0.iter().enumerate();
-        let here = all.filter(|(at, _)| self.port.is_none_or(|port| port == *at));
-        let claims = here.map(|(_, signer)| signer.claim());
+        let here =
+            self.signers.iter().filter(|signer| self.port.is_none_or(|port| port == signer.id));
+        let claims = here.map(|signer| signer.claim());
         let keys: BTreeSet<PublicKeyHash> = claims.flat_map(|claim| claim.keys().clone()).collect();
         Answer::KnownKeys(keys.into_iter().collect()).into()
     }
@@ -239,7 +240,7 @@ impl Api {
     }
 
     /// Waits for a moment: a gateway that was just started does not know yet which signer has which key.
-    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Unavailable> {
+    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Arc<Signer>, Unavailable> {
         let settled = || {
             let signer = self.signer_of(key);
             (!matches!(signer, Err(Unavailable::Unknown { .. }))).then_some(signer)
@@ -247,19 +248,21 @@ impl Api {
         self.signers.find(settled).await.unwrap_or_else(|| self.signer_of(key))
     }
 
-    fn signer_of(&self, key: &PublicKeyHash) -> Result<&Signer, Unavailable> {
-        let claims: Vec<Arc<Claim>> = self.signers.0.iter().map(Signer::claim).collect();
-        let name =
-            |at: usize| self.signers.0.get(at).map_or_else(String::new, |it| it.name.clone());
+    fn signer_of(&self, key: &PublicKeyHash) -> Result<&Arc<Signer>, Unavailable> {
+        let claims: Vec<(SignerId, Arc<Claim>)> =
+            self.signers.iter().map(|signer| (signer.id, signer.claim())).collect();
+        let name = |id: SignerId| {
+            self.signers.get(id).map_or_else(String::new, |signer| signer.name.clone())
+        };
         let no_signer = || Unavailable::NoSigner(*key);
         match route(&claims, key, self.port) {
-            Route::To(at) => self.signers.0.get(at).ok_or_else(no_signer),
+            Route::To(id) => self.signers.get(id).ok_or_else(no_signer),
             Route::Standby { first } => Err(Unavailable::Standby {
                 key: *key,
                 first: name(first),
                 own: self.port.map(name),
             }),
-            Route::Unknown(at) => Err(Unavailable::Unknown { key: *key, first: name(at) }),
+            Route::Unknown(id) => Err(Unavailable::Unknown { key: *key, first: name(id) }),
             Route::NoSigner => Err(no_signer()),
         }
     }

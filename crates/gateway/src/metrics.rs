@@ -143,7 +143,7 @@ impl Collector for Readings {
         let gauge = ConstGauge::new(0_i64).metric_type();
         let help = "Sessions of a signer, by service";
         let mut metric = encoder.encode_descriptor("peel_gateway_sessions", help, None, gauge)?;
-        for signer in self.signers.0.iter() {
+        for signer in self.signers.iter() {
             for service in Service::BOTH {
                 encode_sessions(&mut metric, signer, service)?;
             }

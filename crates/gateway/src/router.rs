@@ -9,6 +9,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use tezos::PublicKeyHash;
+use tunnel::endpoint::SignerId;
 
 /// What is known about a signer's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +26,14 @@ pub(crate) enum Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     /// This signer.
-    To(usize),
+    To(SignerId),
     /// Not the signer of the port, which is a cold standby for `first`.
     Standby {
         /// The signer that is asked.
-        first: usize,
+        first: SignerId,
     },
     /// None yet: this signer may have the key, and does not list its keys.
-    Unknown(usize),
+    Unknown(SignerId),
     /// None has it.
     NoSigner,
 }
@@ -52,9 +53,9 @@ impl Claim {
 
 /// Which signer is asked for `key` by a request to the port of all signers, or to the `port` of one.
 pub(crate) fn route(
-    claims: &[impl Borrow<Claim>],
+    claims: &[(SignerId, impl Borrow<Claim>)],
     key: &PublicKeyHash,
-    port: Option<usize>,
+    port: Option<SignerId>,
 ) -> Route {
     match (owner(claims, key, port), port) {
         (Route::To(first), Some(port)) if first != port => {
@@ -65,19 +66,23 @@ pub(crate) fn route(
     }
 }
 
-fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>) -> Route {
+fn owner(
+    claims: &[(SignerId, impl Borrow<Claim>)],
+    key: &PublicKeyHash,
+    port: Option<SignerId>,
+) -> Route {
     let is_only_one = claims.len() == 1;
-    let claims = || claims.iter().map(Borrow::borrow);
+    let claims = || claims.iter().map(|(signer, claim)| (*signer, claim.borrow()));
     let is_configured = |claim: &Claim| matches!(claim, Claim::Configured(_)) && claim.has(key);
-    if let Some(first) = claims().position(is_configured) {
+    if let Some((first, _)) = claims().find(|(_, claim)| is_configured(claim)) {
         return Route::To(first);
     }
-    for (at, claim) in claims().enumerate() {
+    for (signer, claim) in claims() {
         match claim {
-            Claim::All(_) | Claim::Some(_) if claim.has(key) => return Route::To(at),
+            Claim::All(_) | Claim::Some(_) if claim.has(key) => return Route::To(signer),
             // No signer before it has the key: it is asked, and answers if it has not.
-            Claim::Some(_) if port == Some(at) || is_only_one => return Route::To(at),
-            Claim::Some(_) => return Route::Unknown(at),
+            Claim::Some(_) if port == Some(signer) || is_only_one => return Route::To(signer),
+            Claim::Some(_) => return Route::Unknown(signer),
             Claim::All(_) | Claim::Configured(_) => {}
         }
     }
@@ -87,6 +92,13 @@ fn owner(claims: &[impl Borrow<Claim>], key: &PublicKeyHash, port: Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FIRST: SignerId = SignerId::new(0);
+    const SECOND: SignerId = SignerId::new(1);
+
+    fn with_ids(claims: &[Claim]) -> Vec<(SignerId, &Claim)> {
+        claims.iter().enumerate().map(|(at, claim)| (SignerId::new(at), claim)).collect()
+    }
 
     fn key(text: &str) -> PublicKeyHash {
         text.parse().unwrap()
@@ -131,10 +143,10 @@ mod tests {
         for one in claims() {
             for two in claims() {
                 let pair = [one.clone(), two];
-                let asked: BTreeSet<usize> = [None, Some(0), Some(1)]
+                let asked: BTreeSet<SignerId> = [None, Some(FIRST), Some(SECOND)]
                     .into_iter()
-                    .filter_map(|port| match route(&pair, &ours(), port) {
-                        Route::To(at) => Some(at),
+                    .filter_map(|port| match route(&with_ids(&pair), &ours(), port) {
+                        Route::To(signer) => Some(signer),
                         Route::Standby { .. } | Route::Unknown(_) | Route::NoSigner => None,
                     })
                     .collect();
@@ -148,44 +160,44 @@ mod tests {
     fn a_signer_that_does_not_list_its_keys_may_have_any_key() {
         for first in [seen(&[]), seen(&[other()])] {
             let pair = [first, advertised(&[ours()])];
-            assert_eq!(route(&pair, &ours(), None), Route::Unknown(0));
-            assert_eq!(route(&pair, &ours(), Some(1)), Route::Unknown(0));
-            assert_eq!(route(&pair, &ours(), Some(0)), Route::To(0));
+            assert_eq!(route(&with_ids(&pair), &ours(), None), Route::Unknown(FIRST));
+            assert_eq!(route(&with_ids(&pair), &ours(), Some(SECOND)), Route::Unknown(FIRST));
+            assert_eq!(route(&with_ids(&pair), &ours(), Some(FIRST)), Route::To(FIRST));
         }
     }
 
     #[test]
     fn the_first_named_one_is_asked_and_the_second_is_a_standby() {
         let both = [advertised(&[ours()]), advertised(&[ours()])];
-        assert_eq!(route(&both, &ours(), None), Route::To(0));
-        assert_eq!(route(&both, &ours(), Some(0)), Route::To(0));
-        assert_eq!(route(&both, &ours(), Some(1)), Route::Standby { first: 0 });
+        assert_eq!(route(&with_ids(&both), &ours(), None), Route::To(FIRST));
+        assert_eq!(route(&with_ids(&both), &ours(), Some(FIRST)), Route::To(FIRST));
+        assert_eq!(route(&with_ids(&both), &ours(), Some(SECOND)), Route::Standby { first: FIRST });
     }
 
     #[test]
     fn the_configuration_counts_before_what_is_said() {
         let pair = [advertised(&[ours()]), configured(&[ours()])];
-        assert_eq!(route(&pair, &ours(), None), Route::To(1));
-        assert_eq!(route(&pair, &ours(), Some(0)), Route::Standby { first: 1 });
+        assert_eq!(route(&with_ids(&pair), &ours(), None), Route::To(SECOND));
+        assert_eq!(route(&with_ids(&pair), &ours(), Some(FIRST)), Route::Standby { first: SECOND });
     }
 
     #[test]
     fn a_signer_that_may_have_the_key_comes_before_those_after_it() {
         let pair = [seen(&[]), advertised(&[ours()])];
-        assert_eq!(route(&pair, &ours(), None), Route::Unknown(0));
-        assert_eq!(route(&pair, &ours(), Some(1)), Route::Unknown(0));
+        assert_eq!(route(&with_ids(&pair), &ours(), None), Route::Unknown(FIRST));
+        assert_eq!(route(&with_ids(&pair), &ours(), Some(SECOND)), Route::Unknown(FIRST));
         let pair = [advertised(&[ours()]), seen(&[])];
-        assert_eq!(route(&pair, &ours(), None), Route::To(0));
+        assert_eq!(route(&with_ids(&pair), &ours(), None), Route::To(FIRST));
     }
 
     #[test]
     fn the_only_signer_is_asked_for_what_it_may_have() {
         let only = [seen(&[])];
-        assert_eq!(route(&only, &ours(), None), Route::To(0));
-        assert_eq!(route(&only, &ours(), Some(0)), Route::To(0));
+        assert_eq!(route(&with_ids(&only), &ours(), None), Route::To(FIRST));
+        assert_eq!(route(&with_ids(&only), &ours(), Some(FIRST)), Route::To(FIRST));
         let only = [advertised(&[other()])];
-        assert_eq!(route(&only, &ours(), None), Route::NoSigner);
+        assert_eq!(route(&with_ids(&only), &ours(), None), Route::NoSigner);
         let only = [configured(&[other()])];
-        assert_eq!(route(&only, &ours(), Some(0)), Route::NoSigner);
+        assert_eq!(route(&with_ids(&only), &ours(), Some(FIRST)), Route::NoSigner);
     }
 }

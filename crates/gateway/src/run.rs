@@ -22,7 +22,6 @@ use crate::config::{Config, SignerConfig};
 use crate::metrics::{Metrics, Readings};
 use crate::sessions::Sessions;
 use crate::shell::Shell;
-use crate::signer::Signer;
 use crate::signers::Signers;
 use crate::witness::{Witness, WitnessFileError};
 
@@ -84,7 +83,7 @@ impl Gateway {
                  it was heard, signers after it are not asked for keys that it may have"
             );
         }
-        let signers = Signers(Arc::new(config.signers.iter().map(Signer::new).collect()));
+        let signers = Signers::new(&config.signers);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let refusals = bound.endpoint.refusals();
@@ -125,12 +124,12 @@ impl Gateway {
         if let Some(listener) = bound.all {
             gateway.listeners.spawn(listener.serve(Arc::new(api.clone()), stop()));
         }
-        for (at, listener) in bound.ports.into_iter().enumerate() {
-            let api = Api { port: Some(at), ..api.clone() };
+        for (signer, listener) in signers.iter().zip(bound.ports) {
+            let api = Api { port: Some(signer.id), ..api.clone() };
             gateway.listeners.spawn(listener.serve(Arc::new(api), stop()));
         }
-        for (at, listener) in bound.shells.into_iter().enumerate() {
-            let shell = Shell { listener, signers: signers.clone(), at };
+        for (signer, listener) in signers.iter().zip(bound.shells) {
+            let shell = Shell { listener, signer: Arc::clone(signer) };
             gateway.listeners.spawn(shell.serve(stop()));
         }
         if let Some(listener) = bound.monitor {
@@ -199,7 +198,7 @@ impl Bound {
 fn health(signers: &Signers) -> Health {
     let signers = signers.clone();
     let of_signers = move || {
-        let mut facts: Vec<Fact> = signers.0.iter().map(Signer::fact).collect();
+        let mut facts: Vec<Fact> = signers.iter().map(|signer| signer.fact()).collect();
         let here = facts.iter().find(|fact| fact.state.is_ok());
         let state = here.map(|_| ()).ok_or_else(|| "no signer is connected".to_owned());
         facts.insert(0, Fact::vital("signers".to_owned(), state));
@@ -224,5 +223,10 @@ async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
 }
 
 fn client(signer: &SignerConfig) -> AuthorizedClient {
-    AuthorizedClient { name: signer.name.clone(), key: signer.ssh_key.clone(), port: signer.port }
+    AuthorizedClient {
+        id: signer.id,
+        name: signer.name.clone(),
+        key: signer.ssh_key.clone(),
+        port: signer.port,
+    }
 }

@@ -58,7 +58,7 @@ impl Sessions {
 
 impl SessionHandler for Sessions {
     async fn handle(&self, session: Session) {
-        let Some(signer) = self.signers.0.get(session.client()) else { return };
+        let Some(signer) = self.signers.get(session.signer()) else { return };
         match session.service() {
             Service::Signing => {
                 let Some(path) = self.admit(signer, session).await else { return };

@@ -1,6 +1,7 @@
 //! A signer's shell: its sshd, on a port of the loopback.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
@@ -10,14 +11,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tunnel::Stream;
 
-use crate::signers::Signers;
+use crate::signer::Signer;
 
 /// The port of one signer's shell.
 #[derive(Debug)]
 pub(crate) struct Shell {
     pub(crate) listener: TcpListener,
-    pub(crate) signers: Signers,
-    pub(crate) at: usize,
+    pub(crate) signer: Arc<Signer>,
 }
 
 /// Shells and copies of people.
@@ -37,7 +37,7 @@ impl Shell {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS => {
                     if let Ok((stream, peer)) = accepted {
-                        connections.spawn(connect(self.signers.clone(), self.at, stream, peer));
+                        connections.spawn(connect(Arc::clone(&self.signer), stream, peer));
                     } else if timeout(PAUSE, shutdown.requested()).await.is_ok() {
                         break;
                     }
@@ -48,8 +48,8 @@ impl Shell {
     }
 }
 
-async fn connect(signers: Signers, at: usize, mut stream: TcpStream, peer: SocketAddr) {
-    let Some(mut shell) = open(&signers, at, peer).await else { return };
+async fn connect(signer: Arc<Signer>, mut stream: TcpStream, peer: SocketAddr) {
+    let Some(mut shell) = open(&signer, peer).await else { return };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a shell's connection is gone already");
         return;
@@ -60,8 +60,7 @@ async fn connect(signers: Signers, at: usize, mut stream: TcpStream, peer: Socke
 }
 
 /// A stream over the best session that gives one.
-async fn open(signers: &Signers, at: usize, peer: SocketAddr) -> Option<Stream> {
-    let signer = signers.0.get(at)?;
+async fn open(signer: &Signer, peer: SocketAddr) -> Option<Stream> {
     for session in signer.shells() {
         match timeout(OPEN_LIMIT, session.open(peer)).await {
             Ok(Ok(stream)) => return Some(stream),

@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use signer_api::Marks;
 use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
-use tunnel::endpoint::Session;
+use tunnel::endpoint::{Session, SignerId};
 
 use crate::advertised::{Advertised, Keys, MAX_KEYS};
 use crate::config::SignerConfig;
@@ -21,6 +21,7 @@ use crate::router::Claim;
 /// A signer as the gateway sees it.
 #[derive(Debug)]
 pub(crate) struct Signer {
+    pub(crate) id: SignerId,
     pub(crate) name: String,
     /// For requests at once: one signer that hangs does not take all slots of the port of all.
     pub(crate) slots: Semaphore,
@@ -60,6 +61,7 @@ impl Signer {
             |keys| Claim::Configured(keys.iter().copied().collect()),
         );
         Signer {
+            id: config.id,
             name: config.name.clone(),
             slots: Semaphore::new(MAX_REQUESTS),
             paths: Connected::default(),
@@ -169,8 +171,7 @@ impl Signer {
             (false, _) => Ok(()),
             (true, Some(why)) => Err(format!("refused: {why}")),
             (true, None) => {
-                Err("not connected; its own log says why: fetch_advertised at home, by another way"
-                    .to_owned())
+                Err("not connected; its own log says why: look at home, by another way".to_owned())
             }
         };
         Fact::partial(format!("signer_{}", self.name), state)

@@ -13,6 +13,7 @@ use daemon::secret_file::{self, SecretFileError};
 use signer_api::Hosts;
 use tezos::PublicKeyHash;
 use thiserror::Error;
+use tunnel::endpoint::SignerId;
 use tunnel::{Identity, KeyError, PublicKey, Service};
 
 /// A gateway's configuration, checked.
@@ -43,6 +44,8 @@ pub struct Config {
 /// A signer.
 #[derive(Debug, Clone)]
 pub struct SignerConfig {
+    /// Which signer it is.
+    pub id: SignerId,
     /// Its name.
     pub name: String,
     /// Its ssh public key.
@@ -146,7 +149,8 @@ impl Config {
 
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
         let host_key = secret_file::read(&base.join(&typed.ssh.host_key))?;
-        let signers = typed.signer.iter().map(SignerConfig::understand);
+        let ids = (0..).map(SignerId::new);
+        let signers = ids.zip(&typed.signer).map(|(id, typed)| SignerConfig::understand(id, typed));
         let typed::Http { listen: http, hosts, allow_list_known_keys, answer_limit_seconds } =
             typed.http.unwrap_or_default();
         let http = http.map(SocketAddr::from);
@@ -232,12 +236,12 @@ fn answer_limit(seconds: Option<u64>) -> Result<Duration, Why> {
 }
 
 impl SignerConfig {
-    fn understand(typed: &typed::Signer) -> Result<SignerConfig, Why> {
+    fn understand(id: SignerId, typed: &typed::Signer) -> Result<SignerConfig, Why> {
         let name = typed.name.clone();
-        SignerConfig::parse(typed).map_err(|why| Why::Signer { name, why })
+        SignerConfig::parse(id, typed).map_err(|why| Why::Signer { name, why })
     }
 
-    fn parse(typed: &typed::Signer) -> Result<SignerConfig, SignerWhy> {
+    fn parse(id: SignerId, typed: &typed::Signer) -> Result<SignerConfig, SignerWhy> {
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
         let name = &typed.name;
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
@@ -252,6 +256,6 @@ impl SignerConfig {
             return Err(SignerWhy::NoKeys);
         }
         let ssh_key = typed.ssh_public_key.parse()?;
-        Ok(SignerConfig { name: name.clone(), ssh_key, port: typed.port, keys })
+        Ok(SignerConfig { id, name: name.clone(), ssh_key, port: typed.port, keys })
     }
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tunnel::Identity;
+use tunnel::endpoint::SignerId;
 use tunnel::home::LinkState;
 
 use crate::fake_signer::{FakeSigner, Script};
@@ -65,6 +66,7 @@ impl Fixture {
             (identity(), signers.iter().map(|_| identity()).collect());
         let ports: Vec<u16> = signers.iter().map(|_| free_port()).collect();
         let configs = signers.iter().enumerate().map(|(at, keys)| SignerConfig {
+            id: SignerId::new(at),
             name: format!("signer{at}"),
             ssh_key: identities.get(at).unwrap().public(),
             port: *ports.get(at).unwrap(),

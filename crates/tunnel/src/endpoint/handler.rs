@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoint::autossh::{MonitorForwards, relay};
 use crate::endpoint::context::ConnectionContext;
 use crate::endpoint::refusal::brief;
-use crate::endpoint::registry::{PortUse, Registry, is_loopback, is_own_address};
+use crate::endpoint::registry::{Client, PortUse, Registry, is_loopback, is_own_address};
 use crate::endpoint::session::{Parts, Session};
 use crate::endpoint::{Refusal, SessionHandler};
 use crate::version::Version;
@@ -30,7 +30,7 @@ pub(super) struct ServerHandler<A> {
     tried: bool,
     /// The key that was offered last, for the log.
     fingerprint: Option<String>,
-    client: Option<usize>,
+    client: Option<Arc<Client>>,
     peer_version: Version,
     /// The services of this connection, each until its token is cancelled.
     served: Vec<(Service, (String, u32), CancellationToken)>,
@@ -70,42 +70,37 @@ impl<A: SessionHandler> ServerHandler<A> {
         }
     }
 
-    fn client_with(
-        &mut self,
-        key: &russh::keys::PublicKey,
-        signature: &Algorithm,
-    ) -> Option<usize> {
+    fn find(&mut self, key: &russh::keys::PublicKey, signature: &Algorithm) -> Option<Arc<Client>> {
         self.tried = true;
         self.fingerprint = Some(key.fingerprint(HashAlg::Sha256).to_string());
         if !algorithms::is_taken(signature) {
             self.refuse(Refusal::Algorithm, &format!("a signature of kind {signature}"));
             return None;
         }
-        let client = self.registry.client_with(&PublicKey::of(key));
+        let client = self.registry.find(&PublicKey::of(key));
         if client.is_none() {
             self.refuse(Refusal::UnknownKey, "a key");
         }
         client
     }
 
-    fn serve(&mut self, client: usize, service: Service, asked: (String, u32), ssh: &Ssh) {
+    fn serve(&mut self, client: &Arc<Client>, service: Service, asked: (String, u32), ssh: &Ssh) {
         self.end_service(service);
         let ended = self.context.ended.child_token();
         self.served.push((service, asked.clone(), ended.clone()));
         let session = Session::new(Parts {
             id: self.registry.next_id(),
-            client,
+            signer: client.authorized.id,
             service,
             peer_version: self.peer_version,
             asked,
             handle: ssh.handle(),
             context: self.context.clone(),
         });
-        let (registry, session_handler) =
-            (Arc::clone(&self.registry), Arc::clone(&self.session_handler));
+        let (client, session_handler) = (Arc::clone(client), Arc::clone(&self.session_handler));
         let peer = self.context.peer;
         self.context.tasks.spawn(async move {
-            let signer = registry.name(client);
+            let signer = client.authorized.name.as_str();
             tracing::info!(signer, %service, %peer, "a session is open");
             tokio::select! {
                 () = session_handler.handle(session) => {}
@@ -127,45 +122,44 @@ impl<A: SessionHandler> ServerHandler<A> {
 
     /// What becomes of `-R address:port`.
     fn forward(&mut self, address: &str, port: u32, ssh: &mut Ssh) -> bool {
-        let Some(client) = self.client else { return false };
+        let Some(client) = self.client.clone() else { return false };
         let what = format!("the forward of {}:{port}", brief(address));
         if !is_own_address(address) {
             self.refuse(Refusal::Address, &what);
             return false;
         }
-        match self.registry.port_use(client, port) {
+        match self.registry.port_use(&client, port) {
             // The client is told that it would get the port, and is asked nothing.
             PortUse::Own(_) if self.peer_version.is_check => true,
             PortUse::Own(service) => {
-                self.serve(client, service, (address.to_owned(), port), ssh);
+                self.serve(&client, service, (address.to_owned(), port), ssh);
                 true
             }
             PortUse::Free
                 if !self.peer_version.is_peel && self.monitor_forwards.add(address, port) =>
             {
-                let (signer, peer) = (self.registry.name(client), self.context.peer);
+                let (signer, peer) = (client.authorized.name.as_str(), self.context.peer);
                 tracing::info!(
                     signer, %peer,
                     "port {port} is taken for autossh's monitor: it is joined inside the connection, and no \
                      other client reaches it. This signer's own port is {}",
-                    self.registry.port(client)
+                    client.authorized.port
                 );
                 true
             }
             PortUse::Free | PortUse::Taken => {
                 self.refuse(Refusal::Port, &what);
-                self.name_own_port(client, port, ssh);
+                self.name_own_port(client.authorized.port, port, ssh);
                 false
             }
         }
     }
 
     /// Tells a Peel signer which port it has here: a refusal carries no text, a disconnect does.
-    fn name_own_port(&self, client: usize, asked: u32, ssh: &mut Ssh) {
+    fn name_own_port(&self, own: u16, asked: u32, ssh: &mut Ssh) {
         if !self.peer_version.is_peel {
             return;
         }
-        let own = self.registry.port(client);
         let line = format!(
             "port {asked} is not this signer's: gateway.toml says port = {own}; write the same into \
              signer.toml"
@@ -196,7 +190,7 @@ impl<A: SessionHandler> ServerHandler<A> {
     ) -> Result<(), russh::Error> {
         let target = if is_loopback(host) { self.monitor_forwards.find(port) } else { None };
         let slot = Arc::clone(&self.monitor_slots).try_acquire_owned().ok();
-        let monitor = self.client.and_then(|client| self.registry.monitor(client));
+        let monitor = self.client.as_ref().and_then(|client| client.monitor());
         let (Some(target), Some(slot), Some(monitor)) = (target, slot, monitor) else {
             self.refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
             return self.count_request();
@@ -225,7 +219,8 @@ impl<A> ServerHandler<A> {
         self.logged.push(entry);
         let Some(suppressed) = suppressed else { return };
         let key = self.fingerprint.as_deref().unwrap_or("none");
-        let signer = self.client.map_or("unknown", |client| self.registry.name(client));
+        let signer =
+            self.client.as_ref().map_or("unknown", |client| client.authorized.name.as_str());
         tracing::warn!(peer = %self.context.peer, key, signer, "refused {what}: {refusal}{suppressed}");
     }
 
@@ -285,7 +280,7 @@ impl<A: SessionHandler> Handler for ServerHandler<A> {
         _: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, russh::Error> {
-        let known = self.client_with(offer.public_key, offer.algorithm).is_some();
+        let known = self.find(offer.public_key, offer.algorithm).is_some();
         Ok(if known { Auth::Accept } else { Auth::reject() })
     }
 
@@ -294,7 +289,7 @@ impl<A: SessionHandler> Handler for ServerHandler<A> {
         _: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, russh::Error> {
-        self.client = self.client_with(key.public_key, key.algorithm);
+        self.client = self.find(key.public_key, key.algorithm);
         Ok(if self.client.is_some() { Auth::Accept } else { Auth::reject() })
     }
 
@@ -308,10 +303,10 @@ impl<A: SessionHandler> Handler for ServerHandler<A> {
     }
 
     async fn auth_succeeded(&mut self, ssh: &mut Ssh) -> Result<(), russh::Error> {
-        let Some(client) = self.client else { return Err(russh::Error::NotAuthenticated) };
+        let Some(client) = &self.client else { return Err(russh::Error::NotAuthenticated) };
         self.peer_version = Version::parse(ssh.remote_sshid());
         self.context.authenticated.cancel();
-        if self.registry.add_connection(client, &self.context.liveness) {
+        if client.add_connection(&self.context.liveness, self.registry.limits) {
             self.refuse(Refusal::Crowd, "to keep the oldest connection");
         }
         Ok(())

@@ -60,9 +60,29 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// Which signer, among those of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SignerId(usize);
+
+impl SignerId {
+    /// The one at this index of the configuration.
+    #[must_use]
+    pub const fn new(index: usize) -> SignerId {
+        SignerId(index)
+    }
+
+    /// Its index in the configuration.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A key of the configuration, and what it may open.
 #[derive(Debug, Clone)]
 pub struct AuthorizedClient {
+    /// Which signer it is.
+    pub id: SignerId,
     /// Its name, for the log.
     pub name: String,
     /// Its ssh public key.

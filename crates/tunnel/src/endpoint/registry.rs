@@ -1,9 +1,8 @@
 //! The clients that are authorised, and their connections: what all connections share.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,16 +15,22 @@ use crate::{PublicKey, Service};
 /// The clients that are authorised, and their connections.
 #[derive(Debug)]
 pub(super) struct Registry {
-    pub(super) clients: Vec<AuthorizedClient>,
+    clients: Vec<Arc<Client>>,
     taken: Vec<u16>,
     pub(super) limits: Limits,
     pub(super) refusals: Refusals,
     log_limit: LogLimit,
-    /// For each client: slots for connections to its monitor forwards.
-    monitors: Vec<Arc<Semaphore>>,
     ids: AtomicU64,
-    /// The connections of each client, oldest first.
-    connections: Mutex<HashMap<usize, Vec<Liveness>>>,
+}
+
+/// An authorised client, and what it has open.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) authorized: AuthorizedClient,
+    /// Slots for connections to its monitor forwards.
+    monitors: Arc<Semaphore>,
+    /// Oldest first.
+    connections: Mutex<Vec<Liveness>>,
 }
 
 /// autossh's monitor makes one connection at a time, and an older session may still have one.
@@ -44,29 +49,18 @@ pub(super) enum PortUse {
 
 impl Registry {
     pub(super) fn new(config: Config) -> Registry {
-        let monitors = || Arc::new(Semaphore::new(MONITORS_PER_KEY));
         Registry {
-            monitors: config.clients.iter().map(|_| monitors()).collect(),
-            log_limit: LogLimit::default(),
-            clients: config.clients,
+            clients: config.clients.into_iter().map(Client::new).map(Arc::new).collect(),
             taken: config.taken,
             limits: config.limits,
             refusals: Refusals::default(),
+            log_limit: LogLimit::default(),
             ids: AtomicU64::default(),
-            connections: Mutex::default(),
         }
     }
 
-    pub(super) fn client_with(&self, key: &PublicKey) -> Option<usize> {
-        self.clients.iter().position(|client| client.key == *key)
-    }
-
-    pub(super) fn port(&self, client: usize) -> u16 {
-        self.clients.get(client).map_or(0, |client| client.port)
-    }
-
-    pub(super) fn name(&self, client: usize) -> &str {
-        self.clients.get(client).map_or("?", |client| &client.name)
+    pub(super) fn find(&self, key: &PublicKey) -> Option<Arc<Client>> {
+        self.clients.iter().find(|client| client.authorized.key == *key).map(Arc::clone)
     }
 
     /// Counts a refusal. If it is to be logged now: how many such lines were suppressed before.
@@ -75,47 +69,46 @@ impl Registry {
         self.log_limit.admit(refusal, key, Instant::now()).map(Suppressed)
     }
 
-    /// A slot for one more connection to a monitor forward of this client; none while all are taken.
-    pub(super) fn monitor(&self, client: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.monitors.get(client)?).try_acquire_owned().ok()
-    }
-
     pub(super) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn port_use(&self, client: usize, port: u32) -> PortUse {
+    pub(super) fn port_use(&self, client: &Client, port: u32) -> PortUse {
         let Ok(port) = u16::try_from(port) else { return PortUse::Taken };
-        let own = self.clients.get(client).map(|client| client.port);
-        let service = Service::BOTH
-            .into_iter()
-            .find(|service| own.and_then(|own| service.port(own)) == Some(port));
-        if let Some(service) = service {
-            return PortUse::Own(service);
+        let service_at = |client: &Client| {
+            let is_at = |service: &Service| service.port(client.authorized.port) == Some(port);
+            Service::BOTH.into_iter().find(is_at)
+        };
+        match service_at(client) {
+            Some(service) => PortUse::Own(service),
+            None if self.taken.contains(&port) => PortUse::Taken,
+            None if self.clients.iter().any(|other| service_at(other).is_some()) => PortUse::Taken,
+            None => PortUse::Free,
         }
-        let all = self
-            .clients
-            .iter()
-            .flat_map(|client| Service::BOTH.map(|service| service.port(client.port)));
-        let taken = self.taken.contains(&port) || all.into_iter().any(|other| other == Some(port));
-        if taken { PortUse::Taken } else { PortUse::Free }
+    }
+}
+
+impl Client {
+    fn new(authorized: AuthorizedClient) -> Client {
+        let monitors = Arc::new(Semaphore::new(MONITORS_PER_KEY));
+        Client { authorized, monitors, connections: Mutex::default() }
     }
 
-    /// Adds a connection of a client. Returns true if the least recently active one was closed to make room.
-    pub(super) fn add_connection(&self, client: usize, liveness: &Liveness) -> bool {
-        let mut all = self.connections();
-        let connections = all.entry(client).or_default();
+    /// A slot for one more connection to a monitor forward; none while all are taken.
+    pub(super) fn monitor(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.monitors).try_acquire_owned().ok()
+    }
+
+    /// Adds a connection. Returns true if the least recently active one was closed to make room.
+    pub(super) fn add_connection(&self, liveness: &Liveness, limits: Limits) -> bool {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|other| !other.is_gone());
         connections.push(liveness.clone());
-        let is_crowded = connections.len() > self.limits.connections.max(1);
+        let is_crowded = connections.len() > limits.connections.max(1);
         if is_crowded && let Some(idle) = connections.iter().min_by_key(|other| other.heard_at()) {
             idle.cut();
         }
         is_crowded
-    }
-
-    fn connections(&self) -> MutexGuard<'_, HashMap<usize, Vec<Liveness>>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,10 +141,12 @@ mod tests {
 
     use super::*;
     use crate::Identity;
+    use crate::endpoint::SignerId;
 
     fn registry() -> Registry {
         let identity = || Identity::generate("test").unwrap();
-        let client = |name: &str, port| AuthorizedClient {
+        let client = |name: &str, port: u16| AuthorizedClient {
+            id: SignerId::new(usize::from(port)),
             name: name.to_owned(),
             key: identity().public(),
             port,
@@ -168,18 +163,19 @@ mod tests {
     #[test]
     fn a_key_has_its_two_ports_and_no_other() {
         let registry = registry();
-        assert_eq!(registry.port_use(0, 8443), PortUse::Own(Service::Signing));
-        assert_eq!(registry.port_use(0, 9443), PortUse::Own(Service::Shell));
+        assert_eq!(registry.port_use(&registry.clients[0], 8443), PortUse::Own(Service::Signing));
+        assert_eq!(registry.port_use(&registry.clients[0], 9443), PortUse::Own(Service::Shell));
         for port in [8444, 9444, 6732, 65_536 + 8443] {
-            assert_eq!(registry.port_use(0, port), PortUse::Taken, "{port}");
+            assert_eq!(registry.port_use(&registry.clients[0], port), PortUse::Taken, "{port}");
         }
-        assert_eq!(registry.port_use(0, 20_000), PortUse::Free);
+        assert_eq!(registry.port_use(&registry.clients[0], 20_000), PortUse::Free);
     }
 
     #[test]
     fn a_key_is_known_by_itself_alone() {
         let registry = registry();
-        assert_eq!(registry.client_with(&registry.clients[1].key), Some(1));
-        assert_eq!(registry.client_with(&Identity::generate("x").unwrap().public()), None);
+        let key = registry.clients[1].authorized.key.clone();
+        assert!(registry.find(&key).is_some_and(|found| Arc::ptr_eq(&found, &registry.clients[1])));
+        assert!(registry.find(&Identity::generate("x").unwrap().public()).is_none());
     }
 }

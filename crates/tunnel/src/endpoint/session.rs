@@ -11,6 +11,7 @@ use russh::server::Handle;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::endpoint::SignerId;
 use crate::endpoint::context::ConnectionContext;
 use crate::version::Version;
 use crate::{Service, Stream};
@@ -21,7 +22,7 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     id: u64,
-    client: usize,
+    signer: SignerId,
     service: Service,
     peer_version: Version,
     opened_at: Instant,
@@ -47,7 +48,7 @@ pub enum OpenError {
 /// What a session is made of.
 pub(super) struct Parts {
     pub(super) id: u64,
-    pub(super) client: usize,
+    pub(super) signer: SignerId,
     pub(super) service: Service,
     pub(super) peer_version: Version,
     pub(super) asked: (String, u32),
@@ -57,11 +58,11 @@ pub(super) struct Parts {
 
 impl Session {
     pub(super) fn new(parts: Parts) -> Session {
-        let Parts { id, client, service, peer_version, asked, handle, context } = parts;
+        let Parts { id, signer, service, peer_version, asked, handle, context } = parts;
         let (opened_at, round_trip) = (Instant::now(), AtomicU64::default());
         Session(Arc::new(Inner {
             id,
-            client,
+            signer,
             service,
             peer_version,
             opened_at,
@@ -78,10 +79,10 @@ impl Session {
         self.0.id
     }
 
-    /// Whose it is: an index into [`Config::clients`](super::Config::clients).
+    /// The signer whose connection it is.
     #[must_use]
-    pub fn client(&self) -> usize {
-        self.0.client
+    pub fn signer(&self) -> SignerId {
+        self.0.signer
     }
 
     /// Which of the client's ports it serves.
@@ -204,6 +205,6 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session {} of client {} ({})", self.0.id, self.0.client, self.0.service)
+        write!(f, "session {} of signer {} ({})", self.0.id, self.0.signer.index(), self.0.service)
     }
 }

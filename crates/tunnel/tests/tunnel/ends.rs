@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tunnel::endpoint::{
-    self, AuthorizedClient, Endpoint, Limits, Refusals, Session, SessionHandler,
+    self, AuthorizedClient, Endpoint, Limits, Refusals, Session, SessionHandler, SignerId,
 };
 use tunnel::home::{self, Home, LinkStatus};
 use tunnel::{Identity, PublicKey};
@@ -60,7 +60,7 @@ impl Cloud {
         let ports = PORT..;
         let clients = keys.iter().zip(ports).map(|(key, port)| {
             let (name, key) = (format!("signer{port}"), key.clone());
-            AuthorizedClient { name, key, port }
+            AuthorizedClient { id: SignerId::new(usize::from(port - PORT)), name, key, port }
         });
         let config = endpoint::Config {
             listen,
@@ -217,7 +217,7 @@ impl Bystander {
         let config = Signer::config(identity, PORT + 1, cloud.address, host_key);
         let signer = Signer::with(config);
         let session = cloud.session().await;
-        assert_eq!(session.client(), 1);
+        assert_eq!(session.signer(), SignerId::new(1));
         let (stop, asked) = (CancellationToken::new(), session.clone());
         let until = stop.clone();
         let asking = tokio::spawn(async move {

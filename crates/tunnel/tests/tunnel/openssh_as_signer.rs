@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
-use tunnel::endpoint::{Limits, Refusal, Session};
+use tunnel::endpoint::{Limits, Refusal, Session, SignerId};
 use tunnel::{Identity, Service};
 
 use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, gone, loopback, until};
@@ -42,7 +42,12 @@ impl StockSigner {
 async fn is_reached_with(kind: &str, bits: u32) {
     let mut home = StockSigner::with(kind, bits, Limits::default()).await;
     let (ssh, session) = home.dial().await;
-    assert_eq!((session.client(), session.service()), (0, Service::Signing), "{}", ssh.said());
+    assert_eq!(
+        (session.signer(), session.service()),
+        (SignerId::new(0), Service::Signing),
+        "{}",
+        ssh.said()
+    );
     assert!(!session.is_metered());
     for _ in 0..10 {
         assert!(echoes(&session).await, "{}", ssh.said());

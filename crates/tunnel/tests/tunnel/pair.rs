@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tunnel::endpoint::{Limits, Refusal};
+use tunnel::endpoint::{Limits, Refusal, SignerId};
 use tunnel::home::{self, LinkState};
 use tunnel::{Identity, PublicKey, Service};
 
@@ -19,7 +19,7 @@ async fn a_signer_is_reached_through_the_tunnel() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
     let session = cloud.session().await;
-    assert_eq!((session.client(), session.service()), (0, Service::Signing));
+    assert_eq!((session.signer(), session.service()), (SignerId::new(0), Service::Signing));
     assert!(echoes(&session).await);
     assert!(session.ping().await.unwrap() < LIMIT);
     assert!(session.round_trip().is_some());
