@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tunnel::home::{self, Home};
-use tunnel::{Identity, PublicKey};
+use tunnel::{Identity, PublicKey, SignerPort};
 
 use crate::report::Row;
 use crate::tunnel::stage::{START, loopback, peel};
@@ -129,6 +129,7 @@ fn await_all(runtime: &Runtime, http: SocketAddr, signers: &[Member]) -> anyhow:
 /// A signer of the crowd.
 struct Member {
     port: u16,
+    signer_port: SignerPort,
     key: PublicKeyHash,
     identity: Identity,
 }
@@ -138,7 +139,9 @@ impl Member {
         let mut randomness = [0; 32];
         getrandom::fill(&mut randomness)?;
         let key = SecretKey::generate(Curve::Ed25519, &randomness)?.hash();
-        Ok(Member { port: FIRST_PORT + at, key, identity: Identity::generate("crowd")? })
+        let port = FIRST_PORT + at;
+        let (signer_port, identity) = (SignerPort::new(port)?, Identity::generate("crowd")?);
+        Ok(Member { port, signer_port, key, identity })
     }
 
     fn known(&self) -> Signer {
@@ -174,7 +177,7 @@ impl Crowd {
             };
             let (home, _) = Home::new(home::Config {
                 identity: member.identity.clone(),
-                port: member.port,
+                port: member.signer_port,
                 shell: None,
                 gateways: vec![gateway],
                 uplinks: Vec::new(),

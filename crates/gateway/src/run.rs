@@ -175,7 +175,7 @@ impl Bound {
         let limits = limits(config);
         let (mut ports, mut shells) = (Vec::new(), Vec::new());
         for signer in &config.signers {
-            let address = SocketAddr::new(config.http_address(), signer.port);
+            let address = SocketAddr::new(config.http_address(), signer.port.of(Service::Signing));
             ports.push(Listener::bind(address, limits).await?);
             shells.push(bind_shell(signer).await?);
         }
@@ -215,8 +215,7 @@ fn limits(config: &Config) -> Limits {
 
 /// Always on the loopback: clients of a shell are on the gateway's host, or forward a port to it.
 async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
-    let port = Service::Shell.port(signer.port).unwrap_or_default();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, signer.port.of(Service::Shell)));
     let bind = async || TcpListener::bind(address).await;
     let bound = when_free(address, bind, daemon::ports::is_taken).await;
     bound.map_err(|error| RunError::Shell(address, error))

@@ -26,5 +26,5 @@ mod version;
 mod wire;
 
 pub use keys::{Identity, KeyError, PublicKey};
-pub use service::Service;
+pub use service::{PortError, Service, SignerPort};
 pub use stream::Stream;

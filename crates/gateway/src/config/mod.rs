@@ -14,7 +14,7 @@ use signer_api::Hosts;
 use tezos::PublicKeyHash;
 use thiserror::Error;
 use tunnel::endpoint::SignerId;
-use tunnel::{Identity, KeyError, PublicKey, Service};
+use tunnel::{Identity, KeyError, PortError, PublicKey, Service, SignerPort};
 
 /// A gateway's configuration, checked.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ pub struct SignerConfig {
     pub name: String,
     /// Its ssh public key.
     pub ssh_key: PublicKey,
-    /// Its port here; its shell's is 1000 above.
-    pub port: u16,
+    /// Its port here.
+    pub port: SignerPort,
     /// Its keys; none: it is asked.
     pub keys: Option<Vec<PublicKeyHash>>,
 }
@@ -98,8 +98,8 @@ enum Why {
 enum SignerWhy {
     #[error("ssh_public_key: {0}")]
     SshKey(#[from] KeyError),
-    #[error("port {0} is out of range: use 1 to 64535 (the shell is served at port + 1000)")]
-    Port(u16),
+    #[error(transparent)]
+    Port(#[from] PortError),
     #[error("keys: {0}")]
     Key(#[from] tezos::KeyHashError),
     #[error("keys is empty: nothing would be asked of it; leave keys out to ask the signer")]
@@ -192,7 +192,7 @@ impl Config {
     fn check_ports(&self) -> Result<(), Why> {
         let mut taken: Vec<(u16, String)> = self.own_ports().collect();
         for signer in &self.signers {
-            for port in Service::BOTH.into_iter().filter_map(|service| service.port(signer.port)) {
+            for port in Service::BOTH.map(|service| signer.port.of(service)) {
                 if let Some((_, by)) = taken.iter().find(|(other, _)| *other == port) {
                     let (signer, by) = (signer.name.clone(), by.clone());
                     return Err(Why::SamePort { port, signer, by });
@@ -247,15 +247,13 @@ impl SignerConfig {
         if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
             return Err(SignerWhy::Name);
         }
-        if typed.port == 0 || Service::Shell.port(typed.port).is_none() {
-            return Err(SignerWhy::Port(typed.port));
-        }
+        let port = SignerPort::new(typed.port)?;
         let keys = typed.keys.as_ref().map(|keys| keys.iter().map(|key| key.parse()).collect());
         let keys: Option<Vec<PublicKeyHash>> = keys.transpose()?;
         if keys.as_ref().is_some_and(Vec::is_empty) {
             return Err(SignerWhy::NoKeys);
         }
         let ssh_key = typed.ssh_public_key.parse()?;
-        Ok(SignerConfig { id, name: name.clone(), ssh_key, port: typed.port, keys })
+        Ok(SignerConfig { id, name: name.clone(), ssh_key, port, keys })
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tunnel::home::{self, Home};
-use tunnel::{Identity, PublicKey, Stream};
+use tunnel::{Identity, PublicKey, SignerPort, Stream};
 
 /// What a signer answers, and what it saw.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ impl FakeSigner {
         };
         let (home, status) = Home::new(home::Config {
             identity: identity.clone(),
-            port,
+            port: SignerPort::new(port).unwrap(),
             shell: None,
             gateways: gateways.iter().map(gateway).collect(),
             uplinks: Vec::new(),

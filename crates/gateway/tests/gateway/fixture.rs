@@ -12,9 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tunnel::Identity;
 use tunnel::endpoint::SignerId;
 use tunnel::home::LinkState;
+use tunnel::{Identity, SignerPort};
 
 use crate::fake_signer::{FakeSigner, Script};
 
@@ -69,7 +69,7 @@ impl Fixture {
             id: SignerId::new(at),
             name: format!("signer{at}"),
             ssh_key: identities.get(at).unwrap().public(),
-            port: *ports.get(at).unwrap(),
+            port: SignerPort::new(*ports.get(at).unwrap()).unwrap(),
             keys: keys.map(|keys| keys.iter().map(|key| key.parse().unwrap()).collect()),
         });
         let mut config = Config {

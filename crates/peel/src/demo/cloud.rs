@@ -9,7 +9,7 @@ use signer_api::client::SignerUrl;
 use tezos::PublicKeyHash;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use tunnel::{Identity, PublicKey, Service};
+use tunnel::{Identity, PublicKey, Service, SignerPort};
 
 use crate::demo::process::Process;
 
@@ -63,15 +63,15 @@ impl Cloud {
 }
 
 impl Ports {
-    /// They are free now; somebody else could take one, and then the gateway says so.
+    /// They are free now; if another program takes one, the gateway says so.
     fn choose() -> anyhow::Result<Ports> {
         let free = || TcpListener::bind(loopback(0));
         let (ssh, http) = (free()?, free()?);
         for _ in 0..TRIES {
             let signer = free()?;
             let port = signer.local_addr()?.port();
-            let shell = Service::Shell.port(port).map(|port| TcpListener::bind(loopback(port)));
-            if matches!(shell, Some(Ok(_))) {
+            let Ok(own) = SignerPort::new(port) else { continue };
+            if TcpListener::bind(loopback(own.of(Service::Shell))).is_ok() {
                 let (ssh, http) = (ssh.local_addr()?.port(), http.local_addr()?.port());
                 return Ok(Ports { ssh, http, signer: port });
             }

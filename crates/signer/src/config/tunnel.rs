@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ::tunnel::home::{Config, Gateway, Uplink};
-use ::tunnel::{Identity, KeyError, Service};
+use ::tunnel::{Identity, KeyError, PortError, SignerPort};
 use daemon::secret_file::{self, SecretFileError};
 use thiserror::Error;
 
@@ -20,10 +20,8 @@ pub(super) enum TunnelWhy {
     OpenIdentity(SecretFileError),
     #[error("identity {}: {why}", path.display())]
     Identity { path: PathBuf, why: KeyError },
-    #[error("port = 0 is no port; write the one that the gateway has for this signer")]
-    NoPort,
-    #[error("ssh is shown at port + 1000, and {0} + 1000 is above 65535; take a port up to 64535")]
-    NoShellPort(u16),
+    #[error(transparent)]
+    Port(#[from] PortError),
     #[error(
         "there is no [[tunnel.gateway]]: no baker could reach the signer; write its address and host_key"
     )]
@@ -47,14 +45,8 @@ const INTERFACE_BYTES: usize = 15;
 
 pub(super) fn understand(typed: typed::Tunnel, base: &Path) -> Result<Config, TunnelWhy> {
     let typed::Tunnel { identity, port, ssh, gateway, uplink } = typed;
-    if port == 0 {
-        return Err(TunnelWhy::NoPort);
-    }
-    if ssh.is_some() && Service::Shell.port(port).is_none() {
-        return Err(TunnelWhy::NoShellPort(port));
-    }
     Ok(Config {
-        port,
+        port: SignerPort::new(port)?,
         shell: ssh.map(SocketAddr::from),
         gateways: gateways(gateway)?,
         uplinks: uplinks(uplink)?,

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use tunnel::SignerPort;
 
 use signer::Config;
 use tunnel::Identity;
@@ -39,7 +40,10 @@ fn complaint(tunnel: &str) -> String {
 #[test]
 fn a_tunnel_is_way_enough() {
     let tunnel = config(&full()).tunnel.unwrap();
-    assert_eq!((tunnel.port, tunnel.shell), (8443, Some("127.0.0.1:22".parse().unwrap())));
+    assert_eq!(
+        (tunnel.port, tunnel.shell),
+        (SignerPort::new(8443).unwrap(), Some("127.0.0.1:22".parse().unwrap()))
+    );
     assert_eq!(tunnel.gateways[0].address, "gateway.example.com:58255");
     assert_eq!(tunnel.gateways[0].user, "signer");
     assert!(tunnel.uplinks.is_empty());
@@ -69,8 +73,8 @@ fn a_tunnel_says_what_is_wrong_with_it() {
     };
     says("", "neither [http] nor [tunnel]");
     says(TUNNEL, "there is no [[tunnel.gateway]]");
-    says(&full().replace("8443", "0"), "no port");
-    says(&full().replace("8443", "64536"), "up to 64535");
+    says(&full().replace("8443", "0"), "use 1 to 64535");
+    says(&full().replace("8443", "64536"), "use 1 to 64535");
     says(&full().replace("ssh =", "shell ="), "unknown field `shell`");
     for address in ["gateway", "gateway:", ":58255", "gateway:0", "gateway:70000"] {
         says(&format!("{TUNNEL}\n{}", gateway(address)), "HOST:PORT");
@@ -89,12 +93,6 @@ fn a_tunnel_says_what_is_wrong_with_it() {
     for name in ["", "..", "../eth0", "eth 0", "a-name-too-long-"] {
         says(&uplinks(["eth0", name]), "ip link");
     }
-}
-
-#[test]
-fn a_port_of_the_sshd_is_wanted_only_for_an_sshd() {
-    let no_ssh = full().replace("ssh = \"127.0.0.1:22\"\n", "");
-    assert_eq!(config(&no_ssh.replace("8443", "65535")).tunnel.unwrap().shell, None);
 }
 
 #[test]

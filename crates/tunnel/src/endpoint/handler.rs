@@ -19,7 +19,7 @@ use crate::endpoint::registry::{Client, PortUse, Registry, is_loopback, is_own_a
 use crate::endpoint::session::{Parts, Session};
 use crate::endpoint::{Refusal, SessionHandler};
 use crate::version::Version;
-use crate::{PublicKey, Service, algorithms};
+use crate::{PublicKey, Service, SignerPort, algorithms};
 
 /// Handles the requests of one client.
 pub(super) struct ServerHandler<A> {
@@ -156,7 +156,7 @@ impl<A: SessionHandler> ServerHandler<A> {
     }
 
     /// Tells a Peel signer which port it has here: a refusal carries no text, a disconnect does.
-    fn name_own_port(&self, own: u16, asked: u32, ssh: &mut Ssh) {
+    fn name_own_port(&self, own: SignerPort, asked: u32, ssh: &mut Ssh) {
         if !self.peer_version.is_peel {
             return;
         }

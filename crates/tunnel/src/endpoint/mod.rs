@@ -40,7 +40,7 @@ use crate::endpoint::registry::Registry;
 use crate::turns::Turns;
 use crate::version::Version;
 use crate::wire::WINDOW;
-use crate::{Identity, PublicKey, algorithms};
+use crate::{Identity, PublicKey, SignerPort, algorithms};
 
 pub use refusal::{Refusal, Refusals};
 pub use session::{OpenError, Session};
@@ -87,8 +87,8 @@ pub struct AuthorizedClient {
     pub name: String,
     /// Its ssh public key.
     pub key: PublicKey,
-    /// Its port; its shell's is 1000 above.
-    pub port: u16,
+    /// Its port.
+    pub port: SignerPort,
 }
 
 /// What the endpoint allows.

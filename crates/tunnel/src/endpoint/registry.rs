@@ -76,7 +76,7 @@ impl Registry {
     pub(super) fn port_use(&self, client: &Client, port: u32) -> PortUse {
         let Ok(port) = u16::try_from(port) else { return PortUse::Taken };
         let service_at = |client: &Client| {
-            let is_at = |service: &Service| service.port(client.authorized.port) == Some(port);
+            let is_at = |service: &Service| client.authorized.port.of(*service) == port;
             Service::BOTH.into_iter().find(is_at)
         };
         match service_at(client) {
@@ -140,8 +140,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::Identity;
     use crate::endpoint::SignerId;
+    use crate::{Identity, SignerPort};
 
     fn registry() -> Registry {
         let identity = || Identity::generate("test").unwrap();
@@ -149,7 +149,7 @@ mod tests {
             id: SignerId::new(usize::from(port)),
             name: name.to_owned(),
             key: identity().public(),
-            port,
+            port: SignerPort::new(port).unwrap(),
         };
         Registry::new(Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -42,12 +42,8 @@ impl Config {
     /// Dials every gateway over every uplink, proves the keys, and requests the port. A Peel gateway sends no
     /// request over such a connection; a stock sshd grants the port, if it is free, and has it back at once.
     pub async fn check(&self) -> Vec<CheckResult> {
-        let signing = self.links().filter(|(.., service)| *service == Service::Signing);
-        let tries = signing.filter_map(|(at, uplink, _)| {
-            let gateway = self.gateways.get(at)?;
-            Some(self.check_one(gateway, uplink))
-        });
-        join_all(tries).await
+        let signing = self.links().into_iter().filter(|link| link.shell.is_none());
+        join_all(signing.map(|link| self.check_one(link.gateway, link.uplink))).await
     }
 
     async fn check_one(&self, gateway: &Gateway, uplink: Option<&Uplink>) -> CheckResult {
@@ -81,7 +77,7 @@ impl Config {
             is_check: true,
         };
         let connection = handshake.run(stream).await?;
-        let granted = connection.ask_for(self.port, false).await;
+        let granted = connection.ask_for(self.port.of(Service::Signing), false).await;
         connection.close().await;
         Ok(if granted? { Admission::Port } else { Admission::PortIsHeld })
     }

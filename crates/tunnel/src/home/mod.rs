@@ -13,6 +13,7 @@ mod interfaces;
 mod name;
 mod status;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::home::driver::Driver;
 use crate::home::handler::Target;
 use crate::home::name::Name;
 use crate::link::{Link, Timing};
-use crate::{Identity, PublicKey, Service, Stream};
+use crate::{Identity, PublicKey, Service, SignerPort, Stream};
 
 pub use check::{Admission, CheckResult};
 pub use error::LinkError;
@@ -39,7 +40,7 @@ pub struct Config {
     /// The key that the signer proves.
     pub identity: Identity,
     /// The signer's port at the gateway.
-    pub port: u16,
+    pub port: SignerPort,
     /// The sshd that is shown at port + 1000; none: no shell.
     pub shell: Option<SocketAddr>,
     /// Where to dial. At least one.
@@ -80,11 +81,11 @@ impl Home {
     /// All links, not dialled yet, and their status.
     #[must_use]
     pub fn new(config: Config) -> (Home, LinkStatus) {
-        let reports = config.links().map(|(gateway, uplink, service)| LinkReport {
-            gateway,
-            uplink: uplink.map(|uplink| uplink.interface.clone()),
-            metered: uplink.is_some_and(|uplink| uplink.metered),
-            service,
+        let reports = config.links().into_iter().map(|link| LinkReport {
+            gateway: link.gateway_index,
+            uplink: link.interface(),
+            metered: link.is_metered(),
+            service: link.service(),
             state: LinkState::Down,
             since: Instant::now(),
             error: None,
@@ -113,67 +114,106 @@ impl Home {
     }
 
     fn drivers(&self, signing: &mpsc::Sender<Stream>) -> Vec<Driver> {
-        let name = |gateway: &Gateway| Arc::new(Mutex::new(Name::new(gateway.address.clone())));
-        let names: Vec<_> = self.config.gateways.iter().map(name).collect();
-        let forward_locks: Vec<[ForwardLock; 2]> =
-            self.config.gateways.iter().map(|_| Default::default()).collect();
-        let links = self.config.links().enumerate();
-        let drivers = links.filter_map(|(at, (gateway, uplink, service))| {
-            let metered = uplink.is_some_and(|uplink| uplink.metered);
-            let timing = timing(service, metered);
-            let target = match service {
-                Service::Signing => Target::Signing(signing.clone()),
-                Service::Shell => Target::Shell(self.config.shell?),
-            };
-            let [signing_lock, shell_lock] = forward_locks.get(gateway)?;
-            let forward_lock = match service {
-                Service::Signing => Arc::clone(signing_lock),
-                Service::Shell => Arc::clone(shell_lock),
-            };
-            let handshake = Handshake {
-                identity: self.config.identity.clone(),
-                gateway: self.config.gateways.get(gateway)?.clone(),
-                metered,
-                target,
-                forward_lock,
-                is_check: false,
-            };
-            Some(Driver {
-                link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),
-                handshake,
-                timing,
-                interface: uplink.map(|uplink| uplink.interface.clone()),
-                service,
-                port: service.port(self.config.port)?,
-                name: Arc::clone(names.get(gateway)?),
-                status: self.status.updater(at),
-                is_relied_on: false,
-                step: None,
-                connection: None,
-            })
+        let mut shared = HashMap::new();
+        let links = self.config.links().into_iter().enumerate();
+        let drivers = links.map(|(at, link)| {
+            let of_gateway = shared.entry(link.gateway_index);
+            let shared = of_gateway.or_insert_with(|| Shared::new(link.gateway));
+            self.driver(at, link, shared, signing)
         });
         drivers.collect()
+    }
+
+    fn driver(
+        &self,
+        at: usize,
+        link: LinkConfig<'_>,
+        shared: &Shared,
+        signing: &mpsc::Sender<Stream>,
+    ) -> Driver {
+        let (target, forward_lock) = match link.shell {
+            None => (Target::Signing(signing.clone()), &shared.signing_lock),
+            Some(sshd) => (Target::Shell(sshd), &shared.shell_lock),
+        };
+        let (service, timing) = (link.service(), timing(link.service(), link.is_metered()));
+        Driver {
+            link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),
+            handshake: Handshake {
+                identity: self.config.identity.clone(),
+                gateway: link.gateway.clone(),
+                metered: link.is_metered(),
+                target,
+                forward_lock: Arc::clone(forward_lock),
+                is_check: false,
+            },
+            timing,
+            interface: link.interface(),
+            service,
+            port: self.config.port.of(service),
+            name: Arc::clone(&shared.name),
+            status: self.status.updater(at),
+            is_relied_on: false,
+            step: None,
+            connection: None,
+        }
+    }
+}
+
+/// What the links to one gateway share.
+struct Shared {
+    name: Arc<Mutex<Name>>,
+    signing_lock: ForwardLock,
+    shell_lock: ForwardLock,
+}
+
+impl Shared {
+    fn new(gateway: &Gateway) -> Shared {
+        let name = Arc::new(Mutex::new(Name::new(gateway.address.clone())));
+        Shared { name, signing_lock: ForwardLock::default(), shell_lock: ForwardLock::default() }
+    }
+}
+
+/// A link that the configuration asks for.
+#[derive(Debug, Clone, Copy)]
+struct LinkConfig<'a> {
+    /// In [`Config::gateways`].
+    gateway_index: usize,
+    gateway: &'a Gateway,
+    uplink: Option<&'a Uplink>,
+    /// The sshd, if the link serves the shell.
+    shell: Option<SocketAddr>,
+}
+
+impl LinkConfig<'_> {
+    fn service(&self) -> Service {
+        if self.shell.is_some() { Service::Shell } else { Service::Signing }
+    }
+
+    fn interface(&self) -> Option<String> {
+        self.uplink.map(|uplink| uplink.interface.clone())
+    }
+
+    fn is_metered(&self) -> bool {
+        self.uplink.is_some_and(|uplink| uplink.metered)
     }
 }
 
 impl Config {
-    /// Every link there is: gateway, uplink, service.
-    fn links(&self) -> impl Iterator<Item = (usize, Option<&Uplink>, Service)> {
-        let uplinks: Vec<Option<&Uplink>> = if self.uplinks.is_empty() {
-            vec![None]
-        } else {
-            self.uplinks.iter().map(Some).collect()
-        };
-        let services = Service::BOTH
-            .into_iter()
-            .filter(|service| *service == Service::Signing || self.shell.is_some());
-        let services: Vec<Service> = services.collect();
-        (0..self.gateways.len()).flat_map(move |gateway| {
-            let (uplinks, services) = (uplinks.clone(), services.clone());
-            uplinks.into_iter().flat_map(move |uplink| {
-                services.clone().into_iter().map(move |service| (gateway, uplink, service))
-            })
-        })
+    /// One for each gateway, uplink and service.
+    fn links(&self) -> Vec<LinkConfig<'_>> {
+        let mut uplinks: Vec<Option<&Uplink>> = self.uplinks.iter().map(Some).collect();
+        if uplinks.is_empty() {
+            uplinks.push(None);
+        }
+        let mut links = Vec::new();
+        for (gateway_index, gateway) in self.gateways.iter().enumerate() {
+            for &uplink in &uplinks {
+                let link = LinkConfig { gateway_index, gateway, uplink, shell: None };
+                links.push(link);
+                links.extend(self.shell.map(|sshd| LinkConfig { shell: Some(sshd), ..link }));
+            }
+        }
+        links
     }
 }
 

@@ -14,7 +14,7 @@ use tunnel::endpoint::{
     self, AuthorizedClient, Endpoint, Limits, Refusals, Session, SessionHandler, SignerId,
 };
 use tunnel::home::{self, Home, LinkStatus};
-use tunnel::{Identity, PublicKey};
+use tunnel::{Identity, PublicKey, SignerPort};
 
 /// More than anything here takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -60,7 +60,8 @@ impl Cloud {
         let ports = PORT..;
         let clients = keys.iter().zip(ports).map(|(key, port)| {
             let (name, key) = (format!("signer{port}"), key.clone());
-            AuthorizedClient { id: SignerId::new(usize::from(port - PORT)), name, key, port }
+            let id = SignerId::new(usize::from(port - PORT));
+            AuthorizedClient { id, name, key, port: SignerPort::new(port).unwrap() }
         });
         let config = endpoint::Config {
             listen,
@@ -113,7 +114,7 @@ impl Signer {
             home::Gateway { address: address.to_string(), user: "signer".to_owned(), host_key };
         home::Config {
             identity: identity.clone(),
-            port,
+            port: SignerPort::new(port).unwrap(),
             shell: None,
             gateways: vec![gateway],
             uplinks: Vec::new(),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tunnel::endpoint::{Limits, Refusal, SignerId};
 use tunnel::home::{self, LinkState};
-use tunnel::{Identity, PublicKey, Service};
+use tunnel::{Identity, PublicKey, Service, SignerPort};
 
 use crate::ends::{Cloud, LIMIT, PORT, Signer, echoes, loopback, until};
 use crate::stock::{Folder, program};
@@ -117,7 +117,7 @@ async fn a_stalled_shell_does_not_stall_the_signing_port() {
     };
     let signer = Signer::with(home::Config {
         identity,
-        port: PORT,
+        port: SignerPort::new(PORT).unwrap(),
         shell: Some(sshd.local_addr().unwrap()),
         gateways: vec![gateway],
         uplinks: Vec::new(),

@@ -53,7 +53,7 @@ fn gateway_is_there(config: &Config) -> bool {
     read().unwrap_or(false)
 }
 
-/// For a program on this machine to say who it is.
+/// For a program on this machine to answer.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// The ports that cannot be listened on now.
@@ -61,8 +61,11 @@ fn taken_ports(config: &Config) -> Vec<String> {
     let at = |address, port| SocketAddr::new(address, port);
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
     let own = [Some(config.ssh), config.http, config.monitor].into_iter().flatten();
-    let http = config.signers.iter().map(|signer| at(config.http_address(), signer.port));
-    let shells = config.signers.iter().filter_map(|signer| Service::Shell.port(signer.port));
+    let http = config
+        .signers
+        .iter()
+        .map(|signer| at(config.http_address(), signer.port.of(Service::Signing)));
+    let shells = config.signers.iter().map(|signer| signer.port.of(Service::Shell));
     let all = own.chain(http).chain(shells.map(|port| at(loopback, port)));
     all.filter_map(|address| TcpListener::bind(address).err().map(|error| (address, error)))
         .map(|(address, error)| {
