@@ -114,7 +114,7 @@ fn ledger() -> anyhow::Result<Row> {
     })
 }
 
-/// A hundred who ask for the same at once.
+/// A hundred equal requests at once.
 fn identical() -> anyhow::Result<Row> {
     let home = Home::start(Key::Ledger, 0)?;
     let before = home.device_signatures();

@@ -12,22 +12,22 @@ use lab::net::{Internet, Line, Pace, in_test};
 use lab::openssh::{Client, Endpoint, KeyKind, Sshd};
 use lab::process::Daemon;
 
-use crate::stage::{PORT, SOON, Stage, WIRED, loopback};
+use crate::fixture::{Fixture, PORT, SOON, WIRED, loopback};
 
 const SSHD: u16 = 2222;
 const SHELL: u16 = PORT + 1000;
 const COPY_LIMIT: Duration = Duration::from_secs(60);
 const MEGABYTE: u32 = 1 << 20;
 
-/// A signer with one line and a shell, and somebody in the cloud who may log in.
+/// A signer with one line and a shell, and a user in the cloud that may log in.
 struct Shell<'a> {
-    stage: Stage<'a>,
+    fixture: Fixture<'a>,
     user: Client,
     sshd: Sshd,
 }
 
 impl<'a> Shell<'a> {
-    /// None where nobody can log in, which is said.
+    /// None where no user can log in, which is noted as skipped.
     fn open(internet: &'a Internet) -> anyhow::Result<Option<Shell<'a>>> {
         let user = Client::new(KeyKind::Ed25519)?;
         let mut sshd = Sshd::new(internet.home(), loopback(SSHD), &[user.public_key()])?;
@@ -36,14 +36,14 @@ impl<'a> Shell<'a> {
             return Ok(None);
         }
         sshd.start()?;
-        let stage = Stage::with(internet, SignerHome::new()?, &[WIRED], Some(loopback(SSHD)))?;
-        Ok(Some(Shell { stage, user, sshd }))
+        let fixture = Fixture::with(internet, SignerHome::new()?, &[WIRED], Some(loopback(SSHD)))?;
+        Ok(Some(Shell { fixture, user, sshd }))
     }
 
     /// `ssh -p 9443 …@127.0.0.1 words`, in the cloud, as the `"$@"` of a shell's script.
     fn ssh(&self, script: &str, words: &str) -> anyhow::Result<Daemon> {
         let endpoint = Endpoint { address: loopback(SHELL), ..self.sshd.endpoint() };
-        let mut ssh = self.user.ssh(self.stage.internet.cloud(), &endpoint)?;
+        let mut ssh = self.user.ssh(self.fixture.internet.cloud(), &endpoint)?;
         ssh.arg(words);
         let mut shell = Command::new("sh");
         shell.args(["-c", script, "sh"]).arg(ssh.get_program()).args(ssh.get_args());
@@ -53,7 +53,7 @@ impl<'a> Shell<'a> {
     /// `scp file …@127.0.0.1:there` with port 9443, in the cloud.
     fn scp(&self, file: &Path, there: &Path) -> anyhow::Result<Daemon> {
         let endpoint = Endpoint { address: loopback(SHELL), ..self.sshd.endpoint() };
-        let ssh = self.user.ssh(self.stage.internet.cloud(), &endpoint)?;
+        let ssh = self.user.ssh(self.fixture.internet.cloud(), &endpoint)?;
         let words = ssh
             .get_args()
             .map(|word| word.to_string_lossy().into_owned())
@@ -70,7 +70,7 @@ impl<'a> Shell<'a> {
     /// through meanwhile.
     fn copy(&self, bytes: u32) -> anyhow::Result<Record> {
         let zeros = format!("head -c {bytes} /dev/zero");
-        let baker = self.stage.baker()?;
+        let baker = self.fixture.baker()?;
         let mut copies =
             [self.ssh(&format!("{zeros} | \"$@\""), "wc -c")?, self.ssh("\"$@\" | wc -c", &zeros)?];
         for copy in &mut copies {
@@ -105,7 +105,7 @@ fn an_unlimited_line_full_of_copies_delays_no_signature() -> anyhow::Result<()> 
     })
 }
 
-/// A full queue of the line is what it makes everybody wait: 0.2 s each way.
+/// A full queue of the line delays every packet: by 0.2 s each way.
 #[test]
 fn a_slow_line_full_of_copies_delays_a_signature_by_its_own_queue_only() -> anyhow::Result<()> {
     let name = "a_large_copy_does_not_delay_a_signature::\

@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 use lab::baker::Plan;
 use lab::net::{Line, in_test};
 
-use crate::stage::{FLOOR, MOBILE, PERIOD, SOON, Stage, WIRED, first_signature_after, start};
+use crate::fixture::{FLOOR, Fixture, MOBILE, PERIOD, SOON, WIRED, first_signature_after, start};
 
 #[test]
 fn it_dies_on_a_silent_line_and_comes_back_over_the_other() -> anyhow::Result<()> {
     let name = "a_new_session_does_not_wait_for_a_stale_one::\
                 it_dies_on_a_silent_line_and_comes_back_over_the_other";
     in_test(name, |internet| {
-        let mut stage = Stage::open(internet, &[WIRED])?;
-        let first = stage.baker()?.finish()?;
+        let mut fixture = Fixture::open(internet, &[WIRED])?;
+        let first = fixture.baker()?.finish()?;
         // The gateway does not hear of its death.
         internet.silence(Line::Wired)?;
-        stage.home.signer()?.kill()?;
+        fixture.home.signer()?.kill()?;
 
-        stage.home.configure(&stage.host_key, &[MOBILE], None)?;
-        stage.home.start()?;
-        stage.home.signer()?.wait_until_log_says("is up", SOON)?;
+        fixture.home.configure(&fixture.host_key, &[MOBILE], None)?;
+        fixture.home.start()?;
+        fixture.home.signer()?.wait_until_log_says("is up", SOON)?;
         let up = Instant::now();
         // The stale one is still there. It is given a second to show that it is alive: a copy of the signer would.
-        stage.cloud.wait_for_sessions(stage.home.name, 2)?;
+        fixture.cloud.wait_for_sessions(fixture.home.name, 2)?;
         // A kill gives up a level: the next baker begins beyond.
         let first_level = FLOOR + 100;
-        let plan = Plan { period: PERIOD, first_level, ..Plan::new(stage.home.url()?) };
+        let plan = Plan { period: PERIOD, first_level, ..Plan::new(fixture.home.url()?) };
         let baker = start(plan)?;
         let took = first_signature_after(&baker, up)?;
         let record = baker.finish()?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lab::baker::Plan;
 use lab::net::{Internet, Line, in_test};
 
-use crate::stage::{BOTH_LINES, PERIOD, SOON, Stage, first_signature_after, lasts, start};
+use crate::fixture::{BOTH_LINES, Fixture, PERIOD, SOON, first_signature_after, lasts, start};
 
 const OUTAGE: Duration = Duration::from_secs(8);
 
@@ -14,8 +14,8 @@ type Change = fn(&Internet, Line) -> anyhow::Result<()>;
 
 /// All lines go, and one of them comes back.
 fn outage(internet: &Internet, cut: Change, mend: Change, returns: Line) -> anyhow::Result<()> {
-    let stage = Stage::open(internet, &BOTH_LINES)?;
-    let plan = Plan { period: PERIOD, tempts: true, ..Plan::new(stage.home.url()?) };
+    let fixture = Fixture::open(internet, &BOTH_LINES)?;
+    let plan = Plan { period: PERIOD, tempts: true, ..Plan::new(fixture.home.url()?) };
     let baker = start(plan)?;
     for line in Line::ALL {
         cut(internet, line)?;

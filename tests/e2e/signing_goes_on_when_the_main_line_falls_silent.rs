@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use lab::net::{Line, in_test};
 
-use crate::stage::{BOTH_LINES, Stage, lasts};
+use crate::fixture::{BOTH_LINES, Fixture, lasts};
 
 #[test]
 fn the_metered_line_carries_as_long_as_the_main_line_is_silent() -> anyhow::Result<()> {
     let name = "signing_goes_on_when_the_main_line_falls_silent::\
                 the_metered_line_carries_as_long_as_the_main_line_is_silent";
     in_test(name, |internet| {
-        let stage = Stage::open(internet, &BOTH_LINES)?;
-        let baker = stage.baker()?;
-        let before = stage.carried(&baker, 15)?;
+        let fixture = Fixture::open(internet, &BOTH_LINES)?;
+        let baker = fixture.baker()?;
+        let before = fixture.carried(&baker, 15)?;
         assert!(before.is_over_the_main_line(), "{before:?}");
 
         internet.silence(Line::Wired)?;
-        let silent = stage.carried(&baker, 25)?;
+        let silent = fixture.carried(&baker, 25)?;
         assert!(silent.is_over_the_metered_line(), "{silent:?}");
         lasts(Duration::from_secs(5));
         internet.restore(Line::Wired)?;
 
-        stage.wait_for_both_lines()?;
-        let after = stage.carried(&baker, 15)?;
+        fixture.wait_for_both_lines()?;
+        let after = fixture.carried(&baker, 15)?;
         assert!(after.is_over_the_main_line(), "{after:?}");
         let record = baker.finish()?;
         println!("the main line was silent for 10 s: {record}");

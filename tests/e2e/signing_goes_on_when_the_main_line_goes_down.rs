@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lab::net::{Internet, Line, in_test};
 
-use crate::stage::{BOTH_LINES, Stage};
+use crate::fixture::{BOTH_LINES, Fixture};
 
 #[test]
 fn an_interface_may_go_and_come_back() -> anyhow::Result<()> {
@@ -25,14 +25,14 @@ fn outage(
     what: &str,
     cut: impl Fn(&Internet, Line) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let stage = Stage::open(internet, &BOTH_LINES)?;
-    let baker = stage.baker()?;
+    let fixture = Fixture::open(internet, &BOTH_LINES)?;
+    let baker = fixture.baker()?;
     cut(internet, Line::Wired)?;
-    let down = stage.carried(&baker, 25)?;
+    let down = fixture.carried(&baker, 25)?;
     assert!(down.is_over_the_metered_line(), "{down:?}");
     internet.plug(Line::Wired)?;
-    stage.wait_for_both_lines()?;
-    let after = stage.carried(&baker, 15)?;
+    fixture.wait_for_both_lines()?;
+    let after = fixture.carried(&baker, 15)?;
     assert!(after.is_over_the_main_line(), "{after:?}");
     let record = baker.finish()?;
     println!("{what}: {record}");

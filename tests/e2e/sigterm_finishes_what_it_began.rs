@@ -12,7 +12,7 @@ use ledger_sim::{Config, Curve, Device, Fault, Instruction, Path, Setup};
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{ChainId, Kind, PublicKeyHash, Signature, sample_payload};
 
-use crate::stage::{BOTH_LINES, FLOOR, SOON, Stage, loopback};
+use crate::fixture::{BOTH_LINES, FLOOR, Fixture, SOON, loopback};
 
 /// The first key of the simulated Ledger's public seed.
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
@@ -21,7 +21,7 @@ const IN_THE_DEVICE: Duration = Duration::from_millis(1500);
 /// The grace that a daemon has is 18 s. What is begun here takes a fraction of it.
 const END: Duration = Duration::from_secs(10);
 
-/// A Ledger at home that is set up, and who stops it: its port is there.
+/// A Ledger at home that is set up; dropping it closes its port.
 struct Ledger<'a>(&'a Internet, Option<Device>);
 
 impl Ledger<'_> {
@@ -62,13 +62,13 @@ fn ask(url: &SignerUrl, level: u32) -> anyhow::Result<Result<Signature, ClientEr
 /// SIGTERM to one of the daemons while a signature is in the device.
 fn stop(
     internet: &Internet,
-    whom: impl for<'a> Fn(&'a mut Stage<'_>) -> anyhow::Result<&'a mut Daemon>,
+    whom: impl for<'a> Fn(&'a mut Fixture<'_>) -> anyhow::Result<&'a mut Daemon>,
 ) -> anyhow::Result<()> {
     let ledger = Ledger::plug_in(internet)?;
     let key: PublicKeyHash = KEY.parse()?;
     let files = SignerHome::with_ledger(ledger.device().address(), key)?;
-    let mut stage = Stage::with(internet, files, &BOTH_LINES, None)?;
-    let url = stage.home.url()?;
+    let mut fixture = Fixture::with(internet, files, &BOTH_LINES, None)?;
+    let url = fixture.home.url()?;
     let signs = || Ok(ask(&url, FLOOR + 1)?.is_ok().then_some(()));
     wait::until("the Ledger is found", SOON, signs)?;
 
@@ -78,7 +78,7 @@ fn stop(
         let asking = scope.spawn(|| Ok((ask(&url, FLOOR + 2)?, Instant::now())));
         let is_in = || Ok((ledger.device().signatures() > before).then_some(()));
         wait::until("the signature is in the device", SOON, is_in)?;
-        let daemon = whom(&mut stage)?;
+        let daemon = whom(&mut fixture)?;
         let told = Instant::now();
         let status = daemon.stop(END)?;
         let ended = told.elapsed();
@@ -95,12 +95,12 @@ fn stop(
 #[test]
 fn the_signer_answers_before_it_goes() -> anyhow::Result<()> {
     in_test("sigterm_finishes_what_it_began::the_signer_answers_before_it_goes", |internet| {
-        stop(internet, |stage| stage.home.signer())
+        stop(internet, |fixture| fixture.home.signer())
     })
 }
 
 #[test]
 fn the_gateway_passes_the_answer_on_before_it_goes() -> anyhow::Result<()> {
     let name = "sigterm_finishes_what_it_began::the_gateway_passes_the_answer_on_before_it_goes";
-    in_test(name, |internet| stop(internet, |stage| Ok(&mut stage.cloud.gateway)))
+    in_test(name, |internet| stop(internet, |fixture| Ok(&mut fixture.cloud.gateway)))
 }

@@ -8,7 +8,7 @@ use signer_api::client::{ClientError, SignerUrl};
 use tezos::{Kind, Signature, sample_payload};
 use tunnel::Identity;
 
-use crate::stage::{ALL, BOTH_LINES, Cloud, Home, PERIOD, PORT, SOON, loopback, start};
+use crate::fixture::{ALL, BOTH_LINES, Cloud, Home, PERIOD, PORT, SOON, loopback, start};
 
 const OTHER_PORT: u16 = PORT + 1;
 /// Above every level that a baker here comes to.

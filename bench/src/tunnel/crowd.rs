@@ -24,7 +24,7 @@ use tunnel::home::{self, Home};
 use tunnel::{Identity, PublicKey, SignerPort};
 
 use crate::report::Row;
-use crate::tunnel::stage::{START, loopback, peel};
+use crate::tunnel::fixture::{START, loopback, peel};
 
 const SIGNERS: u16 = 500;
 const FIRST_PORT: u16 = 10_000;
@@ -33,7 +33,7 @@ const SSH: u16 = 7_001;
 const HTTP: u16 = 6734;
 const MONITOR: u16 = 9585;
 const SSHD: u16 = 7_002;
-/// Where nobody listens.
+/// A port without a listener.
 const NOBODY: u16 = 9;
 /// Enough for a mean: each is two processes.
 const STOCK_CLIENTS: u16 = 30;

@@ -8,7 +8,9 @@ use lab::home::Uplink;
 use lab::net::{Internet, Line};
 
 use crate::report::Row;
-use crate::tunnel::stage::{PeelStage, START, UsualStage, await_answer, switch_route_when_dead};
+use crate::tunnel::fixture::{
+    PeelFixture, START, UsualFixture, await_answer, switch_route_when_dead,
+};
 
 /// A request every 0.2 s.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -26,15 +28,15 @@ const BOTH: [Uplink; 2] =
 /// Nothing is closed, nothing comes through.
 pub(super) fn main_line_silent(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nthe main line falls silent: Peel");
-    let stage = PeelStage::start(internet, &BOTH)?;
-    let baker = calm(stage.baker(PERIOD)?)?;
+    let fixture = PeelFixture::start(internet, &BOTH)?;
+    let baker = calm(fixture.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
     thread::sleep(SILENCE);
     internet.restore(Line::Wired)?;
     thread::sleep(CALM);
     let record = baker.finish()?;
-    drop(stage);
+    drop(fixture);
     let slowest = record.since(moment).slowest().unwrap_or(SILENCE);
     let failures = record.failures().len();
     let beside = usual_line_silent(internet)?;
@@ -53,8 +55,8 @@ pub(super) fn main_line_silent(internet: &Internet) -> anyhow::Result<Row> {
 
 fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     println!("the main line falls silent: the usual stack");
-    let stage = UsualStage::start(internet)?;
-    let baker = calm(stage.baker(PERIOD)?)?;
+    let fixture = UsualFixture::start(internet)?;
+    let baker = calm(fixture.baker(PERIOD)?)?;
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
     let (mut outage, mut is_moved) = (None, false);
@@ -74,14 +76,14 @@ fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
 /// Killed, and started again two seconds later with the same host key.
 pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nthe endpoint is killed and started again: Peel");
-    let mut stage = PeelStage::start(internet, &BOTH)?;
-    let baker = calm(stage.baker(PERIOD / 4)?)?;
-    let listened = stage.make_again(AWAY)?;
+    let mut fixture = PeelFixture::start(internet, &BOTH)?;
+    let baker = calm(fixture.baker(PERIOD / 4)?)?;
+    let listened = fixture.make_again(AWAY)?;
     let took = await_answer(&baker, listened, PATIENCE)?;
     baker.finish()?;
-    drop(stage);
+    drop(fixture);
     println!("the endpoint is killed and started again: the usual stack");
-    let mut usual = UsualStage::start(internet)?;
+    let mut usual = UsualFixture::start(internet)?;
     let baker = calm(usual.baker(PERIOD / 4)?)?;
     usual.sshd.kill()?;
     thread::sleep(AWAY);
@@ -103,8 +105,8 @@ pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
 /// Both interfaces down for half a minute; the metered one comes back.
 pub(super) fn both_lines_cut(internet: &Internet) -> anyhow::Result<Row> {
     println!("\nboth lines are cut for {} s", CUT.as_secs());
-    let stage = PeelStage::start(internet, &BOTH)?;
-    let baker = calm(stage.baker(PERIOD)?)?;
+    let fixture = PeelFixture::start(internet, &BOTH)?;
+    let baker = calm(fixture.baker(PERIOD)?)?;
     internet.unplug(Line::Wired)?;
     internet.unplug(Line::Mobile)?;
     thread::sleep(CUT);

@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::report::{Figures, Row};
+use crate::tunnel::fixture::{PORT, PeelFixture, SSH, loopback};
 use crate::tunnel::latency::{Asker, PAUSE};
-use crate::tunnel::stage::{PORT, PeelStage, SSH, loopback};
 
 /// One a millisecond.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -29,8 +29,8 @@ const RATE: f64 = 990.0;
 /// The row.
 pub(super) fn a_thousand_a_second() -> anyhow::Result<Row> {
     println!("\na thousand handshakes a second");
-    let stage = PeelStage::on_loopback()?;
-    let mut asker = Asker::vote(loopback(PORT), stage.signer.key())?;
+    let fixture = PeelFixture::on_loopback()?;
+    let mut asker = Asker::vote(loopback(PORT), fixture.signer.key())?;
     let ended = Arc::new(AtomicBool::new(false));
     let asking = thread::spawn({
         let ended = Arc::clone(&ended);

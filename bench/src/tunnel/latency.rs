@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use tezos::{Kind, PublicKeyHash, sample_payload};
 
 use crate::report::{Figures, Row};
-use crate::tunnel::stage::{LEVEL, PORT, PeelStage, START, UsualStage, loopback};
+use crate::tunnel::fixture::{LEVEL, PORT, PeelFixture, START, UsualFixture, loopback};
 
 const ROUNDS: u32 = 5;
 const REQUESTS: u32 = 300;
@@ -21,7 +21,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(10);
 /// The two tunnels, asked in turn, so that what else the machine does troubles both.
 pub(super) fn one_at_a_time() -> anyhow::Result<Vec<Row>> {
     println!("\none request at a time through the tunnel");
-    let (peel, usual) = (PeelStage::on_loopback()?, UsualStage::on_loopback()?);
+    let (peel, usual) = (PeelFixture::on_loopback()?, UsualFixture::on_loopback()?);
     let (ours, theirs) = (loopback(PORT), usual.http());
     let (our_key, their_key) = (peel.signer.key(), usual.signer.key());
     let votes = || anyhow::Ok((Asker::vote(ours, our_key)?, Asker::vote(theirs, their_key)?));
@@ -116,7 +116,7 @@ impl Comparison {
     }
 }
 
-/// Somebody with a connection that is kept for a round.
+/// A client whose connection is kept for a round.
 pub(super) struct Asker {
     at: SocketAddr,
     stream: BufReader<TcpStream>,
@@ -125,7 +125,7 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// Somebody who asks for the same vote again and again: the stored signature, without the disk.
+    /// A client that asks for the same vote again and again: the stored signature, without the disk.
     pub(super) fn vote(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
         let vote = hex::encode(sample_payload(Kind::Attestation, LEVEL + 1, 0, 1));
         let body = format!("\"{vote}\"\n");
@@ -137,7 +137,7 @@ impl Asker {
         Asker::new(at, vec![head, chunk])
     }
 
-    /// Somebody who asks whether the key can sign now: the signer itself answers every time.
+    /// A client that asks whether the key can sign now: the signer itself answers every time.
     fn question(at: SocketAddr, key: PublicKeyHash) -> anyhow::Result<Asker> {
         Asker::new(at, vec![format!("GET /statusz/{key} HTTP/1.1\r\nhost: localhost\r\n\r\n")])
     }

@@ -3,9 +3,9 @@
 
 mod crowd;
 mod events;
+mod fixture;
 mod handshakes;
 mod latency;
-mod stage;
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ pub enum Approval {
     Accept,
     /// Rejected at once.
     Reject,
-    /// The prompt stays until `decide` is called: nobody is at home.
+    /// The prompt stays until `decide` is called: no person is at home.
     Ask,
 }
 

@@ -20,7 +20,7 @@ pub enum Outcome {
     Dropped,
 }
 
-/// What the screen shows until somebody decides.
+/// What the screen shows until the person decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prompt {

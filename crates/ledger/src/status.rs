@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StatusWord(pub u16);
 
-/// What a status word of the Baking app means to whoever waits for a signature.
+/// What a status word of the Baking app means for the signature that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Meaning {
     /// Done.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ledger::{BakingApp, KeyPath, LedgerError, Transport, TransportError};
 use serde_json::Value;
 
-/// A device that answers who it is, and everything else with what was written down. What is left
+/// A device that answers with its identity, and everything else with what was recorded. What is left
 /// over from before comes first.
 struct Script {
     left_over: VecDeque<Vec<u8>>,

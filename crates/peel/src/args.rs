@@ -225,7 +225,7 @@ pub(crate) struct KeyOutput {
     /// Encrypt with the password in this file. Without it, the password is asked for.
     #[arg(long, value_name = "FILE", conflicts_with = "unencrypted")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Do not encrypt: whoever reads the file has the key.
+    /// Do not encrypt: a reader of the file has the key.
     #[arg(long)]
     pub(crate) unencrypted: bool,
 }

@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A line could not be written: whoever trusts what is there trusts an empty file.
+/// A line could not be written: what is there may be half of it, or empty.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line. A reader that has seen enough (`| head`) is no error and no panic; anything else makes the
@@ -19,7 +19,7 @@ pub(crate) fn line(text: Arguments<'_>) {
     }
 }
 
-/// Writes a line on standard error. When that is gone too, nobody can be told.
+/// Writes a line on standard error. When that is gone, too, the line is lost.
 pub(crate) fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", masked(text));
 }

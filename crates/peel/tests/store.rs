@@ -32,8 +32,7 @@ fn peel(folder: &Path, words: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Runs a script in a mount namespace of its own, with peel as `$1` and the folder as `$2`. None where
-/// the system gives nobody one: in a container without rights, for instance.
+/// Runs a script in a mount namespace of its own, with peel as `$1` and the folder as `$2`. None where the system gives none: in a container without rights, for instance.
 fn in_namespace(folder: &Path, script: &str) -> Option<String> {
     for rights in [&["--map-root-user", "--mount"][..], &["--mount"]] {
         let output = Command::new("unshare")

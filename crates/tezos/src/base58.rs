@@ -17,7 +17,7 @@ pub(crate) struct Prefix {
     pub(crate) length: usize,
 }
 
-/// Why a text is not what was expected. *Misused*: whoever wrote it has to correct it.
+/// Why a text is not what was expected. *Misused*: it has to be corrected.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Base58Error {
     /// A character outside of the Base58 alphabet, or too few of them.

@@ -239,7 +239,7 @@ pub fn send(process: Pid, signal: Signal) -> anyhow::Result<()> {
     Ok(kill_process(process, signal)?)
 }
 
-/// All below `root`: those whose parents have ended are nobody's, and not among them.
+/// All below `root`: those whose parents have ended are not among them.
 fn descendants(root: Pid) -> anyhow::Result<Vec<Pid>> {
     let parents: Vec<(Pid, Pid)> = fs::read_dir("/proc")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

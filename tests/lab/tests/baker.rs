@@ -1,4 +1,4 @@
-//! The baker asks as octez does, and believes nobody.
+//! The baker asks as octez does, and checks every answer.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufReader, Read, Write};

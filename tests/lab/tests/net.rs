@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// For what must not come; ten round trips here take a millisecond.
 const A_MOMENT: Duration = Duration::from_millis(300);
 
-/// Says to each who calls from which address it was called; gives its port.
+/// Tells every client its address; gives the port.
 fn mirror() -> u16 {
     let listener = TcpListener::bind((CLOUD, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -202,7 +202,7 @@ fn wait_for_sleepers(mark: &str, count: usize) -> anyhow::Result<()> {
     lab::wait::until(&format!("{count} sleepers"), SOON, there)
 }
 
-/// Two programs that would outlive whoever started them.
+/// Two programs that would outlive their parent.
 fn sleep_in(internet: &Internet, mark: &str) -> anyhow::Result<()> {
     for place in [internet.home(), internet.cloud()] {
         let mut sleep = place.command("sleep")?;

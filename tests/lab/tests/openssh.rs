@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 const SSH: u16 = 2222;
 const SHOWN: u16 = 8443;
 
-/// Answers each who calls with their own words; gives where it listens.
+/// Echoes; gives where it listens.
 fn echo(place: Namespace) -> SocketAddr {
     let bound = place.on_thread(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?));
     let listener = bound.unwrap();

@@ -15,7 +15,7 @@ fn shell(script: &str) -> Daemon {
     Daemon::start("a script", command).unwrap()
 }
 
-/// A process that has ended may still have its number, until somebody asks for its status.
+/// A process that has ended may still have its number, until its status is read.
 fn is_alive(process: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
     status.is_ok_and(|line| !line.contains(") Z "))

@@ -1,4 +1,4 @@
-//! Public keys, and who may bake with which.
+//! Public keys, and which of them is authorised for baking.
 
 use super::command::{Keyed, require};
 use super::{App, Reply};

@@ -59,7 +59,7 @@ impl Scratch {
         *self = Scratch { packets, chain_id, kind, level: word(), round: word() };
     }
 
-    /// What a mark is held against, whoever has written it.
+    /// What a mark is held against, whichever command has written it.
     pub(super) fn payload(&self) -> Payload {
         let kind = Kind::of_number(self.kind & BYTE);
         Payload { chain_id: self.chain_id, level: self.level, round: self.round, kind }

@@ -2,8 +2,8 @@
 
 use std::net::TcpStream;
 
-use super::bench::{Reply, Shared};
 use super::frame::Frames;
+use super::shared::{Reply, Shared};
 
 /// Serves a connection until either side closes it.
 pub(super) fn serve(shared: &Shared, id: u64, stream: TcpStream) {

@@ -6,7 +6,7 @@
 use std::io::{self, Read as _};
 use std::net::TcpStream;
 
-/// No APDU has more than 5 + 255 bytes; whoever sends longer frames is hung up on.
+/// No APDU has more than 5 + 255 bytes; a client that sends longer frames is disconnected.
 const LONGEST: usize = 512;
 const PREFIX: usize = 4;
 

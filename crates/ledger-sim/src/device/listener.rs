@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::bench::Shared;
 use super::connection;
+use super::shared::Shared;
 
 /// More connections than this are closed at once.
 const MOST_CONNECTIONS: usize = 32;

@@ -4,17 +4,17 @@
 //! does one thing at a time:
 //!
 //! ```text
-//!   listener ──▶ connection, connection, … ──▶ bench (app, faults) ──▶ newest connection
+//!   listener ──▶ connection, connection, … ──▶ shared (app, faults) ──▶ newest connection
 //! ```
 //!
 //! As in the emulator, an answer goes to the connection that was accepted last, whoever asked, and
 //! what arrives while an exchange is being worked on is dropped without an answer.
 
-mod bench;
 mod connection;
 mod fault;
 mod frame;
 mod listener;
+mod shared;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use self::bench::Shared;
 use self::listener::Listener;
+use self::shared::Shared;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 

@@ -44,8 +44,7 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// Takes the next report; gives the answer when it is whole. A report of another channel is
-    /// somebody else's and passed over.
+    /// Takes the next report; gives the answer when it is whole. A report of another channel is skipped.
     pub(crate) fn push(&mut self, report: &Report) -> Result<Option<Vec<u8>>, TransportError> {
         let [channel_high, channel_low, tag, sequence_high, sequence_low, body @ ..] = report;
         if [*channel_high, *channel_low] != CHANNEL {

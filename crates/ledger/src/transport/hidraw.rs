@@ -56,7 +56,7 @@ impl Hidraw {
         Ok(Hidraw { device, _node: node })
     }
 
-    /// Reports that nobody waited for: an answer that came too late.
+    /// Reports of an answer that came too late.
     fn discard_old(&self) -> Result<(), TransportError> {
         let mut report = [0; REPORT];
         for _ in 0..MAX_OLD {

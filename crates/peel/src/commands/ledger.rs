@@ -44,7 +44,7 @@ pub(crate) fn run(command: LedgerCommand) -> anyhow::Result<()> {
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// The only Ledger there. Waits a moment for who else has it.
+/// The only Ledger there. Waits a moment if another process has it.
 pub(crate) fn connect(address: Address) -> anyhow::Result<BakingApp> {
     let found = find(address)?;
     match found.as_slice() {

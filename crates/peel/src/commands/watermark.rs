@@ -67,7 +67,7 @@ fn hash(key: &KeyConfig, config: &Config) -> anyhow::Result<PublicKeyHash> {
     Ok(app.public_key(path).context(advice)?.hash())
 }
 
-/// The store, in a folder that nobody else enters if it has to be made.
+/// The store, in a folder for this user alone if it has to be made.
 fn open_or_create(config: &Config) -> anyhow::Result<Records> {
     if let Some(folder) = config.store.parent() {
         starter::folder(folder)?;

@@ -29,7 +29,7 @@ pub(super) enum Asked {
     Signed(Duration),
     /// An answer that is none: refused, or failed for good.
     Refused(String),
-    /// Nobody could be asked, or no answer came.
+    /// "Ask again", or no answer.
     Lost(String),
     /// What must never happen.
     Broken(String),
@@ -60,7 +60,7 @@ impl Baker {
         Baker { url, public_key, answers: Arc::default() }
     }
 
-    /// The key, if whoever has it can be asked.
+    /// The key, if its signer answers.
     pub(super) async fn finds_its_key(&self) -> bool {
         self.url.public_key(Duration::from_secs(1)).await.is_ok()
     }
@@ -83,7 +83,7 @@ impl Baker {
         }
     }
 
-    /// Asks for one signature: who may ask, then the signature, each on a new connection.
+    /// Asks for one signature: the authorised keys first, then the signature, each on a new connection.
     pub(super) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
         let started = Instant::now();
         let bytes = sample_payload(kind, level, 0, variant);

@@ -20,7 +20,7 @@ pub(super) struct Chain {
     in_use: &'static str,
 }
 
-/// The block everybody agrees on.
+/// The block that the network agrees on.
 pub(super) const HONEST: Variant = 1;
 const A_LEVEL: Duration = Duration::from_secs(1);
 /// How long after the votes of a level the next block is asked for.

@@ -1,7 +1,6 @@
 //! A line from home to the cloud: a relay that can fall silent.
 //!
-//! Silent means what it means on a real line: bytes go in, none come out, nothing is closed, and who
-//! connects gets no answer. The system's own means to that (a network namespace, a packet filter) would
+//! Silent means what it means on a real line: bytes go in, none come out, nothing is closed, and a connect gets no answer. The system's own means to that (a network namespace, a packet filter) would
 //! need root.
 
 use std::io;

@@ -21,7 +21,7 @@ pub(super) struct Story {
     pub(super) chain: Chain,
     /// The moment from which the cloud that was made again listened.
     pub(super) cloud_again: Option<Instant>,
-    /// Votes of which nobody knows whether the Ledger signed them: the signer was killed.
+    /// Votes that the Ledger may have signed or not: the signer was killed.
     pub(super) unknown: u32,
     _folder: TempDir,
 }

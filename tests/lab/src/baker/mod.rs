@@ -65,7 +65,7 @@ impl Baker {
     /// Asks for the public key, again and again until the signer is there, and then begins.
     ///
     /// # Errors
-    /// When nobody tells the public key within `patience`.
+    /// When there is no public key within `patience`.
     pub fn start(plan: Plan, patience: Duration) -> anyhow::Result<Baker> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let key = wait::until("the signer's public key", patience, || {

@@ -12,7 +12,7 @@ pub enum Outcome {
     Signed(Signature),
     /// The signer said no, or that it cannot, and not that one should ask again.
     Refused(String),
-    /// Nobody answered, or nonsense; nobody could be asked, ten times.
+    /// No answer, or nonsense; or "ask again", ten times.
     Failed(String),
 }
 

@@ -98,7 +98,7 @@ pub fn is_inside() -> bool {
 const DONE: &str = "PEEL_LAB_DONE";
 
 /// What has to be done first inside. Everything in /run is the lab's own: `ip netns` keeps its names
-/// there, sshd its empty folder. The shell stays: it is who reaps the dead. The system's own list of
+/// there, sshd its empty folder. The shell stays: it reaps the dead. The system's own list of
 /// passwords is not an ordinary user's to read, and sshd takes an account without a line there for a
 /// locked one: hence a line for nobody, as whom sshd then runs.
 const SETUP: &str = r#"

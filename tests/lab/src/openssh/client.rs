@@ -1,4 +1,4 @@
-//! Who dials with OpenSSH's client, alone or with autossh around it.
+//! OpenSSH's client, alone or with autossh around it.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::{Endpoint, KeyKind, KeyPair, ssh_keygen};
 use crate::net::Namespace;
 use crate::{programs, secret};
 
-/// Somebody with a key, and a list of the endpoints that are known.
+/// A user with a key, and a list of the known hosts.
 #[derive(Debug)]
 pub struct Client {
     folder: TempDir,
@@ -31,7 +31,7 @@ pub struct Forward {
 pub const AUTOSSH_POLL: Duration = Duration::from_secs(15);
 
 impl Client {
-    /// Somebody with a new key.
+    /// A user with a new key.
     ///
     /// # Errors
     /// When no key can be made.

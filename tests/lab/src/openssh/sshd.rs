@@ -27,10 +27,10 @@ pub struct Sshd {
     daemon: Option<Daemon>,
 }
 
-/// As whom sshd runs; it lets nobody else in but root, who is anybody.
+/// The user that sshd runs as: the only one that can log in, but for root, which lets in every user.
 #[derive(Debug)]
 enum User {
-    /// Root, who can become another user, which sshd does for every connection.
+    /// Root: it can become another user, which sshd does for every connection.
     Root,
     /// Root of a user namespace where nobody else exists: sshd wants to become another user and
     /// cannot. So it is run by nobody, who need not.
@@ -42,7 +42,7 @@ enum User {
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 impl Sshd {
-    /// Prepares an sshd for `address` in `place` that lets in whoever has one of the keys.
+    /// Prepares an sshd for `address` in `place` that lets in the owners of these keys.
     ///
     /// # Errors
     /// When no host key can be made.

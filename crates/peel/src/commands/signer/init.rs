@@ -8,7 +8,7 @@ use tunnel::Identity;
 
 use crate::commands::starter;
 
-/// What is there when nobody says another one.
+/// The default.
 const PORT: u16 = 8443;
 const STARTER: &str = include_str!("starter.toml");
 

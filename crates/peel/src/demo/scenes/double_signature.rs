@@ -7,7 +7,7 @@ use crate::demo::chain::HONEST;
 use crate::demo::scenes::tell_refusal;
 use crate::demo::story::Story;
 
-/// Another block than the one everybody agrees on.
+/// Another block than the one that the network agrees on.
 const OTHER: Variant = 2;
 
 impl Story {

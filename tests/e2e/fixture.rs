@@ -185,17 +185,17 @@ impl<'a> Home<'a> {
 }
 
 /// One gateway, and one signer that is connected to it.
-pub(crate) struct Stage<'a> {
+pub(crate) struct Fixture<'a> {
     pub(crate) internet: &'a Internet,
     pub(crate) host_key: Identity,
     pub(crate) home: Home<'a>,
     pub(crate) cloud: Cloud,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Fixture<'a> {
     /// With a software key; returns when the gateway has a session over each line.
-    pub(crate) fn open(internet: &'a Internet, uplinks: &[Uplink]) -> anyhow::Result<Stage<'a>> {
-        Stage::with(internet, SignerHome::new()?, uplinks, None)
+    pub(crate) fn open(internet: &'a Internet, uplinks: &[Uplink]) -> anyhow::Result<Fixture<'a>> {
+        Fixture::with(internet, SignerHome::new()?, uplinks, None)
     }
 
     /// With these files, and the sshd that is shown beside the signer.
@@ -204,7 +204,7 @@ impl<'a> Stage<'a> {
         files: SignerHome,
         uplinks: &[Uplink],
         ssh: Option<SocketAddr>,
-    ) -> anyhow::Result<Stage<'a>> {
+    ) -> anyhow::Result<Fixture<'a>> {
         let host_key = Identity::generate("gateway")?;
         let mut home = Home::new(internet, ("home", PORT), files);
         home.configure(&host_key, uplinks, ssh)?;
@@ -212,7 +212,7 @@ impl<'a> Stage<'a> {
         let cloud = Cloud::new(&host_key, &[home.entry()])?;
         home.start()?;
         cloud.wait_for_sessions(home.name, uplinks.len())?;
-        Ok(Stage { internet, host_key, home, cloud })
+        Ok(Fixture { internet, host_key, home, cloud })
     }
 
     /// Returns when both lines are up, and the gateway believes in no connection of before.
@@ -276,7 +276,7 @@ pub(crate) fn first_signature_after(baker: &Baker, moment: Instant) -> anyhow::R
     })
 }
 
-/// `GET`, by somebody in `place`: status and body.
+/// `GET`, from `place`: status and body.
 fn get(place: Namespace, address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let answer = place.on_thread(move || {

@@ -140,8 +140,7 @@ impl Shared {
         self.change(|state| state.is_accepting = false);
     }
 
-    /// Closes every connection and brings the listener to its end: `accept` returns only when
-    /// somebody connects.
+    /// Closes every connection and brings the listener to its end: `accept` returns only at a connection.
     pub(super) fn stop(&self, address: SocketAddr) {
         self.change(State::stop);
         while !self.wait_while(Duration::ZERO, |state| state.is_accepting) {

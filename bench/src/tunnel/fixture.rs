@@ -35,25 +35,25 @@ pub(super) fn loopback(port: u16) -> SocketAddr {
 }
 
 /// Peel at both ends.
-pub(super) struct PeelStage {
+pub(super) struct PeelFixture {
     pub(super) gateway: GatewayHome,
     pub(super) cloud: Daemon,
     pub(super) signer: SignerHome,
     _home: Daemon,
 }
 
-impl PeelStage {
+impl PeelFixture {
     /// A signer at home that dials `CLOUD` over these lines.
-    pub(super) fn start(internet: &Internet, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
-        PeelStage::at(internet.home(), CLOUD, uplinks)
+    pub(super) fn start(internet: &Internet, uplinks: &[Uplink]) -> anyhow::Result<PeelFixture> {
+        PeelFixture::at(internet.home(), CLOUD, uplinks)
     }
 
     /// Both ends on the loopback.
-    pub(super) fn on_loopback() -> anyhow::Result<PeelStage> {
-        PeelStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[])
+    pub(super) fn on_loopback() -> anyhow::Result<PeelFixture> {
+        PeelFixture::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), &[])
     }
 
-    fn at(place: Namespace, cloud: IpAddr, uplinks: &[Uplink]) -> anyhow::Result<PeelStage> {
+    fn at(place: Namespace, cloud: IpAddr, uplinks: &[Uplink]) -> anyhow::Result<PeelFixture> {
         let signer = SignerHome::new()?;
         let ssh = SocketAddr::new(cloud, SSH);
         let listen = cloud::Listen { ssh, http: loopback(HTTP), monitor: loopback(MONITOR) };
@@ -74,7 +74,7 @@ impl PeelStage {
         signer.init_watermark(&peel(), LEVEL)?;
         let cloud = start_gateway(&gateway)?;
         let home = signer.start(place.command(peel())?)?;
-        Ok(PeelStage { gateway, cloud, signer, _home: home })
+        Ok(PeelFixture { gateway, cloud, signer, _home: home })
     }
 
     /// Kills the gateway, and starts it again after `pause`; gives when it listened.
@@ -98,7 +98,7 @@ fn start_gateway(gateway: &GatewayHome) -> anyhow::Result<Daemon> {
 }
 
 /// The same signer behind autossh, and sshd in the cloud.
-pub(super) struct UsualStage {
+pub(super) struct UsualFixture {
     pub(super) sshd: Sshd,
     pub(super) signer: SignerHome,
     _home: Daemon,
@@ -109,18 +109,18 @@ pub(super) struct UsualStage {
 /// Makes the command that holds the forward.
 type Reverse = fn(&Client, Namespace, &Endpoint, &[Forward]) -> anyhow::Result<Command>;
 
-impl UsualStage {
+impl UsualFixture {
     /// A signer at home with autossh, and sshd at `CLOUD`.
-    pub(super) fn start(internet: &Internet) -> anyhow::Result<UsualStage> {
-        UsualStage::at(internet.home(), CLOUD, Client::autossh_reverse)
+    pub(super) fn start(internet: &Internet) -> anyhow::Result<UsualFixture> {
+        UsualFixture::at(internet.home(), CLOUD, Client::autossh_reverse)
     }
 
     /// Both ends on the loopback, with a plain ssh: the ports of autossh's monitor would be there twice.
-    pub(super) fn on_loopback() -> anyhow::Result<UsualStage> {
-        UsualStage::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), Client::ssh_reverse)
+    pub(super) fn on_loopback() -> anyhow::Result<UsualFixture> {
+        UsualFixture::at(Namespace::here(), Ipv4Addr::LOCALHOST.into(), Client::ssh_reverse)
     }
 
-    fn at(place: Namespace, cloud: IpAddr, reverse: Reverse) -> anyhow::Result<UsualStage> {
+    fn at(place: Namespace, cloud: IpAddr, reverse: Reverse) -> anyhow::Result<UsualFixture> {
         let signer = SignerHome::new()?;
         let listen = home::Listen { http: Some(loopback(LOCAL_HTTP)), monitor: None };
         signer.configure(listen, None)?;
@@ -137,7 +137,7 @@ impl UsualStage {
             Ok(TcpStream::connect(loopback(SSHD_PORT)).ok())
         });
         up.with_context(|| ssh.log().unwrap_or_default())?;
-        Ok(UsualStage { sshd, signer, _home: home, _ssh: ssh, _client: client })
+        Ok(UsualFixture { sshd, signer, _home: home, _ssh: ssh, _client: client })
     }
 
     pub(super) fn http(&self) -> SocketAddr {
