@@ -7,6 +7,7 @@
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`open_files`]: as many of them as the system allows.
+//! - [`print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`systemd`]: readiness and watchdog notifications.
 
@@ -17,6 +18,7 @@ pub mod log;
 pub mod monitor;
 pub mod open_files;
 pub mod ports;
+pub mod print;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;

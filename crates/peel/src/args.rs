@@ -337,7 +337,7 @@ fn named_or_found(named: Option<&PathBuf>, name: &str) -> PathBuf {
     }
     let (here, system) = (PathBuf::from(name), Path::new("/etc/peel").join(name));
     let found = if !here.exists() && system.exists() { system } else { here };
-    tell!("configuration: {}", found.display());
+    daemon::tell!("configuration: {}", found.display());
     found
 }
 

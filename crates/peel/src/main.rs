@@ -1,11 +1,7 @@
 //! The command line: parses, wires, nothing else.
 
-#[macro_use]
-mod print;
-
 mod args;
 mod commands;
-mod demo;
 
 use std::process::ExitCode;
 
@@ -25,12 +21,12 @@ fn main() -> ExitCode {
         Command::Watermark(command) => commands::watermark::run(command),
     };
     match done {
-        Ok(()) if print::is_complete() => ExitCode::SUCCESS,
+        Ok(()) if daemon::print::is_complete() => ExitCode::SUCCESS,
         Ok(()) => ExitCode::from(FAILED),
         Err(error) => {
             // After the log: it may have said why.
             drop(log);
-            tell!("peel: {}", in_one_line(&error));
+            daemon::tell!("peel: {}", in_one_line(&error));
             ExitCode::from(if is_misuse(&error) { MISUSED } else { FAILED })
         }
     }

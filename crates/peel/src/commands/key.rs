@@ -64,9 +64,9 @@ fn write(key: &SecretKey, to: &KeyOutput) -> anyhow::Result<()> {
     let mut file = file.with_context(|| format!("{} cannot be made", to.output.display()))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    say!("public_key_hash  {}", key.hash());
-    say!("public_key       {}", key.public_key());
-    say!("secret_key_file  {}", to.output.display());
+    daemon::say!("public_key_hash  {}", key.hash());
+    daemon::say!("public_key       {}", key.public_key());
+    daemon::say!("secret_key_file  {}", to.output.display());
     Ok(())
 }
 
@@ -111,6 +111,6 @@ fn list(file: &Path) -> anyhow::Result<()> {
         }
         _ => bail!("{} holds neither unencrypted:… nor encrypted:…", file.display()),
     };
-    say!("{}  {what}{warning}", file.display());
+    daemon::say!("{}  {what}{warning}", file.display());
     Ok(())
 }

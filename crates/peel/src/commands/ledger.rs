@@ -61,7 +61,7 @@ fn open_when_free(device: &Found) -> anyhow::Result<Box<dyn Transport>> {
         match open(device) {
             Err(TransportError::InUse(place)) if Instant::now() < end => {
                 if !is_told {
-                    tell!("The Ledger at {place} is in use; waiting until it is free.");
+                    daemon::tell!("The Ledger at {place} is in use; waiting until it is free.");
                     is_told = true;
                 }
                 thread::sleep(BUSY_PAUSE);
@@ -145,14 +145,14 @@ fn list(address: Address, as_json: bool) -> anyhow::Result<()> {
             }),
             Err(why) => json!({ "error": why }),
         });
-        say!("{}", serde_json::Value::from(objects.collect::<Vec<_>>()));
+        daemon::say!("{}", serde_json::Value::from(objects.collect::<Vec<_>>()));
     }
     if found.is_empty() {
         bail!("no Ledger found on {address}; plug it in and unlock it");
     }
     let is_any_there = reports.iter().any(Result::is_ok);
     for report in reports.into_iter().filter(|_| !as_json) {
-        say!("{}", report.map_or_else(|why| why, |seen| seen.line()));
+        daemon::say!("{}", report.map_or_else(|why| why, |seen| seen.line()));
     }
     if is_any_there {
         Ok(())
@@ -165,7 +165,7 @@ fn key(address: Address, path: &KeyPath, confirm: bool, as_json: bool) -> anyhow
     let mut app = connect(address)?;
     let key = app.public_key(path)?;
     if confirm {
-        tell!("Compare on the device, and confirm there: {}", key.hash());
+        daemon::tell!("Compare on the device, and confirm there: {}", key.hash());
         let shown = app.show_public_key(path)?;
         if shown != key {
             bail!("the device showed {}, and had said {} before", shown.hash(), key.hash());
@@ -182,9 +182,9 @@ fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
             "public_key_hash": key.hash().to_string(),
             "public_key": key.to_string(),
         });
-        say!("{key}");
+        daemon::say!("{key}");
     } else {
-        say!("public_key_hash  {}\npublic_key       {key}", key.hash());
+        daemon::say!("public_key_hash  {}\npublic_key       {key}", key.hash());
     }
 }
 
@@ -199,13 +199,16 @@ fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyh
     let mut app = connect(address)?;
     let address = app.public_key(path)?.hash();
     // In the device's own words and order.
-    tell!("The device shows these; compare, and confirm there:");
-    tell!("  Address         {address}");
-    tell!("  Chain           {}", chain.name().map_or_else(|| chain.to_string(), str::to_owned));
-    tell!("  Main Chain HWM  {level}");
-    tell!("  Test Chain HWM  {level}");
+    daemon::tell!("The device shows these; compare, and confirm there:");
+    daemon::tell!("  Address         {address}");
+    daemon::tell!(
+        "  Chain           {}",
+        chain.name().map_or_else(|| chain.to_string(), str::to_owned)
+    );
+    daemon::tell!("  Main Chain HWM  {level}");
+    daemon::tell!("  Test Chain HWM  {level}");
     let key = app.setup(path, chain, level, level)?;
-    say!("{} may bake; the device signs nothing below level {level}", key.hash());
+    daemon::say!("{} may bake; the device signs nothing below level {level}", key.hash());
     Ok(())
 }
 
@@ -224,14 +227,14 @@ fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<(
     set.map_or(Ok(()), check_level)?;
     let mut app = connect(address)?;
     if let Some(level) = set {
-        tell!("Confirm on the device: high watermark {level}");
+        daemon::tell!("Confirm on the device: high watermark {level}");
         app.reset_marks(level)?;
     }
     let marks = app.marks()?;
     if as_json {
-        say!("{}", marks_json(&marks));
+        daemon::say!("{}", marks_json(&marks));
     } else {
-        say!("{}", marks_line(&marks));
+        daemon::say!("{}", marks_line(&marks));
     }
     Ok(())
 }
@@ -253,10 +256,10 @@ fn marks_json(marks: &DeviceMarks) -> serde_json::Value {
 }
 
 fn simulate(device: &Device, approve: bool) -> anyhow::Result<()> {
-    say!("A simulated Ledger listens on tcp://{}. Ctrl-C ends it.", device.address());
-    say!("Its seed is public: never put funds on its keys.");
+    daemon::say!("A simulated Ledger listens on tcp://{}. Ctrl-C ends it.", device.address());
+    daemon::say!("Its seed is public: never put funds on its keys.");
     if approve {
-        say!("It approves whatever is asked.");
+        daemon::say!("It approves whatever is asked.");
     }
     loop {
         if device.wait_for_prompt(Duration::from_secs(1)) {

@@ -16,10 +16,10 @@ pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow:
             "{what} is running, and has no [monitor] to be asked at; add one, or stop it to check the rest"
         );
     };
-    say!("running        {what} is running, so it is asked: http://{monitor}/readyz");
+    daemon::say!("running        {what} is running, so it is asked: http://{monitor}/readyz");
     let (status, facts) = ask(reachable(monitor), "/readyz")
         .with_context(|| format!("{what} is running, and {monitor} does not answer"))?;
-    facts.lines().filter(|line| !line.is_empty()).for_each(|line| say!("{line}"));
+    facts.lines().filter(|line| !line.is_empty()).for_each(|line| daemon::say!("{line}"));
     let is_whole = status == 200 && !facts.lines().any(|line| line.starts_with("[-]"));
     if is_whole {
         Ok(())

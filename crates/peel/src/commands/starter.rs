@@ -21,7 +21,7 @@ pub(crate) fn folder(path: &Path) -> anyhow::Result<()> {
 /// A configuration, unless it is there already.
 pub(crate) fn configuration(path: &Path, text: &str) -> anyhow::Result<()> {
     let state = if write_new(path, text, READABLE)? { "made" } else { "kept as it is" };
-    say!("configuration  {}: {state}", path.display());
+    daemon::say!("configuration  {}: {state}", path.display());
     Ok(())
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn identity(what: &str, path: &Path, comment: &str) -> anyhow::Result
         Identity::parse(&text).with_context(|| path.display().to_string())?
     };
     let state = if made { "made" } else { "kept as it is" };
-    say!("{what:<14} {}: {state}, {}", path.display(), identity.public().fingerprint());
+    daemon::say!("{what:<14} {}: {state}, {}", path.display(), identity.public().fingerprint());
     Ok(identity)
 }
 

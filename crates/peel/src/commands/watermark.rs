@@ -20,7 +20,7 @@ pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
         WatermarkCommand::Show { config, json } => show(&config.path(), json),
         WatermarkCommand::Set { which, level, lower } => set(&which, level, lower),
         WatermarkCommand::Export { config } => {
-            say!("{}", Records::open(&Config::read(&config.path())?.store)?.export());
+            daemon::say!("{}", Records::open(&Config::read(&config.path())?.store)?.export());
             Ok(())
         }
         WatermarkCommand::Import { config, from } => import(&config.path(), &from),
@@ -84,9 +84,9 @@ fn init(which: &Which, level: Level) -> anyhow::Result<()> {
         match records.add(key, chain, Some(level)) {
             Ok(()) => {
                 made = true;
-                say!("{key} on {chain}: nothing at or below level {level} will be signed");
+                daemon::say!("{key} on {chain}: nothing at or below level {level} will be signed");
             }
-            Err(error @ RecordsError::Exists { .. }) => say!("{error}"),
+            Err(error @ RecordsError::Exists { .. }) => daemon::say!("{error}"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -96,13 +96,13 @@ fn init(which: &Which, level: Level) -> anyhow::Result<()> {
 fn show(config: &Path, json: bool) -> anyhow::Result<()> {
     let records = Records::open(&Config::read(config)?.store)?;
     if json {
-        say!("{}", records.export());
+        daemon::say!("{}", records.export());
         return Ok(());
     }
     if records.entries().is_empty() {
-        say!("The store is empty; make marks with \"peel watermark init\".");
+        daemon::say!("The store is empty; make marks with \"peel watermark init\".");
     }
-    records.entries().iter().for_each(|entry| say!("{entry}"));
+    records.entries().iter().for_each(|entry| daemon::say!("{entry}"));
     Ok(())
 }
 
@@ -119,7 +119,7 @@ fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
         records.raise(&resolved, level)?;
     }
     for (key, chain) in resolved {
-        say!("{key} on {chain}: nothing at or below level {level} will be signed");
+        daemon::say!("{key} on {chain}: nothing at or below level {level} will be signed");
     }
     Ok(())
 }
@@ -131,9 +131,11 @@ fn confirm_lowering(
     level: Level,
 ) -> anyhow::Result<()> {
     let entry = records.entries().iter().find(|entry| entry.key == key && entry.chain == chain);
-    say!("Now: {}", entry.context("there is no such mark")?);
-    say!("Lowering it to {level} lets what was signed above be signed again. Two different");
-    say!("signatures at one level are slashed. Type yes to do it all the same.");
+    daemon::say!("Now: {}", entry.context("there is no such mark")?);
+    daemon::say!(
+        "Lowering it to {level} lets what was signed above be signed again. Two different"
+    );
+    daemon::say!("signatures at one level are slashed. Type yes to do it all the same.");
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     if line.trim() == "yes" { Ok(()) } else { bail!("not lowered; nothing was changed") }
@@ -150,9 +152,11 @@ fn import(path: &Path, from: &Path) -> anyhow::Result<()> {
     let mut records = open_or_create(&config)?;
     let count = entries.len();
     records.merge(entries)?;
-    say!("{count} marks read; now:");
-    records.entries().iter().for_each(|entry| say!("{entry}"));
-    say!("Whatever was signed after these were written is not known here. If anything was,");
-    say!("close it too: peel watermark set --config {} --level LEVEL", path.display());
+    daemon::say!("{count} marks read; now:");
+    records.entries().iter().for_each(|entry| daemon::say!("{entry}"));
+    daemon::say!(
+        "Whatever was signed after these were written is not known here. If anything was,"
+    );
+    daemon::say!("close it too: peel watermark set --config {} --level LEVEL", path.display());
     Ok(())
 }

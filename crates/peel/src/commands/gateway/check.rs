@@ -15,27 +15,34 @@ use crate::commands::running;
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    say!("configuration  {}: good", path.display());
-    say!("host key       {}", config.host_key.public().fingerprint());
-    say!("               for signer.toml: {}", host_key_line(&config.host_key));
+    daemon::say!("configuration  {}: good", path.display());
+    daemon::say!("host key       {}", config.host_key.public().fingerprint());
+    daemon::say!("               for signer.toml: {}", host_key_line(&config.host_key));
     for signer in &config.signers {
         let keys = signer.keys.as_ref().map_or("asked of it".to_owned(), |keys| {
             keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         });
-        say!("signer         {}: {}", signer.name, signer.ssh_key.fingerprint());
-        say!("               port {}, keys: {keys}", signer.port);
+        daemon::say!("signer         {}: {}", signer.name, signer.ssh_key.fingerprint());
+        daemon::say!("               port {}, keys: {keys}", signer.port);
     }
     for name in config.without_keys() {
-        say!("advice         signer {name} names no keys, and there are several signers: until it");
-        say!("               was heard, those after it are not asked for keys that it may have.");
-        say!("               Put keys = [\"tz…\"] under it");
+        daemon::say!(
+            "advice         signer {name} names no keys, and there are several signers: until it"
+        );
+        daemon::say!(
+            "               was heard, those after it are not asked for keys that it may have."
+        );
+        daemon::say!("               Put keys = [\"tz…\"] under it");
     }
     let taken = taken_ports(&config);
     if !taken.is_empty() && gateway_is_there(&config) {
         return running::show_readiness("the gateway", config.monitor);
     }
     if taken.is_empty() {
-        say!("All is well. Start it with \"peel gateway run --config {}\".", path.display());
+        daemon::say!(
+            "All is well. Start it with \"peel gateway run --config {}\".",
+            path.display()
+        );
         return Ok(());
     }
     bail!("{}", taken.join("\npeel: "))

@@ -20,13 +20,15 @@ pub(super) fn init(folder: &Path) -> anyhow::Result<()> {
 
 fn show_next_steps(config: &Path, host_key: &Identity) {
     let config = config.display();
-    say!("\nPaste this line into signer.toml, at home, under [[tunnel.gateway]]:\n");
-    say!("{}\n", host_key_line(host_key));
-    say!("Keep the host key: a gateway made again with it is found by its signers.");
-    say!("Then, here:");
-    say!("1. paste the [[signer]] block that \"peel signer init\" prints at home into {config}");
-    say!("2. peel gateway check --config {config}");
-    say!("3. peel gateway run --config {config}");
+    daemon::say!("\nPaste this line into signer.toml, at home, under [[tunnel.gateway]]:\n");
+    daemon::say!("{}\n", host_key_line(host_key));
+    daemon::say!("Keep the host key: a gateway made again with it is found by its signers.");
+    daemon::say!("Then, here:");
+    daemon::say!(
+        "1. paste the [[signer]] block that \"peel signer init\" prints at home into {config}"
+    );
+    daemon::say!("2. peel gateway check --config {config}");
+    daemon::say!("3. peel gateway run --config {config}");
 }
 
 /// What a signer has to know of this gateway.

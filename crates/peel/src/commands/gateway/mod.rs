@@ -26,7 +26,7 @@ fn forget(key: &PublicKeyHash, config: &Config) -> anyhow::Result<()> {
         "gateway.toml names no [state] directory: nothing is kept across a restart, so start the gateway anew",
     )?;
     if gateway::forget(directory, key)? {
-        say!("{key}: forgotten. A signer is asked for it again, wherever its store is.");
+        daemon::say!("{key}: forgotten. A signer is asked for it again, wherever its store is.");
         Ok(())
     } else {
         bail!("nothing was known of {key}")

@@ -19,7 +19,7 @@ const UPSTREAM_LIMIT: Duration = Duration::from_secs(3);
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
-    say!("configuration  {}: good", path.display());
+    daemon::say!("configuration  {}: good", path.display());
     let records = match Records::open(&config.store) {
         Err(RecordsError::Disk(DiskError::Locked { .. })) => {
             return running::show_readiness("the signer", config.monitor);
@@ -30,7 +30,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     // Let go at once: a signer that starts meanwhile needs it.
     let marks = match records.map(|records| records.entries().to_vec()) {
         Ok(entries) => {
-            say!("watermarks     {}: good", config.store.display());
+            daemon::say!("watermarks     {}: good", config.store.display());
             Some(Marks(entries))
         }
         Err(error) => {
@@ -40,7 +40,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     };
     for key in &config.keys {
         let hash = key.hash().map_or("the Ledger tells".into(), |hash| hash.to_string());
-        say!("key            {}: {hash}", key.name);
+        daemon::say!("key            {}: {hash}", key.name);
         if let (Some(marks), Some(hash)) = (&marks, key.hash()) {
             wrong.extend(marks.missing(hash, &config));
         }
@@ -57,7 +57,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     // A name that is still being looked up is not waited for.
     runtime.shutdown_background();
     if wrong.is_empty() {
-        say!("All is well. Start it with \"peel signer run --config {}\".", path.display());
+        daemon::say!("All is well. Start it with \"peel signer run --config {}\".", path.display());
         return Ok(());
     }
     anyhow::bail!("{}", wrong.join("\npeel: "))
@@ -91,7 +91,7 @@ async fn check_upstreams(config: &Config) -> Vec<String> {
     for key in &config.keys {
         let Some(url) = key.upstream() else { continue };
         match url.public_key(UPSTREAM_LIMIT).await {
-            Ok(found) if found.hash() == url.key => say!("upstream       {url}: there"),
+            Ok(found) if found.hash() == url.key => daemon::say!("upstream       {url}: there"),
             Ok(found) => wrong.push(format!("key {:?}: {url} shows {}", key.name, found.hash())),
             Err(error) => wrong.push(format!("key {:?}: {error}; is it running?", key.name)),
         }
@@ -101,10 +101,13 @@ async fn check_upstreams(config: &Config) -> Vec<String> {
 
 fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
     let mut wrong = Vec::new();
-    say!("identity       {}, port {}", tunnel.identity.public().fingerprint(), tunnel.port);
+    daemon::say!("identity       {}, port {}", tunnel.identity.public().fingerprint(), tunnel.port);
     for home::Uplink { interface, metered } in &tunnel.uplinks {
         if Path::new("/sys/class/net").join(interface).exists() {
-            say!("uplink         {interface}: there{}", if *metered { ", metered" } else { "" });
+            daemon::say!(
+                "uplink         {interface}: there{}",
+                if *metered { ", metered" } else { "" }
+            );
         } else {
             wrong.push(format!(
                 "uplink {interface}: there is no such interface; is it plugged in? \"ip link\" shows \
@@ -117,16 +120,16 @@ fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
 
 /// Logs in at each gateway over each line, and asks for the port.
 async fn check_gateways(tunnel: &home::Config) -> Vec<String> {
-    say!("               dialling the gateway ...");
+    daemon::say!("               dialling the gateway ...");
     let mut wrong = Vec::new();
     for home::CheckResult { gateway, uplink, admission } in tunnel.check().await {
         let over = uplink.map_or_else(String::new, |uplink| format!(" over {uplink}"));
         match admission {
             Ok(Admission::Port) => {
-                say!("gateway        {gateway}{over}: lets this signer in, with its port")
+                daemon::say!("gateway        {gateway}{over}: lets this signer in, with its port")
             }
             Ok(Admission::PortIsHeld) => {
-                say!(
+                daemon::say!(
                     "gateway        {gateway}{over}: lets this signer in; another connection has its port"
                 );
             }

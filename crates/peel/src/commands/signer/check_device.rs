@@ -12,7 +12,7 @@ use crate::commands::signer::check::Marks;
 /// What is wrong with the Ledger; prints what is well.
 pub(super) fn check_device(config: &Config, marks: Option<&Marks>) -> Vec<String> {
     match describe(config.ledger) {
-        Ok(found) => found.iter().for_each(|line| say!("ledger         {line}")),
+        Ok(found) => found.iter().for_each(|line| daemon::say!("ledger         {line}")),
         Err(error) => return vec![format!("{error:#}")],
     }
     match look(config, marks) {
@@ -37,7 +37,7 @@ fn look(config: &Config, marks: Option<&Marks>) -> anyhow::Result<Vec<String>> {
             ));
             continue;
         }
-        say!("               {path} is {found}");
+        daemon::say!("               {path} is {found}");
         wrong.extend(not_authorized(path, authorized.as_ref()));
         if let Some(marks) = marks {
             if key.hash().is_none() {

@@ -48,12 +48,12 @@ fn block(name: &str, identity: &Identity, port: u16) -> String {
 
 fn show_next_steps(config: &Path, block: &str) {
     let config = config.display();
-    say!("\nPaste this into gateway.toml, in the cloud:\n\n{block}\n");
-    say!("Then, here:");
-    say!("1. fill in [[tunnel.gateway]] in {config};");
-    say!("   \"peel gateway init\" prints its host_key line, in the cloud");
-    say!("2. peel watermark init --config {config} --level LEVEL");
-    say!("   (the chain's present level: nothing at or below it will be signed)");
-    say!("3. peel signer check --config {config}");
-    say!("4. peel signer run --config {config}");
+    daemon::say!("\nPaste this into gateway.toml, in the cloud:\n\n{block}\n");
+    daemon::say!("Then, here:");
+    daemon::say!("1. fill in [[tunnel.gateway]] in {config};");
+    daemon::say!("   \"peel gateway init\" prints its host_key line, in the cloud");
+    daemon::say!("2. peel watermark init --config {config} --level LEVEL");
+    daemon::say!("   (the chain's present level: nothing at or below it will be signed)");
+    daemon::say!("3. peel signer check --config {config}");
+    daemon::say!("4. peel signer run --config {config}");
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use tunnel::Identity;
 
 /// A daemon and its folder. Dropping it kills it.
-pub(super) struct Process {
+pub(crate) struct Process {
     /// The command of `peel` that it runs: `signer` or `gateway`.
     role: &'static str,
     folder: PathBuf,
@@ -21,7 +21,7 @@ const KEY_FILE: &str = "key";
 
 impl Process {
     /// Makes the folder, and writes an ssh key and a configuration that names it as `"key"`.
-    pub(super) fn new(
+    pub(crate) fn new(
         role: &'static str,
         within: &Path,
         key: &Identity,
@@ -36,7 +36,7 @@ impl Process {
     }
 
     /// `peel signer run` or `peel gateway run`.
-    pub(super) fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let child = Command::new(std::env::current_exe()?)
             .args([self.role, "run", "--config"])
@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Fails when the process has ended by itself.
-    pub(super) fn still_runs(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn still_runs(&mut self) -> anyhow::Result<()> {
         let Some(child) = &mut self.child else { return Ok(()) };
         match child.try_wait()? {
             Some(status) => bail!("the {} has ended ({status}):\n{}", self.role, self.log()),
@@ -60,7 +60,7 @@ impl Process {
     }
 
     /// SIGKILL: no time to write or to say anything.
-    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill()?;
             child.wait()?;
@@ -68,12 +68,12 @@ impl Process {
         Ok(())
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// What it has logged, with its name.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let text = fs::read_to_string(self.log_file()).unwrap_or_default();
         format!("--- log of the {}\n{text}", self.role)
     }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::demo::baker::Asked;
+use crate::baker::Asked;
 
 /// What was going on when something was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Calm,
     SilentLine,
     NewCloud,
@@ -15,7 +15,7 @@ pub(super) enum Event {
 
 /// All requests of the chain, and whatever was not as promised.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     requests: Vec<Request>,
     surprises: Vec<String>,
 }
@@ -29,41 +29,41 @@ struct Request {
 
 impl Tally {
     /// Notes a request that has just ended.
-    pub(super) fn note(&mut self, event: Event, asked: Instant, ended: Instant, what: &Asked) {
+    pub(crate) fn note(&mut self, event: Event, asked: Instant, ended: Instant, what: &Asked) {
         let is_signed = what.signed().is_some();
         self.requests.push(Request { event, asked, ended, is_signed });
     }
 
     /// The slowest answer; what was asked before `since` counts from then.
-    pub(super) fn slowest(&self, event: Event, since: Option<Instant>) -> Option<Duration> {
+    pub(crate) fn slowest(&self, event: Event, since: Option<Instant>) -> Option<Duration> {
         let signed = self.of(event).filter(|request| request.is_signed);
         let from = |asked: Instant| since.map_or(asked, |since| asked.max(since));
         signed.map(|request| request.ended.saturating_duration_since(from(request.asked))).max()
     }
 
     /// From `since` to the first signature after it.
-    pub(super) fn first_signature(&self, event: Event, since: Instant) -> Option<Duration> {
+    pub(crate) fn first_signature(&self, event: Event, since: Instant) -> Option<Duration> {
         let signed = self.of(event).filter(|request| request.is_signed);
         signed.filter_map(|request| request.ended.checked_duration_since(since)).min()
     }
 
     /// How many requests had no signature in time.
-    pub(super) fn lost(&self, event: Event) -> usize {
+    pub(crate) fn lost(&self, event: Event) -> usize {
         self.of(event).filter(|request| !request.is_signed).count()
     }
 
     /// How many of them were still waiting at that moment, or were asked later.
-    pub(super) fn lost_after(&self, event: Event, moment: Instant) -> usize {
+    pub(crate) fn lost_after(&self, event: Event, moment: Instant) -> usize {
         self.of(event).filter(|request| !request.is_signed && request.ended > moment).count()
     }
 
     /// Says what was not as promised, and remembers it.
-    pub(super) fn surprise(&mut self, what: String) {
-        say!("     NOT AS PROMISED: {what}");
+    pub(crate) fn surprise(&mut self, what: String) {
+        daemon::say!("     NOT AS PROMISED: {what}");
         self.surprises.push(what);
     }
 
-    pub(super) fn surprises(&self) -> &[String] {
+    pub(crate) fn surprises(&self) -> &[String] {
         &self.surprises
     }
 

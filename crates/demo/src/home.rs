@@ -2,26 +2,28 @@
 
 use std::path::Path;
 
+use anyhow::Context;
+use ledger::BakingApp;
 use ledger_sim::{Config, Curve, Device, Latency, Setup};
 use tezos::{ChainId, Level, PublicKey};
 use tunnel::Identity;
 use watermark::Records;
 
-use crate::demo::cloud::{Cloud, loopback};
-use crate::demo::line::Line;
-use crate::demo::process::Process;
+use crate::cloud::{Cloud, loopback};
+use crate::line::Line;
+use crate::process::Process;
 
 /// Everything at home. Dropping it stops it all.
-pub(super) struct Home {
-    pub(super) signer: Process,
+pub(crate) struct Home {
+    pub(crate) signer: Process,
     device: Device,
     /// Of the key on the device.
-    pub(super) public_key: PublicKey,
+    pub(crate) public_key: PublicKey,
 }
 
 impl Home {
     /// A set-up Ledger, a configuration, and a watermark store that is closed up to `level`.
-    pub(super) fn new(
+    pub(crate) fn new(
         within: &Path,
         level: u32,
         identity: &Identity,
@@ -36,7 +38,9 @@ impl Home {
         };
         let config = Config { latency: Latency::Real, setup: Some(setup), ..Config::default() };
         let device = Device::start(loopback(0), &config)?;
-        let mut app = crate::commands::ledger::connect(ledger::Address::Tcp(device.address()))?;
+        let found = ledger::find(ledger::Address::Tcp(device.address()))?;
+        let found = found.first().context("the simulated Ledger is not there")?;
+        let mut app = BakingApp::new(ledger::open(found)?)?;
         let public_key = app.public_key(&"secp256k1/0h/0h".parse()?)?;
         drop(app);
 
@@ -49,7 +53,7 @@ impl Home {
     }
 
     /// How many signatures the device has made.
-    pub(super) fn device_signatures(&self) -> u64 {
+    pub(crate) fn device_signatures(&self) -> u64 {
         self.device.signatures()
     }
 }

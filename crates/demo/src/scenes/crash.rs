@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use tezos::Kind;
 use tokio::time::sleep;
 
-use crate::demo::baker::Asked;
-use crate::demo::chain::HONEST;
-use crate::demo::scenes::tell_refusal;
-use crate::demo::story::Story;
+use crate::baker::Asked;
+use crate::chain::HONEST;
+use crate::scenes::tell_refusal;
+use crate::story::Story;
 
 /// The first vote is signed then, the second one is in the Ledger.
 const KILL_AFTER: Duration = Duration::from_millis(330);
@@ -19,10 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Story {
     /// SIGKILL in mid-vote; it is started again at once.
-    pub(in crate::demo) async fn the_signer_crashes(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn the_signer_crashes(&mut self) -> anyhow::Result<()> {
         let level = self.chain.next;
-        say!("\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level},");
-        say!("   and started again:");
+        daemon::say!(
+            "\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level},"
+        );
+        daemon::say!("   and started again:");
         let (baker, end) = (self.chain.baker.clone(), Instant::now() + PATIENCE);
         let asking = async {
             tokio::join!(
@@ -39,11 +41,11 @@ impl Story {
         let back = back?;
         self.tell_vote("preattestation", preattestation);
         self.tell_vote("attestation", attestation);
-        say!("     it can be asked again after {} ms", back.as_millis());
+        daemon::say!("     it can be asked again after {} ms", back.as_millis());
         if back > PROMISE {
             self.surprise("it took the signer too long to come back".to_owned());
         }
-        say!("   Somebody asks for different votes of level {level}:");
+        daemon::say!("   Somebody asks for different votes of level {level}:");
         for kind in [Kind::Preattestation, Kind::Attestation] {
             self.ask_for_another(kind, level).await;
         }
@@ -53,13 +55,15 @@ impl Story {
 
     fn tell_vote(&mut self, vote: &str, asked: Asked) {
         match asked {
-            Asked::Signed(took) => say!("     {vote}: signed after {} ms", took.as_millis()),
+            Asked::Signed(took) => {
+                daemon::say!("     {vote}: signed after {} ms", took.as_millis())
+            }
             Asked::Refused(why) => {
-                say!("     {vote}: was it signed? Nobody can know. Asked again:");
+                daemon::say!("     {vote}: was it signed? Nobody can know. Asked again:");
                 tell_refusal("       ", &why);
                 self.unknown += 1;
             }
-            Asked::Lost(why) => say!("     {vote}: no answer: {why}"),
+            Asked::Lost(why) => daemon::say!("     {vote}: no answer: {why}"),
             Asked::Broken(why) => self.surprise(format!("{vote}: {why}")),
         }
     }

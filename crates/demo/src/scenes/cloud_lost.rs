@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::demo::story::Story;
-use crate::demo::tally::Event;
+use crate::story::Story;
+use crate::tally::Event;
 
 /// In mid-vote.
 const KILL_AFTER: Duration = Duration::from_millis(100);
@@ -16,16 +16,16 @@ const PROMISE: Duration = Duration::from_secs(1);
 
 impl Story {
     /// SIGKILL, and after a while a new gateway with the same host key.
-    pub(in crate::demo) async fn the_cloud_is_lost(&mut self) -> anyhow::Result<()> {
-        say!("\n3. The cloud is destroyed (SIGKILL to the gateway). The baker asks again");
-        say!("   and again, for as long as a level lasts.");
+    pub(crate) async fn the_cloud_is_lost(&mut self) -> anyhow::Result<()> {
+        daemon::say!("\n3. The cloud is destroyed (SIGKILL to the gateway). The baker asks again");
+        daemon::say!("   and again, for as long as a level lasts.");
         let cloud = &mut self.cloud;
         let made_again = async {
             sleep(KILL_AFTER).await;
             cloud.gateway.kill()?;
             sleep(GONE_FOR).await;
             let listens = cloud.start().await;
-            say!("   The cloud is made again, with the same host key.");
+            daemon::say!("   The cloud is made again, with the same host key.");
             listens
         };
         let levels = self.chain.levels(LEVELS, Event::NewCloud);
@@ -42,8 +42,10 @@ impl Story {
             return tally.surprise("the signer did not come back to the new cloud".to_owned());
         };
         let (took_ms, promised) = (took.as_millis(), PROMISE.as_millis());
-        say!("   The signer came back by itself. From when the new gateway listened to the");
-        say!("   first signature it took {took_ms} ms (promised: at most {promised}).");
+        daemon::say!(
+            "   The signer came back by itself. From when the new gateway listened to the"
+        );
+        daemon::say!("   first signature it took {took_ms} ms (promised: at most {promised}).");
         if took > PROMISE {
             tally.surprise(format!(
                 "the new cloud was without answers for {took_ms} ms; at most {promised} were promised"

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::demo::line::Line;
-use crate::demo::story::Story;
-use crate::demo::tally::Event;
+use crate::line::Line;
+use crate::story::Story;
+use crate::tally::Event;
 
 const SILENT_LEVELS: u32 = 5;
 const LEVELS_BACK: u32 = 3;
@@ -13,15 +13,17 @@ const PROMISE: Duration = Duration::from_millis(1500);
 
 impl Story {
     /// The one that carries the answers falls silent for a while.
-    pub(in crate::demo) async fn a_line_falls_silent(&mut self) {
+    pub(crate) async fn a_line_falls_silent(&mut self) {
         let Some(line) = self.chain.line_in_use() else {
             return self.surprise("no line carries anything".to_owned());
         };
         let name = line.name;
-        say!("\n2. The line in use, {name}, falls silent: bytes vanish, nothing is closed.");
+        daemon::say!(
+            "\n2. The line in use, {name}, falls silent: bytes vanish, nothing is closed."
+        );
         line.fall_silent();
         self.chain.levels(SILENT_LEVELS, Event::SilentLine).await;
-        say!("   {name} works again.");
+        daemon::say!("   {name} works again.");
         self.chain.lines.iter().for_each(Line::come_back);
         self.chain.levels(LEVELS_BACK, Event::SilentLine).await;
         if self.chain.line_in_use().is_none_or(|line| line.name != name) {
@@ -34,7 +36,7 @@ impl Story {
     fn judge_silence(&mut self) {
         let slowest = self.chain.tally.slowest(Event::SilentLine, None).unwrap_or_default();
         let (slowest_ms, promised) = (slowest.as_millis(), PROMISE.as_millis());
-        say!("   The slowest answer took {slowest_ms} ms (promised: at most {promised}).");
+        daemon::say!("   The slowest answer took {slowest_ms} ms (promised: at most {promised}).");
         if slowest > PROMISE {
             self.surprise(format!(
                 "with a silent line, an answer took {slowest_ms} ms; at most {promised} were promised"

@@ -9,7 +9,7 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Writes a line. A reader that has seen enough (`| head`) is no error and no panic; anything else makes the
 /// command fail in the end.
-pub(crate) fn line(text: Arguments<'_>) {
+pub fn line(text: Arguments<'_>) {
     let mut out = io::stdout().lock();
     if let Err(error) = writeln!(out, "{}", masked(text)).and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
@@ -20,12 +20,13 @@ pub(crate) fn line(text: Arguments<'_>) {
 }
 
 /// Writes a line on standard error. When that is gone, too, the line is lost.
-pub(crate) fn note(text: Arguments<'_>) {
+pub fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", masked(text));
 }
 
 /// Whether every line was written that the command wanted to write.
-pub(crate) fn is_complete() -> bool {
+#[must_use]
+pub fn is_complete() -> bool {
     !FAILED.load(Ordering::Relaxed)
 }
 
@@ -35,11 +36,13 @@ fn masked(text: Arguments<'_>) -> String {
 }
 
 /// `println!`, without its panic.
+#[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::print::line(format_args!($($text)*)) };
 }
 
 /// `eprintln!`, without its panic.
+#[macro_export]
 macro_rules! tell {
     ($($text:tt)*) => { $crate::print::note(format_args!($($text)*)) };
 }

@@ -14,11 +14,11 @@ fn tell_refusal(indent: &str, why: &str) {
     let hanging = " ".repeat(line.len());
     for word in why.split_whitespace() {
         if line.len() + word.len() > WIDTH {
-            say!("{}", line.trim_end());
+            daemon::say!("{}", line.trim_end());
             line.clone_from(&hanging);
         }
         line.push_str(word);
         line.push(' ');
     }
-    say!("{}", line.trim_end());
+    daemon::say!("{}", line.trim_end());
 }

@@ -7,22 +7,22 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use tunnel::Identity;
 
-use crate::demo::baker::Baker;
-use crate::demo::chain::{Chain, table_head};
-use crate::demo::cloud::{Cloud, loopback};
-use crate::demo::home::Home;
-use crate::demo::line::Line;
-use crate::demo::tally::Event;
+use crate::baker::Baker;
+use crate::chain::{Chain, table_head};
+use crate::cloud::{Cloud, loopback};
+use crate::home::Home;
+use crate::line::Line;
+use crate::tally::Event;
 
 /// Everything there is. Dropping it stops it all and removes its folder.
-pub(super) struct Story {
-    pub(super) home: Home,
-    pub(super) cloud: Cloud,
-    pub(super) chain: Chain,
+pub(crate) struct Story {
+    pub(crate) home: Home,
+    pub(crate) cloud: Cloud,
+    pub(crate) chain: Chain,
     /// The moment from which the cloud that was made again listened.
-    pub(super) cloud_again: Option<Instant>,
+    pub(crate) cloud_again: Option<Instant>,
     /// Votes that the Ledger may have signed or not: the signer was killed.
-    pub(super) unknown: u32,
+    pub(crate) unknown: u32,
     _folder: TempDir,
 }
 
@@ -42,7 +42,7 @@ The baker asks for what octez-baker asks for, a level a second instead of every
 six. The Ledger is as slow as a Nano S Plus. The tables say how long each
 signature took, and over which line it came.";
 
-pub(super) fn tell() -> anyhow::Result<()> {
+pub(crate) fn tell() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         tokio::select! {
@@ -54,11 +54,11 @@ pub(super) fn tell() -> anyhow::Result<()> {
 
 impl Story {
     async fn tell() -> anyhow::Result<()> {
-        say!("{PICTURE}");
+        daemon::say!("{PICTURE}");
         let mut story = Story::set_up().await?;
         let told = story.scenes().await;
         if told.is_err() || !story.chain.tally.surprises().is_empty() {
-            tell!("{}{}", story.cloud.gateway.log(), story.home.signer.log());
+            daemon::tell!("{}{}", story.cloud.gateway.log(), story.home.signer.log());
         }
         told.and_then(|()| story.sum_up())
     }
@@ -80,23 +80,23 @@ impl Story {
     }
 
     async fn scenes(&mut self) -> anyhow::Result<()> {
-        say!("\n1. All is well.");
+        daemon::say!("\n1. All is well.");
         table_head();
         self.chain.levels(LEVELS_BEFORE, Event::Calm).await;
         self.a_line_falls_silent().await;
         self.the_cloud_is_lost().await?;
-        say!("\n4. The double signature.");
+        daemon::say!("\n4. The double signature.");
         self.a_double_signature().await;
         self.the_signer_crashes().await?;
         table_head();
         self.chain.levels(LEVELS_AFTER, Event::Crash).await;
-        say!("");
+        daemon::say!("");
         self.a_double_signature().await;
         Ok(())
     }
 
     /// Starts the signer; gives how long it took until the baker could ask it.
-    pub(super) async fn start_signer(&mut self) -> anyhow::Result<Duration> {
+    pub(crate) async fn start_signer(&mut self) -> anyhow::Result<Duration> {
         let started = Instant::now();
         self.home.signer.start()?;
         while !self.chain.baker.finds_its_key().await {
@@ -120,7 +120,7 @@ impl Story {
             0 => requests(Event::Crash),
             unknown => format!("{unknown} vote, which the Ledger may have signed"),
         };
-        say!("\n                      slowest answer   lost");
+        daemon::say!("\n                      slowest answer   lost");
         for (name, slowest, lost) in [
             ("all was well", tally.slowest(Event::Calm, None), requests(Event::Calm)),
             (
@@ -132,13 +132,13 @@ impl Story {
             ("after the crash", tally.slowest(Event::Crash, None), crash),
         ] {
             let slowest = slowest.unwrap_or_default().as_millis();
-            say!("   {name:<17} {slowest:>11} ms   {lost}");
+            daemon::say!("   {name:<17} {slowest:>11} ms   {lost}");
         }
-        say!("\nsignatures that the Ledger made   {:>3}", self.home.device_signatures());
-        say!("signatures that the baker has     {:>3}", self.chain.baker.signatures());
-        say!("   (the others were on their way when the cloud or the signer was killed)");
+        daemon::say!("\nsignatures that the Ledger made   {:>3}", self.home.device_signatures());
+        daemon::say!("signatures that the baker has     {:>3}", self.chain.baker.signatures());
+        daemon::say!("   (the others were on their way when the cloud or the signer was killed)");
         if tally.surprises().is_empty() {
-            say!("\nNever two signatures at one mark. Everything was as promised.");
+            daemon::say!("\nNever two signatures at one mark. Everything was as promised.");
             return Ok(());
         }
         bail!("not as promised: {}", tally.surprises().join("; "))

@@ -5,23 +5,23 @@ use std::time::{Duration, Instant};
 use tezos::Kind;
 use tokio::time::sleep_until;
 
-use crate::demo::baker::{Asked, Baker, Variant};
-use crate::demo::line::Line;
-use crate::demo::tally::{Event, Tally};
+use crate::baker::{Asked, Baker, Variant};
+use crate::line::Line;
+use crate::tally::{Event, Tally};
 
 /// The chain as the baker sees it.
-pub(super) struct Chain {
-    pub(super) baker: Baker,
-    pub(super) lines: [Line; 2],
-    pub(super) tally: Tally,
+pub(crate) struct Chain {
+    pub(crate) baker: Baker,
+    pub(crate) lines: [Line; 2],
+    pub(crate) tally: Tally,
     /// The next level.
-    pub(super) next: u32,
+    pub(crate) next: u32,
     /// The line over which the last level's answers came.
     in_use: &'static str,
 }
 
 /// The block that the network agrees on.
-pub(super) const HONEST: Variant = 1;
+pub(crate) const HONEST: Variant = 1;
 const A_LEVEL: Duration = Duration::from_secs(1);
 /// How long after the votes of a level the next block is asked for.
 const BLOCK_AHEAD: Duration = Duration::from_millis(600);
@@ -35,12 +35,12 @@ struct Ended {
 }
 
 impl Chain {
-    pub(super) fn new(baker: Baker, lines: [Line; 2], first: u32) -> Chain {
+    pub(crate) fn new(baker: Baker, lines: [Line; 2], first: u32) -> Chain {
         Chain { baker, lines, tally: Tally::default(), next: first, in_use: NOTHING }
     }
 
     /// So many levels, a second each.
-    pub(super) async fn levels(&mut self, count: u32, event: Event) {
+    pub(crate) async fn levels(&mut self, count: u32, event: Event) {
         let start = Instant::now();
         for at in 0..count {
             sleep_until((start + A_LEVEL * at).into()).await;
@@ -49,7 +49,7 @@ impl Chain {
     }
 
     /// The line that carries the answers.
-    pub(super) fn line_in_use(&self) -> Option<&Line> {
+    pub(crate) fn line_in_use(&self) -> Option<&Line> {
         self.lines.iter().find(|line| line.name == self.in_use)
     }
 
@@ -69,7 +69,7 @@ impl Chain {
         self.in_use = if is_answered { self.busiest(before) } else { NOTHING };
         let cells = [preattestation, attestation, block].map(|ended| self.note(event, &ended));
         let [preattestation, attestation, block] = cells;
-        say!(
+        daemon::say!(
             "{level:>8}   {preattestation:>14}   {attestation:>11}   {block:>10}   {}",
             self.in_use
         );
@@ -105,6 +105,6 @@ impl Chain {
     }
 }
 
-pub(super) fn table_head() {
-    say!("\n   level   preattestation   attestation   next block   over");
+pub(crate) fn table_head() {
+    daemon::say!("\n   level   preattestation   attestation   next block   over");
 }

@@ -2,26 +2,26 @@
 
 use tezos::Kind;
 
-use crate::demo::baker::Variant;
-use crate::demo::chain::HONEST;
-use crate::demo::scenes::tell_refusal;
-use crate::demo::story::Story;
+use crate::baker::Variant;
+use crate::chain::HONEST;
+use crate::scenes::tell_refusal;
+use crate::story::Story;
 
 /// Another block than the one that the network agrees on.
 const OTHER: Variant = 2;
 
 impl Story {
     /// At the last level.
-    pub(in crate::demo) async fn a_double_signature(&mut self) {
+    pub(crate) async fn a_double_signature(&mut self) {
         let level = self.chain.next - 1;
-        say!("   The baker asks once more for its attestation of level {level}:");
+        daemon::say!("   The baker asks once more for its attestation of level {level}:");
         let before = self.home.device_signatures();
         let again = self.chain.baker.ask(Kind::Attestation, level, HONEST).await;
         match again.signed() {
-            Some(took) => say!("     the stored signature, after {} ms", took.as_millis()),
+            Some(took) => daemon::say!("     the stored signature, after {} ms", took.as_millis()),
             None => self.surprise(format!("the stored signature did not come: {again:?}")),
         }
-        say!("   Somebody asks for a different attestation of level {level}:");
+        daemon::say!("   Somebody asks for a different attestation of level {level}:");
         self.ask_for_another(Kind::Attestation, level).await;
         if self.home.device_signatures() != before {
             self.surprise("the Ledger was asked to sign".to_owned());
@@ -29,7 +29,7 @@ impl Story {
     }
 
     /// Something else at a place where something was signed, or may have been.
-    pub(super) async fn ask_for_another(&mut self, kind: Kind, level: u32) {
+    pub(crate) async fn ask_for_another(&mut self, kind: Kind, level: u32) {
         let asked = self.chain.baker.ask(kind, level, OTHER).await;
         match asked.refusal() {
             Some(why) => tell_refusal("     ", why),
@@ -37,7 +37,7 @@ impl Story {
         }
     }
 
-    pub(super) fn surprise(&mut self, what: String) {
+    pub(crate) fn surprise(&mut self, what: String) {
         self.chain.tally.surprise(what);
     }
 }

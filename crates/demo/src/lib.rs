@@ -18,7 +18,11 @@ mod scenes;
 mod story;
 mod tally;
 
-/// Tells the story; fails when anything was not as promised.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Tells the story on standard output. It starts the program that calls this again, as `signer run` and
+/// `gateway run`.
+///
+/// # Errors
+/// When anything was not as promised.
+pub fn run() -> anyhow::Result<()> {
     story::tell()
 }

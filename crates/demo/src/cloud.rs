@@ -11,24 +11,24 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tunnel::{Identity, PublicKey, Service, SignerPort};
 
-use crate::demo::process::Process;
+use crate::process::Process;
 
 /// The gateway. Dropping it kills it.
-pub(super) struct Cloud {
-    pub(super) gateway: Process,
-    pub(super) ports: Ports,
+pub(crate) struct Cloud {
+    pub(crate) gateway: Process,
+    pub(crate) ports: Ports,
     /// What the gateway proves itself with.
-    pub(super) host_key: PublicKey,
+    pub(crate) host_key: PublicKey,
 }
 
 /// Where the gateway listens, on the loopback.
 #[derive(Clone, Copy)]
-pub(super) struct Ports {
-    pub(super) ssh: u16,
+pub(crate) struct Ports {
+    pub(crate) ssh: u16,
     /// For bakers.
     http: u16,
     /// The signer's own; its shell's is 1000 above.
-    pub(super) signer: u16,
+    pub(crate) signer: u16,
 }
 
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -36,14 +36,14 @@ const TRIES: usize = 100;
 
 impl Cloud {
     /// A host key, and a configuration that lets one signer in.
-    pub(super) fn new(within: &Path, signer: &PublicKey) -> anyhow::Result<Cloud> {
+    pub(crate) fn new(within: &Path, signer: &PublicKey) -> anyhow::Result<Cloud> {
         let (host_key, ports) = (Identity::generate("gateway")?, Ports::choose()?);
         let gateway = Process::new("gateway", within, &host_key, &configuration(ports, signer))?;
         Ok(Cloud { gateway, ports, host_key: host_key.public() })
     }
 
     /// Starts the gateway; gives the moment from which it listens.
-    pub(super) async fn start(&mut self) -> anyhow::Result<Instant> {
+    pub(crate) async fn start(&mut self) -> anyhow::Result<Instant> {
         let started = Instant::now();
         self.gateway.start()?;
         while TcpStream::connect(loopback(self.ports.http)).await.is_err() {
@@ -57,7 +57,7 @@ impl Cloud {
     }
 
     /// What the baker is told to ask.
-    pub(super) fn url(&self, key: PublicKeyHash) -> anyhow::Result<SignerUrl> {
+    pub(crate) fn url(&self, key: PublicKeyHash) -> anyhow::Result<SignerUrl> {
         Ok(format!("http://127.0.0.1:{}/{key}", self.ports.http).parse()?)
     }
 }
@@ -80,7 +80,7 @@ impl Ports {
     }
 }
 
-pub(super) fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 

@@ -9,11 +9,11 @@ use tezos::{BlsScheme, Kind, PublicKey, Signature, sample_payload};
 use tokio::time::sleep;
 
 /// Which block is meant: another variant is another block at the same place.
-pub(super) type Variant = u8;
+pub(crate) type Variant = u8;
 
 /// A baker. Clones share their memory.
 #[derive(Clone)]
-pub(super) struct Baker {
+pub(crate) struct Baker {
     url: Arc<SignerUrl>,
     public_key: Arc<PublicKey>,
     answers: Arc<Mutex<Answers>>,
@@ -24,7 +24,7 @@ type Answers = HashMap<(Kind, u32), (Variant, Signature)>;
 
 /// What came of one request.
 #[derive(Debug, Clone)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// A signature that verifies, after so long.
     Signed(Duration),
     /// An answer that is none: refused, or failed for good.
@@ -37,12 +37,12 @@ pub(super) enum Asked {
 
 impl Asked {
     /// How long the signature took, if there is one.
-    pub(super) fn signed(&self) -> Option<Duration> {
+    pub(crate) fn signed(&self) -> Option<Duration> {
         if let Asked::Signed(took) = self { Some(*took) } else { None }
     }
 
     /// Why it was refused, if it was.
-    pub(super) fn refusal(&self) -> Option<&str> {
+    pub(crate) fn refusal(&self) -> Option<&str> {
         if let Asked::Refused(why) = self { Some(why) } else { None }
     }
 }
@@ -55,18 +55,18 @@ const PAUSES_MS: [u64; 9] = [0, 100, 200, 300, 400, 500, 600, 700, 800];
 const ANEW: Duration = Duration::from_millis(100);
 
 impl Baker {
-    pub(super) fn new(url: SignerUrl, public_key: PublicKey) -> Baker {
+    pub(crate) fn new(url: SignerUrl, public_key: PublicKey) -> Baker {
         let (url, public_key) = (Arc::new(url), Arc::new(public_key));
         Baker { url, public_key, answers: Arc::default() }
     }
 
     /// The key, if its signer answers.
-    pub(super) async fn finds_its_key(&self) -> bool {
+    pub(crate) async fn finds_its_key(&self) -> bool {
         self.url.public_key(Duration::from_secs(1)).await.is_ok()
     }
 
     /// Asks for one signature; what got lost is asked for anew until that moment.
-    pub(super) async fn ask_until(
+    pub(crate) async fn ask_until(
         &self,
         kind: Kind,
         level: u32,
@@ -84,7 +84,7 @@ impl Baker {
     }
 
     /// Asks for one signature: the authorised keys first, then the signature, each on a new connection.
-    pub(super) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
+    pub(crate) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
         let started = Instant::now();
         let bytes = sample_payload(kind, level, 0, variant);
         let answer = async {
@@ -130,7 +130,7 @@ impl Baker {
     }
 
     /// How many marks have a signature.
-    pub(super) fn signatures(&self) -> usize {
+    pub(crate) fn signatures(&self) -> usize {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }

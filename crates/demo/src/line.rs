@@ -13,13 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::demo::cloud::loopback;
+use crate::cloud::loopback;
 
 /// A line. Dropping it closes it.
-pub(super) struct Line {
-    pub(super) name: &'static str,
+pub(crate) struct Line {
+    pub(crate) name: &'static str,
     /// Where the signer dials.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     is_silent: watch::Sender<bool>,
     carried: Arc<AtomicU64>,
     _relay: JoinSet<()>,
@@ -37,7 +37,7 @@ const CHUNK: usize = 16 * 1024;
 
 impl Line {
     /// A line to the gateway's ssh port.
-    pub(super) async fn open(name: &'static str, cloud: SocketAddr) -> io::Result<Line> {
+    pub(crate) async fn open(name: &'static str, cloud: SocketAddr) -> io::Result<Line> {
         let listener = TcpListener::bind(loopback(0)).await?;
         let address = listener.local_addr()?;
         let (is_silent, heard) = watch::channel(false);
@@ -49,17 +49,17 @@ impl Line {
     }
 
     /// From now on, nothing comes out of the line.
-    pub(super) fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.is_silent.send_replace(true);
     }
 
     /// The line works again.
-    pub(super) fn come_back(&self) {
+    pub(crate) fn come_back(&self) {
         self.is_silent.send_replace(false);
     }
 
     /// How many bytes have come out of it, in both directions.
-    pub(super) fn carried(&self) -> u64 {
+    pub(crate) fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
     }
 }
