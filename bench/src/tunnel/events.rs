@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 const CUT: Duration = Duration::from_secs(30);
 const AWAY: Duration = Duration::from_secs(2);
 /// The usual stack was seen to take over 145 s: longer than this is not waited for.
-const PATIENCE: Duration = Duration::from_secs(90);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_secs(5);
 
 const BOTH: [Uplink; 2] =
@@ -60,7 +60,7 @@ fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     let moment = Instant::now();
     internet.silence(Line::Wired)?;
     let (mut outage, mut is_moved) = (None, false);
-    while outage.is_none() && moment.elapsed() < PATIENCE {
+    while outage.is_none() && moment.elapsed() < OUTAGE_LIMIT {
         is_moved = is_moved || switch_route_when_dead(internet)?;
         outage = await_answer(&baker, moment + PERIOD, LOOK).ok();
     }
@@ -69,7 +69,7 @@ fn usual_line_silent(internet: &Internet) -> anyhow::Result<String> {
     baker.finish()?;
     Ok(match outage {
         Some(outage) => format!("{:.1} s without an answer", outage.as_secs_f64()),
-        None => format!("over {} s without an answer", PATIENCE.as_secs()),
+        None => format!("over {} s without an answer", OUTAGE_LIMIT.as_secs()),
     })
 }
 
@@ -79,7 +79,7 @@ pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
     let mut fixture = PeelFixture::start(internet, &BOTH)?;
     let baker = calm(fixture.baker(PERIOD / 4)?)?;
     let listened = fixture.make_again(AWAY)?;
-    let took = await_answer(&baker, listened, PATIENCE)?;
+    let took = await_answer(&baker, listened, OUTAGE_LIMIT)?;
     baker.finish()?;
     drop(fixture);
     println!("the endpoint is killed and started again: the usual stack");
@@ -88,14 +88,14 @@ pub(super) fn endpoint_made_again(internet: &Internet) -> anyhow::Result<Row> {
     usual.sshd.kill()?;
     thread::sleep(AWAY);
     usual.sshd.start()?;
-    let beside = await_answer(&baker, Instant::now(), PATIENCE);
+    let beside = await_answer(&baker, Instant::now(), OUTAGE_LIMIT);
     baker.finish()?;
     Ok(Row {
         what: "endpoint killed, started again 2 s later".to_owned(),
         promise: "answers again ≤ 0.5 s after it listens".to_owned(),
         beside: Some(match beside {
             Ok(beside) => format!("{:.2} s after it listens", beside.as_secs_f64()),
-            Err(_) => format!("not within {} s", PATIENCE.as_secs()),
+            Err(_) => format!("not within {} s", OUTAGE_LIMIT.as_secs()),
         }),
         measured: format!("{:.2} s after it listens", took.as_secs_f64()),
         kept: took <= Duration::from_millis(500),
@@ -112,7 +112,7 @@ pub(super) fn both_lines_cut(internet: &Internet) -> anyhow::Result<Row> {
     thread::sleep(CUT);
     let moment = Instant::now();
     internet.plug(Line::Mobile)?;
-    let took = await_answer(&baker, moment, PATIENCE)?;
+    let took = await_answer(&baker, moment, OUTAGE_LIMIT)?;
     internet.plug(Line::Wired)?;
     baker.finish()?;
     Ok(Row {

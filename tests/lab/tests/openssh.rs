@@ -81,12 +81,12 @@ fn a_reverse_forward_shows_home_in_the_cloud() -> anyhow::Result<()> {
 #[test]
 fn a_wrong_key_on_either_side_opens_nothing() -> anyhow::Result<()> {
     in_test("a_wrong_key_on_either_side_opens_nothing", |internet| {
-        let (friend, stranger) = (Client::new(KeyKind::Ed25519)?, Client::new(KeyKind::Ed25519)?);
-        let sshd = sshd_in_cloud(&friend)?;
-        let impostor = Endpoint { host_key: stranger.public_key().clone(), ..sshd.endpoint() };
+        let (known, unknown) = (Client::new(KeyKind::Ed25519)?, Client::new(KeyKind::Ed25519)?);
+        let sshd = sshd_in_cloud(&known)?;
+        let impostor = Endpoint { host_key: unknown.public_key().clone(), ..sshd.endpoint() };
         let attempts = [
-            (&stranger, sshd.endpoint(), "Permission denied"),
-            (&friend, impostor, "Host key verification failed"),
+            (&unknown, sshd.endpoint(), "Permission denied"),
+            (&known, impostor, "Host key verification failed"),
         ];
         for (who, endpoint, said) in attempts {
             let ssh = who.ssh_reverse(internet.home(), &endpoint, &shown(internet))?;

@@ -15,7 +15,7 @@ const KILL_AFTER: Duration = Duration::from_millis(330);
 /// From the start of the signer to when it can be asked; half a second of it is the Ledger's.
 const PROMISE: Duration = Duration::from_secs(2);
 /// For how long the baker wants the votes of the crash level.
-const PATIENCE: Duration = Duration::from_secs(3);
+const RETRY_LIMIT: Duration = Duration::from_secs(3);
 
 impl Story {
     /// SIGKILL in mid-vote; it is started again at once.
@@ -25,7 +25,7 @@ impl Story {
             "\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level},"
         );
         daemon::say!("   and started again:");
-        let (baker, end) = (self.chain.baker.clone(), Instant::now() + PATIENCE);
+        let (baker, end) = (self.chain.baker.clone(), Instant::now() + RETRY_LIMIT);
         let asking = async {
             tokio::join!(
                 baker.ask_until(Kind::Preattestation, level, HONEST, end),
