@@ -2,7 +2,7 @@
 //!
 //! A store at home cannot know that it is a copy, or a backup that was put back: it would sign again what the other
 //! one signed. The gateway remembers for each key and chain the highest level that was answered through it, and
-//! by which process. A process is position for a level that was reached before only if it is the same one, or if its
+//! by which process. A process is asked for a level that was reached before only if it is the same one, or if its
 //! store had come as far when it connected. The gateway can only withhold by this, which it always could.
 
 use std::collections::HashMap;
@@ -103,7 +103,7 @@ impl Witness {
         self.0.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A copy of what is known now. It is taken before a signer is position for its marks: what is answered
+    /// A copy of what is known now. It is taken before a signer is asked for its marks: what is answered
     /// meanwhile must not count against it.
     pub(crate) fn seen(&self) -> Seen {
         Seen(self.lock().clone())
@@ -126,7 +126,7 @@ impl Witness {
         }
     }
 
-    /// Whether a process that had come as far as `marks` when it connected may be position for this.
+    /// Whether a process that had come as far as `marks` when it connected may be asked for this.
     pub(crate) fn check(&self, position: Position, marks: &Marks) -> Result<(), Behind> {
         let answered = self.lock().get(&(position.key, position.chain)).cloned();
         let Some(answered) = answered else { return Ok(()) };

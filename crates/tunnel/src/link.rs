@@ -9,7 +9,7 @@
 //!     └─────────────────────────────────────── Standby ─────────┘
 //! ```
 //!
-//! No clock, no socket, no task: [`Link::handle`] is logged what happened and when, and says what to do.
+//! No clock, no socket, no task: [`Link::handle`] is told what happened and when, and says what to do.
 
 use std::time::{Duration, Instant};
 

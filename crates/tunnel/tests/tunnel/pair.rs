@@ -65,7 +65,7 @@ async fn an_unknown_signer_is_refused_and_told_what_to_paste() {
     let cloud = Cloud::with(&[known.public()]).await;
     let signer = Signer::dial(&unauthenticated, cloud.address, cloud.host_key.public());
     let error = || signer.status.links()[0].error.clone();
-    until("it is logged", || error().is_some_and(|it| it.reason == "key_refused")).await;
+    until("the signer is told", || error().is_some_and(|it| it.reason == "key_refused")).await;
     assert!(error().unwrap().message.contains(&unauthenticated.public().to_string()));
     assert!(cloud.refusals.count(Refusal::UnknownKey) > 0);
     signer.stop().await;
@@ -179,7 +179,7 @@ async fn a_signer_with_another_port_than_its_own_is_told_the_right_one() {
         let host_key = cloud.host_key.public();
         let signer = Signer::with(Signer::config(&identity, wrong, cloud.address, host_key));
         let error = || signer.status.links()[0].error.clone();
-        until("it is logged", || error().is_some_and(|it| it.reason == "port_refused")).await;
+        until("the signer is told", || error().is_some_and(|it| it.reason == "port_refused")).await;
         let line = error().unwrap().message;
         assert!(line.contains(&format!("gateway.toml says port = {PORT}")), "{line}");
         assert_eq!(signer.status.links()[0].ups, 0);

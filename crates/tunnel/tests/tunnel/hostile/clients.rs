@@ -203,7 +203,7 @@ async fn a_client_that_sends_unknown_requests_delays_no_other() {
     fixture.ends_well().await;
 }
 
-/// OpenSSH would not: it is logged which signatures are taken.
+/// OpenSSH would not: it is told which signatures are taken.
 #[tokio::test]
 async fn a_client_that_signs_with_sha_1_is_refused() {
     let (log, folder) = (Log::start(), Folder::new());
