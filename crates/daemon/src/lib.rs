@@ -7,7 +7,7 @@
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`open_files`]: as many of them as the system allows.
-//! - [`print`]: lines on standard output, without a panic and without secrets.
+//! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`systemd`]: readiness and watchdog notifications.
 
