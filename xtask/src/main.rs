@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
         ["bench", what @ ("sign" | "tunnel")] => {
-            run("cargo", &["run", "--locked", "--package", "bench", "--", what])
+            run("cargo", &["run", "--release", "--locked", "--package", "bench", "--", what])
         }
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
