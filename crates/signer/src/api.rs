@@ -180,7 +180,7 @@ impl Api {
             Ok((payload, scheme))
         });
         match admitted {
-            Ok((payload, scheme)) => entry.sign(payload, scheme).await,
+            Ok((payload, scheme)) => entry.sign(*key, payload, scheme).await,
             Err(refused) => {
                 tracing::warn!(key = entry.key.name, "refused: {refused}");
                 Err(refused.into())

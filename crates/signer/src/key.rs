@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ledger::DeviceMarks;
 use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
 
-use crate::error::{Failed, NotReady, SignError};
+use crate::error::NotReady;
 use crate::policy::Policy;
 
 /// What is known of a key. Written by its worker, read everywhere.
@@ -68,14 +68,6 @@ impl Key {
     pub(crate) fn device_level(&self, chain: ChainId) -> Option<Level> {
         let marks = *self.device_marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.map(|marks| marks.of(chain).level)
-    }
-
-    /// Why it cannot sign, as far as is known.
-    pub(crate) fn not_ready(&self) -> SignError {
-        match self.readiness() {
-            Ok(()) => Failed::Stopping.into(),
-            Err(state) => Failed::NotReady(state).into(),
-        }
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {

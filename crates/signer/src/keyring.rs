@@ -62,11 +62,11 @@ impl KeyEntry {
     /// Signs a payload, or gives the reason why not, in bounded time.
     pub(crate) async fn sign(
         &self,
+        hash: PublicKeyHash,
         payload: Payload,
         scheme: BlsScheme,
     ) -> Result<Signature, SignError> {
         let key = Arc::clone(&self.key);
-        let hash = key.hash().ok_or_else(|| key.not_ready())?;
         let job = Job {
             hash,
             payload,

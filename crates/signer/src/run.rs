@@ -67,7 +67,8 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
-        let store = Arc::new(open_store(&config).await?);
+        let store = open_store(&config.store, level_bound(&config), &shutdown).await?;
+        let store = Arc::new(store);
         let mut registry = Registry::default();
         let metrics = Arc::new(Metrics::register(&mut registry));
         let authorized = config.authorized.clone();
@@ -149,12 +150,19 @@ const STORE_WAIT: Duration = Duration::from_secs(5);
 const STORE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the store; one that is held is waited for, for a moment.
-async fn open_store(config: &Config) -> Result<Store, StoreFailure> {
-    let (bound, end) = (level_bound(config), Instant::now() + STORE_WAIT);
+async fn open_store(
+    path: &Path,
+    bound: LevelBound,
+    shutdown: &Shutdown,
+) -> Result<Store, StoreFailure> {
+    let end = Instant::now() + STORE_WAIT;
     loop {
-        match Store::open(&config.store, bound) {
+        match Store::open(path, bound) {
             Err(StoreFailure::Disk(DiskError::Locked { .. })) if Instant::now() < end => {
-                sleep(STORE_PAUSE).await;
+                tokio::select! {
+                    () = shutdown.requested() => return Err(StoreFailure::Closed),
+                    () = sleep(STORE_PAUSE) => {}
+                }
             }
             opened => return opened,
         }
@@ -211,3 +219,38 @@ fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health
 
 /// More than the slowest device takes to give up, and a slow disk for the last commit.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use watermark::Records;
+
+    use super::*;
+
+    /// As "peel signer check" holds it, or a signer that is just ending.
+    #[tokio::test]
+    async fn a_store_that_is_held_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watermark.db");
+        let held = Records::open_or_create(&path).unwrap();
+        let shutdown = Shutdown::new();
+        let opening = open_store(&path, LevelBound::NONE, &shutdown);
+        tokio::pin!(opening);
+        assert!(poll!(&mut opening).is_pending());
+        drop(held);
+        opening.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_wait_for_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watermark.db");
+        let _held = Records::open_or_create(&path).unwrap();
+        let shutdown = Shutdown::new();
+        let opening = open_store(&path, LevelBound::NONE, &shutdown);
+        tokio::pin!(opening);
+        assert!(poll!(&mut opening).is_pending());
+        shutdown.request();
+        assert_eq!(opening.await.unwrap_err(), StoreFailure::Closed);
+    }
+}

@@ -317,17 +317,3 @@ fn a_level_far_ahead_does_not_end_a_key() {
     let metrics = get(daemon.http, "/healthz").text();
     assert!(metrics.contains("reason=\"too_far\""), "{metrics}");
 }
-
-/// As "peel signer check" does, or a signer that is just ending.
-#[test]
-fn a_store_that_is_held_for_a_moment_is_waited_for() {
-    let home = Home::new().with_key("software", TZ1_SECRET).with_mark(TZ1, Some(10));
-    let held = watermark::Records::open(&home.path("watermark.db")).unwrap();
-    let letting_go = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
-        drop(held);
-    });
-    let daemon = home.start();
-    letting_go.join().unwrap();
-    daemon.await_ready(TZ1);
-}
