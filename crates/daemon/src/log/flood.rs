@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -27,7 +27,6 @@ struct Window {
 
 /// One for each key of a large baker that loses its device.
 const BURST: u32 = 100;
-const PERIOD: Duration = Duration::from_secs(1);
 
 impl FloodLimit {
     /// Whether a warning passes; if so, how many were left out before it.
@@ -43,12 +42,11 @@ impl Window {
     }
 
     fn admit(&mut self, now: Instant) -> Option<u64> {
-        let periods = now.duration_since(self.refilled_at).as_secs() / PERIOD.as_secs();
-        if let Ok(periods) = u32::try_from(periods) {
-            self.refilled_at += PERIOD * periods;
-            self.left = self.left.saturating_add(periods).min(BURST);
-        } else {
-            *self = Window { left_out: self.left_out, ..Window::new(now) };
+        let seconds = now.duration_since(self.refilled_at).as_secs();
+        if seconds > 0 {
+            let more = u32::try_from(seconds).unwrap_or(BURST);
+            self.left = self.left.saturating_add(more).min(BURST);
+            self.refilled_at = now;
         }
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -84,10 +82,14 @@ impl<S: Subscriber> Layer<S> for FloodLimit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
     use crate::log::tests::{Reader, text};
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_flood_is_a_burst_and_then_a_line_a_second() {
@@ -104,9 +106,9 @@ mod tests {
         let mut window = Window::new(start);
         let admitted = (0..BURST + 7).filter_map(|_| window.admit(start)).max();
         assert_eq!(admitted, Some(0));
-        assert_eq!(window.admit(start + PERIOD), Some(7));
-        assert_eq!(window.admit(start + PERIOD), None);
-        assert_eq!(window.admit(start + PERIOD * 1000), Some(1));
+        assert_eq!(window.admit(start + SECOND), Some(7));
+        assert_eq!(window.admit(start + SECOND), None);
+        assert_eq!(window.admit(start + SECOND * 1000), Some(1));
     }
 
     #[test]

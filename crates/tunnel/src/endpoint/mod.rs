@@ -199,16 +199,11 @@ impl Endpoint {
                 Some(_) = connections.join_next() => {}
                 () = ender.end() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        let Some(slot) = slots.acquire(peer.ip(), Instant::now()) else {
-                            self.registry.refuse(Refusal::Login, None);
-                            continue;
-                        };
-                        prepare(&stream, self.registry.limits.silent);
-                        let registry = Arc::clone(&self.registry);
-                        let (russh, session_handler) = (Arc::clone(&self.russh), Arc::clone(&session_handler));
-                        let connection = Connection::new(registry, session_handler, russh, slot, (stream, peer), &turns);
-                        connections.spawn(connection.run(stop.clone()));
+                    Ok(accepted) => {
+                        let connection = self.admit(accepted, &session_handler, &slots, &turns);
+                        if let Some(connection) = connection {
+                            connections.spawn(connection.run(stop.clone()));
+                        }
                     }
                     Err(error) => {
                         // Out of file descriptors, most likely: let some connections end first.
@@ -225,6 +220,24 @@ impl Endpoint {
         if timeout(GRACE, all).await.is_err() {
             connections.shutdown().await;
         }
+    }
+
+    /// None when there is no slot for it.
+    fn admit<A: SessionHandler>(
+        &self,
+        (stream, peer): (TcpStream, SocketAddr),
+        session_handler: &Arc<A>,
+        slots: &PreauthSlots,
+        turns: &Turns,
+    ) -> Option<Connection<A>> {
+        let Some(slot) = slots.acquire(peer.ip(), Instant::now()) else {
+            self.registry.refuse(Refusal::Login, None);
+            return None;
+        };
+        prepare(&stream, self.registry.limits.silent);
+        let (registry, russh) = (Arc::clone(&self.registry), Arc::clone(&self.russh));
+        let session_handler = Arc::clone(session_handler);
+        Some(Connection::new(registry, session_handler, russh, slot, (stream, peer), turns))
     }
 }
 
