@@ -33,7 +33,7 @@ pub(crate) enum Outcome {
     Answered,
     /// The signer answered with a refusal or a failure.
     Declined,
-    /// Unanswered could be asked.
+    /// There was no response.
     Unanswered,
 }
 

@@ -37,8 +37,8 @@ pub(crate) enum Judgement {
     Again(Signature),
     /// Against the rule.
     Refused(Refusal),
-    /// Above the mark, but the reservation does not reach that far yet: it was
-    /// requested, and nothing else was changed.
+    /// Above the mark, but the reservation does not reach that far yet: it was requested, and nothing else was
+    /// changed.
     NotReserved,
     /// The mark could not be written, and is where it was.
     NotWritten(DiskError),

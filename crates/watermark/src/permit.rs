@@ -1,8 +1,8 @@
-//! Decision to sign, as a value.
+//! The permission to sign, as a value.
 
 use tezos::{Payload, PublicKeyHash, Signature};
 
-/// Decision to sign one payload once with one key.
+/// The permission to sign one payload once with one key.
 ///
 /// Only [`crate::Store::advance`] makes one, after the mark is raised and durable (or covered by a
 /// durable reservation). It cannot be copied, and a device takes it by value:

@@ -45,7 +45,7 @@ impl Story {
         if back > PROMISE {
             self.surprise("it took the signer too long to come back".to_owned());
         }
-        daemon::say!("   Somebody asks for different votes of level {level}:");
+        daemon::say!("   Another program asks for different votes of level {level}:");
         for kind in [Kind::Preattestation, Kind::Attestation] {
             self.ask_for_another(kind, level).await;
         }
@@ -59,7 +59,7 @@ impl Story {
                 daemon::say!("     {vote}: signed after {} ms", took.as_millis())
             }
             Asked::Refused(why) => {
-                daemon::say!("     {vote}: was it signed? Nobody can know. Asked again:");
+                daemon::say!("     {vote}: was it signed? It cannot be known. Asked again:");
                 tell_refusal("       ", &why);
                 self.unknown += 1;
             }

@@ -21,7 +21,7 @@ impl Story {
             Some(took) => daemon::say!("     the stored signature, after {} ms", took.as_millis()),
             None => self.surprise(format!("the stored signature did not come: {again:?}")),
         }
-        daemon::say!("   Somebody asks for a different attestation of level {level}:");
+        daemon::say!("   Another program asks for a different attestation of level {level}:");
         self.ask_for_another(Kind::Attestation, level).await;
         if self.home.device_signatures() != before {
             self.surprise("the Ledger was asked to sign".to_owned());

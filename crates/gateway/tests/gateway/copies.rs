@@ -87,7 +87,11 @@ async fn a_key_that_changes_over_is_not_asked_of_a_store_that_is_behind() {
         assert!(reply.body.contains("store is behind"), "{reply:?}");
     }
     assert_eq!(second.posts(), 0);
-    assert_eq!(sign_level(fixture.http, KEY, 801, "").await.status, 200, "nobody has signed that");
+    assert_eq!(
+        sign_level(fixture.http, KEY, 801, "").await.status,
+        200,
+        "no process has signed that"
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const CAPACITY: usize = 2;
 const LINE_BYTES: usize = 4096;
 /// From the channel's opening to its end. autossh itself waits for 15 s at most.
 const LINE_LIMIT: Duration = Duration::from_secs(20);
-/// Below it a port may have a port_use on the gateway.
+/// Below it a port may have a meaning on the gateway.
 const LOWEST_PORT: u32 = 1024;
 
 impl MonitorForwards {

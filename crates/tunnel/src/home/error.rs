@@ -38,7 +38,7 @@ impl LinkError {
 
     pub(super) fn wrong_host_key(gateway: &Gateway, shown: &str) -> LinkError {
         let message = format!(
-            "WRONG HOST KEY: {} shows {shown} and not {}. Either somebody stands between, or the \
+            "WRONG HOST KEY: {} shows {shown} and not {}. Either another machine answers in its place, or the \
              gateway was made anew with another key: compare it there with \"peel gateway check\", and \
              put the right one under host_key in signer.toml",
             gateway.address,

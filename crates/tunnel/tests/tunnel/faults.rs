@@ -82,7 +82,7 @@ async fn is_told_as_closed(fault: Fault) {
     config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: false }; 8];
     let signer = Signer::with(config);
     let errors = || signer.status.links().into_iter().map(|link| link.error);
-    until("all are logged", || errors().all(|error| error.is_some())).await;
+    until("every link has its error", || errors().all(|error| error.is_some())).await;
     assert!(errors().flatten().all(|error| error.reason == "closed"));
     assert_eq!(log.lines_with(&["closed the connection"]).len(), 8);
     for refusal in ["does not give port", "does not know this signer's key"] {

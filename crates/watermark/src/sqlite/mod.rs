@@ -12,10 +12,11 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
+
 use crate::disk::{Disk, DiskError};
 use crate::entry::Entry;
 use crate::sqlite::rows::{EntryRow, LastRow, write_entry};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
 /// A store's file, open and locked.
 #[derive(Debug)]
