@@ -6,11 +6,11 @@ mod report;
 mod tunnel;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tezos::{Kind, sample_payload, sample_payload_of};
 
 use crate::home::{Home, Key};
@@ -39,15 +39,6 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Builds the program that is measured.
-fn build_release() -> anyhow::Result<()> {
-    let words = ["build", "--release", "--locked", "--package", "peel"];
-    println!("\n$ cargo {}", words.join(" "));
-    let status = Command::new("cargo").args(words).current_dir(root()).status();
-    let status = status.context("cargo cannot be started; is it installed?")?;
-    if status.success() { Ok(()) } else { bail!("the release build failed") }
-}
-
 /// A level a second, for so long.
 const LEVELS: u32 = 60;
 const A_LEVEL: Duration = Duration::from_secs(1);
@@ -55,7 +46,6 @@ const SLOW_FSYNC_MS: u32 = 300;
 
 /// A baker asks for both votes of a level at once; each answer's time is a figure.
 fn sign() -> anyhow::Result<()> {
-    build_release()?;
     let rows = vec![
         software(Key::Tz1, 0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
         software(Key::Tz4, 0, "software tz4 key, the same", 0.9, 5.0)?,

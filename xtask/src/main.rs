@@ -5,6 +5,7 @@
 
 mod test;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -18,9 +19,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
-        ["bench", what @ ("sign" | "tunnel")] => {
-            run("cargo", &["run", "--release", "--locked", "--package", "bench", "--", what])
-        }
+        ["bench", what @ ("sign" | "tunnel")] => bench(what),
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
@@ -35,6 +34,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The program that is measured is built as its users build it.
+fn bench(what: &str) -> Result<(), Failure> {
+    run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
+    run("cargo", &["run", "--release", "--locked", "--package", "bench", "--", what])
 }
 
 /// The root of the repository.
@@ -52,6 +57,9 @@ fn run_with(program: &str, words: &[&str], environment: &[(&str, &Path)]) -> Res
     println!("\n$ {program} {}", words.join(" "));
     let mut command = Command::new(program);
     command.args(words).current_dir(root()).envs(environment.iter().copied());
+    for name in of_this_package() {
+        command.env_remove(name);
+    }
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(Failure(format!("{program} {} failed", words.join(" ")))),
@@ -59,6 +67,15 @@ fn run_with(program: &str, words: &[&str], environment: &[(&str, &Path)]) -> Res
             Err(Failure(format!("{program} cannot be started ({error}); is it installed?")))
         }
     }
+}
+
+/// What cargo told xtask of its own package. With it, build scripts that read the same of theirs (ring's does) would
+/// run again after every cargo that was started by hand, and all that stands on them would be compiled again.
+fn of_this_package() -> impl Iterator<Item = OsString> {
+    let is_of_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(move |name| name.to_str().is_some_and(is_of_package))
 }
 
 impl fmt::Display for Failure {

@@ -10,18 +10,15 @@ mod latency;
 use std::time::Duration;
 
 use anyhow::bail;
-use lab::net::{Outcome, in_program, is_inside};
+use lab::net::{Outcome, in_program};
 
-use crate::{build_release, report};
+use crate::report;
 
 /// For all rows together.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Everything of the table, one row after the other.
 pub(crate) fn tunnel() -> anyhow::Result<()> {
-    if !is_inside() {
-        build_release()?;
-    }
     let outcome = in_program(&["tunnel"], LIMIT, |internet| {
         let mut rows = latency::one_at_a_time()?;
         rows.push(events::endpoint_made_again(internet)?);
