@@ -1,48 +1,20 @@
 //! "peel signer check" and "peel gateway check": each thing broken once. "All is well" is a promise.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ledger_sim::{Config, Curve, Device, Path as KeyPath, Setup};
 use tempfile::TempDir;
 
+use crate::pasted::Pasted;
+use crate::peel::{free_port, peel, run, said};
+
 /// The first and the second secp256k1 key of the simulated Ledger.
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// A program that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn peel(folder: &Path, line: &str) -> Output {
-    let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_peel")).args(words).current_dir(folder).output().unwrap()
-}
-
-fn run(folder: &Path, line: &str) -> Running {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_peel"));
-    command.args(line.split_whitespace()).current_dir(folder);
-    Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-}
-
-fn said(output: &Output) -> String {
-    [output.stdout.as_slice(), &output.stderr]
-        .concat()
-        .iter()
-        .map(|byte| char::from(*byte))
-        .collect()
-}
 
 /// The check fails with exit code 1, says this, and does not say that all is well.
 fn complains(folder: &Path, words: &str) {
@@ -56,10 +28,6 @@ fn complains(folder: &Path, words: &str) {
 fn is_well(folder: &Path) {
     let output = peel(folder, "signer check");
     assert!(output.status.success() && said(&output).contains("All is well"), "{}", said(&output));
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn device(level: u32) -> Device {
@@ -168,27 +136,11 @@ fn beside_a_signer_that_runs_that_one_is_asked() {
 fn a_gateway_that_does_not_let_the_signer_in_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let [ssh, http, monitor, port] = [(); 4].map(|()| free_port());
-    let port = port % 20_000 + 10_000;
-    let in_cloud = said(&peel(at, "gateway init cloud"));
-    let at_home = said(&peel(at, &format!("signer init home --port {port}")));
-    let host_key = in_cloud.lines().find(|line| line.starts_with("host_key = ")).unwrap();
-    let block = at_home.get(at_home.find("[[signer]]").unwrap()..).unwrap();
-    let block = block.split_once("\n\n").unwrap().0;
-    let gateway = fs::read_to_string(at.join("cloud/gateway.toml")).unwrap();
-    let gateway = gateway
-        .replace("0.0.0.0:58255", &format!("127.0.0.1:{ssh}"))
-        .replace("127.0.0.1:6732", &format!("127.0.0.1:{http}"))
-        .replace("127.0.0.1:9583", &format!("127.0.0.1:{monitor}"));
-    fs::write(at.join("cloud/gateway.toml"), format!("{gateway}\n{block}\n")).unwrap();
+    let Pasted { port, host_key } = Pasted::new(at);
     let key = peel(at, "key generate --curve secp256k1 --unencrypted --output home/key");
     assert!(key.status.success());
-    let signer = fs::read_to_string(at.join("home/signer.toml")).unwrap();
-    let signer = signer.replace("ledger = \"secp256k1/0h/0h\"", "secret_key_file = \"key\"");
-    let signer =
-        format!("{signer}\n[[tunnel.gateway]]\naddress = \"127.0.0.1:{ssh}\"\n{host_key}\n");
-    fs::write(at.join("home/signer.toml"), signer).unwrap();
     let home = at.join("home");
+    change(&home, "ledger = \"secp256k1/0h/0h\"", "secret_key_file = \"key\"");
     assert!(peel(&home, "watermark init --level 100").status.success());
     complains(&home, "is not reached");
 
@@ -207,7 +159,7 @@ fn a_gateway_that_does_not_let_the_signer_in_is_named() {
     change(&home, &format!("port = {}", port + 1), &format!("port = {port}"));
     change(
         &home,
-        host_key,
+        &host_key,
         "host_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKDaG38dVRCQLCJu87kWMNuq59QRGIZr4+rXgHjLXCTR\"",
     );
     complains(&home, "WRONG HOST KEY");

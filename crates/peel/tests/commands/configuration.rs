@@ -1,11 +1,11 @@
 //! `docs/configuration.md` has every field of both files, and no other.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Command;
 
-const TEXT: &str = include_str!("../../../docs/configuration.md");
+use crate::peel::fails;
+
+const TEXT: &str = include_str!("../../../../docs/configuration.md");
 /// What is in no section.
 const TOP_LEVEL: &str = "top level";
 /// No field has this name.
@@ -14,15 +14,9 @@ const UNKNOWN: &str = "no_such_field";
 /// The fields of a section, as the program lists them when one is not known.
 fn understood(role: &str, section: &str) -> BTreeSet<String> {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file.toml");
     let header = if section == TOP_LEVEL { "" } else { section };
-    fs::write(&file, format!("{header}\n{UNKNOWN} = 1\n")).unwrap();
-    let peel = Command::new(env!("CARGO_BIN_EXE_peel"))
-        .args([role, "check", "--config"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let said = String::from_utf8(peel.stderr).unwrap();
+    fs::write(folder.path().join("file.toml"), format!("{header}\n{UNKNOWN} = 1\n")).unwrap();
+    let (_, said) = fails(folder.path(), &format!("{role} check --config file.toml"));
     let (_, expected) = said.split_once("expected ").unwrap_or_else(|| panic!("{section}: {said}"));
     let expected = expected.lines().next().unwrap();
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()

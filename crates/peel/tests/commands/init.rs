@@ -1,41 +1,17 @@
 //! `peel signer init`, and what `peel signer check` says of what it makes, with the real binary.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use tunnel::{Identity, PublicKey};
 
-fn peel(folder: &Path, line: &str) -> Output {
-    let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_peel")).args(words).current_dir(folder).output().unwrap()
-}
+use crate::pasted::block;
+use crate::peel::{done, fails};
 
-/// Runs a command that has to succeed; gives what it wrote.
-fn done(folder: &Path, line: &str) -> String {
-    let output = peel(folder, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// Runs a command that has to fail; gives its exit code and its complaint.
-fn fails(folder: &Path, line: &str) -> (Option<i32>, String) {
-    let output = peel(folder, line);
-    assert!(!output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stdout));
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// What is to be pasted: from its first line to the empty one.
-fn block_text(said: &str) -> &str {
-    let from = said.find("[[signer]]").unwrap();
-    said.get(from..).unwrap().split_once("\n\n").unwrap().0
-}
-
-fn block(said: &str) -> toml::Table {
-    block_text(said).parse().unwrap()
+fn table(said: &str) -> toml::Table {
+    block(said).parse().unwrap()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -50,7 +26,7 @@ fn what_is_pasted_is_toml_and_names_the_identity_that_was_made() {
     assert_eq!((mode(&at), mode(&at.join("identity"))), (0o700, 0o600));
     let text = fs::read_to_string(at.join("identity")).unwrap();
     let identity = Identity::parse(&text).unwrap();
-    let signer = &block(&said)["signer"][0];
+    let signer = &table(&said)["signer"][0];
     let key: PublicKey = signer["ssh_public_key"].as_str().unwrap().parse().unwrap();
     assert_eq!(key.fingerprint(), identity.public().fingerprint());
     assert_eq!(signer["name"].as_str(), Some("garage"));
@@ -69,7 +45,7 @@ fn nothing_is_ever_overwritten() {
     let before = files.map(|file| fs::read(at.join(file)).unwrap());
     let again = done(at, "signer init .");
     assert_eq!(files.map(|file| fs::read(at.join(file)).unwrap()), before);
-    assert_eq!(block(&again), block(&first), "the port is that of the file");
+    assert_eq!(table(&again), table(&first), "the port is that of the file");
     assert_eq!(again.matches("kept as it is").count(), 2, "{again}");
     let (_, complaint) = fails(at, "signer init . --port 9001");
     assert!(complaint.contains("says port = 9000"), "{complaint}");
@@ -146,7 +122,7 @@ fn what_one_side_prints_is_what_the_other_side_takes() {
     let text = fs::read_to_string(&file).unwrap().replace("0.0.0.0:58255", &free.to_string());
     let text =
         text.replace("127.0.0.1:6732", "127.0.0.1:0").replace("127.0.0.1:9583", "127.0.0.1:0");
-    fs::write(&file, text + block_text(&at_home)).unwrap();
+    fs::write(&file, text + block(&at_home)).unwrap();
     let said = done(folder.path(), "gateway check --config cloud/gateway.toml");
     assert!(said.contains("All is well"), "{said}");
 

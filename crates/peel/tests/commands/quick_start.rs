@@ -1,37 +1,16 @@
 //! The quick start of the README, command by command, with the real binary.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::pasted::Pasted;
+use crate::peel::{Running, done, free_port, peel, run};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
-
-/// A program that is ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn peel(folder: &Path, line: &str) -> Output {
-    let words = line.split_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_peel")).args(words).current_dir(folder).output().unwrap()
-}
-
-/// Runs a command that has to succeed; gives what it wrote.
-fn done(folder: &Path, line: &str) -> String {
-    let output = peel(folder, line);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    said
-}
 
 /// Starts the simulated Ledger on a free port; gives its transport.
 fn simulate() -> (Running, String) {
@@ -79,8 +58,7 @@ fn sign(port: u16, data: &str) -> String {
 
 /// A block of the README's code, by a word in it.
 fn readme_value(name: &str) -> String {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let readme = fs::read_to_string(readme).unwrap();
+    let readme = fs::read_to_string(README).unwrap();
     readme.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
 }
 
@@ -89,12 +67,11 @@ fn a_newcomer_signs_an_attestation_with_the_simulated_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let (_ledger, transport) = simulate();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let setup = "ledger setup secp256k1/0h/0h --chain mainnet --level 100 --transport";
     assert!(done(at, &format!("{setup} {transport}")).contains(KEY));
 
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let readme = fs::read_to_string(readme).unwrap();
+    let readme = fs::read_to_string(README).unwrap();
     let config = readme.split_once("cat > signer.toml <<'END'\n").unwrap().1;
     let config = config.split_once("END\n").unwrap().0;
     let config = config
@@ -104,13 +81,7 @@ fn a_newcomer_signs_an_attestation_with_the_simulated_ledger() {
 
     done(at, "watermark init --config signer.toml --level 100");
     assert!(done(at, "signer check --config signer.toml").contains("All is well"));
-    let signer = Command::new(env!("CARGO_BIN_EXE_peel"))
-        .args(["signer", "run", "--config", "signer.toml"])
-        .current_dir(at)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let signer = Running(signer);
+    let signer = run(at, "signer run --config signer.toml");
     await_ready(port);
 
     let data = readme_value("DATA=");
@@ -127,6 +98,29 @@ fn a_newcomer_signs_an_attestation_with_the_simulated_ledger() {
     drop(signer);
     let shown = done(at, "watermark show --config signer.toml");
     assert!(shown.contains(KEY), "{shown}");
+}
+
+/// "From home to the cloud", on one machine. The vote is the next level's, as the README changes it.
+#[test]
+fn a_newcomer_signs_an_attestation_through_the_tunnel() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (_ledger, transport) = simulate();
+    let setup = "ledger setup secp256k1/0h/0h --chain mainnet --level 101 --transport";
+    done(at, &format!("{setup} {transport}"));
+    let Pasted { port, .. } = Pasted::new(at);
+    let file = at.join("home/signer.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"usb\"", &format!("{transport:?}"))).unwrap();
+
+    let _gateway = run(at, "gateway run --config cloud/gateway.toml");
+    done(at, "watermark init --config home/signer.toml --level 101");
+    let _signer = run(at, "signer run --config home/signer.toml");
+    await_ready(port);
+    let readme = fs::read_to_string(README).unwrap();
+    assert!(readme.contains("DATA=$(echo $DATA | sed s/00000065/00000066/)"));
+    let signed = sign(port, &readme_value("DATA=").replace("00000065", "00000066"));
+    assert!(signed.contains("{\"signature\":\"spsig1"), "{signed}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! A store that cannot be written: what the real binary says, and that it signs nothing.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+
+use crate::peel::{peel, said};
 
 const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
 
@@ -20,16 +21,6 @@ fn home() -> tempfile::TempDir {
     fs::write(at("signer.toml"), config).unwrap();
     fs::create_dir(at("state")).unwrap();
     folder
-}
-
-fn peel(folder: &Path, words: &[&str]) -> Output {
-    let config = folder.join("signer.toml");
-    Command::new(env!("CARGO_BIN_EXE_peel"))
-        .args(words)
-        .arg("--config")
-        .arg(config)
-        .output()
-        .unwrap()
 }
 
 /// Runs a script in a mount namespace of its own, with peel as `$1` and the folder as `$2`. None where the system gives none: in a container without rights, for instance.
@@ -54,28 +45,25 @@ fn in_namespace(folder: &Path, script: &str) -> Option<String> {
 #[test]
 fn a_missing_store_is_exit_1_and_its_cure() {
     let folder = home();
-    let output = peel(folder.path(), &["signer", "run"]);
+    let output = peel(folder.path(), "signer run");
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("peel watermark init"), "{said}");
+    assert!(said(&output).contains("peel watermark init"), "{}", said(&output));
 }
 
 #[test]
 fn a_bad_configuration_is_exit_2() {
     let folder = home();
     fs::write(folder.path().join("signer.toml"), "chains = 3\n").unwrap();
-    for words in [["signer", "run"], ["signer", "check"], ["watermark", "show"]] {
-        assert_eq!(peel(folder.path(), &words).status.code(), Some(2), "{words:?}");
-    }
-    for words in [&["signer", "fly"][..], &["watermark", "init", "--level", "2147483648"]] {
-        assert_eq!(peel(folder.path(), words).status.code(), Some(2), "{words:?}");
+    let of_the_file = ["signer run", "signer check", "watermark show"];
+    for line in of_the_file.into_iter().chain(["signer fly", "watermark init --level 2147483648"]) {
+        assert_eq!(peel(folder.path(), line).status.code(), Some(2), "{line}");
     }
 }
 
 #[test]
 fn a_store_on_a_read_only_mount_is_named() {
     let folder = home();
-    assert!(peel(folder.path(), &["watermark", "init", "--level", "5"]).status.success());
+    assert!(peel(folder.path(), "watermark init --level 5").status.success());
     let script = "mount --bind \"$2/state\" \"$2/state\" && mount -o remount,ro,bind \"$2/state\" && \
                   \"$1\" signer run --config \"$2/signer.toml\"";
     let Some(said) = in_namespace(folder.path(), script) else { return };
@@ -98,7 +86,7 @@ fn a_full_disk_is_named_and_nothing_is_signed() {
 #[test]
 fn a_store_of_another_owner_is_named() {
     let folder = home();
-    assert!(peel(folder.path(), &["watermark", "init", "--level", "5"]).status.success());
+    assert!(peel(folder.path(), "watermark init --level 5").status.success());
     let mut owner = Command::new(env!("CARGO_BIN_EXE_peel"))
         .args(["signer", "run", "--config"])
         .arg(folder.path().join("signer.toml"))
@@ -112,9 +100,9 @@ fn a_store_of_another_owner_is_named() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "it did not start");
     }
-    let output = peel(folder.path(), &["watermark", "set", "--level", "9"]);
+    let output = peel(folder.path(), "watermark set --level 9");
     owner.kill().unwrap();
     owner.wait().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = said(&output);
     assert!(said.contains("another process holds the watermark store"), "{said}");
 }

@@ -1,0 +1,11 @@
+//! The commands of the real binary, as a person types them.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod check;
+mod configuration;
+mod init;
+mod keys;
+mod pasted;
+mod peel;
+mod quick_start;
+mod store;
