@@ -1,5 +1,6 @@
 //! What Peel's daemons do alike.
 //!
+//! - [`config`]: a configuration file, and the sections that both daemons have.
 //! - [`Shutdown`]: SIGTERM, SIGINT and SIGHUP, heard in every wait.
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`http`]: a listener with limits on connections, headers, bodies and time.
@@ -9,8 +10,11 @@
 //! - [`open_files`]: as many of them as the system allows.
 //! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
+//! - [`scrape`]: metrics that are read at each scrape.
 //! - [`systemd`]: readiness and watchdog notifications.
+#![warn(clippy::disallowed_types)]
 
+pub mod config;
 pub mod health;
 pub mod http;
 mod listen;
@@ -19,6 +23,7 @@ pub mod monitor;
 pub mod open_files;
 pub mod ports;
 pub mod print;
+pub mod scrape;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;

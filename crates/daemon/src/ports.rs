@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_port_that_becomes_free_is_taken() {
         let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = holder.local_addr().unwrap();
@@ -88,6 +88,16 @@ mod tests {
         };
         let (bound, ()) = tokio::join!(waiting, freeing);
         assert_eq!(bound.unwrap().local_addr().unwrap(), address);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_stays_taken_is_waited_for_for_a_minute() {
+        let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = holder.local_addr().unwrap();
+        let started = Instant::now();
+        let bound = when_free(address, async || TcpListener::bind(address).await, is_taken).await;
+        assert_eq!(bound.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(started.elapsed().as_secs(), 60);
     }
 
     #[tokio::test]

@@ -1,8 +1,9 @@
 //! The end of a daemon: asked for once, heard everywhere.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A request to stop. Clones share it.

@@ -116,7 +116,7 @@ async fn a_stream_carries_one_request_after_the_other() {
     assert_eq!(rest(client).await, "");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn idle_streams_make_room() {
     let server = Server::start();
     let mut idle = Vec::new();

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use daemon::config::Authentication;
 use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::{Request, Uri};
 use signer_api::{
     Answer, Call, CallError, Hosts, accepts_json, check_content_type, parse_signing_body,
 };
-use tezos::{KeyForm, Payload, PublicKey, PublicKeyHash, Request as Authenticated, Signature};
+use tezos::{KeyForm, Payload, PublicKeyHash, Signature};
+use tokio::time::Instant;
 use tunnel::endpoint::SignerId;
 
 use crate::hedge::{Unanswered, hedge};
@@ -33,8 +35,8 @@ pub(crate) struct Api {
     pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Arc<Metrics>,
-    /// The keys that may ask at this gateway; none: no authentication.
-    pub(crate) authorized: Option<Vec<PublicKey>>,
+    /// Who may ask at this gateway; none: every client.
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) witness: Witness,
 }
 
@@ -94,9 +96,8 @@ impl Api {
     /// The gateway's own keys, if it has any; else, at a signer's port, those of the signer. At the port of all, no
     /// authentication is needed: a baker asks for this before every signature, and no signer decides for others.
     async fn authorized_keys(&self) -> Reply {
-        if let Some(authorized) = &self.authorized {
-            let hashes = authorized.iter().map(PublicKey::hash).collect();
-            return Answer::AuthorizedKeys(Some(hashes)).into();
+        if let Some(authentication) = &self.authentication {
+            return Answer::AuthorizedKeys(Some(authentication.hashes())).into();
         }
         let Some(signer) = self.port.and_then(|port| self.signers.get(port)) else {
             return Answer::AuthorizedKeys(None).into();
@@ -171,7 +172,7 @@ impl Api {
             Ok(read) => read,
             Err(answer) => return answer.into(),
         };
-        if !self.is_authorized(&key, &data, authentication) {
+        if !self.is_allowed(&key, &data, authentication) {
             tracing::warn!(%key, "refused: invalid authentication signature");
             return Answer::Failure("invalid authentication signature".to_owned()).into();
         }
@@ -189,18 +190,14 @@ impl Api {
         reply
     }
 
-    /// Whether the request is authenticated by one of the authorised keys.
-    fn is_authorized(
+    fn is_allowed(
         &self,
         key: &PublicKeyHash,
         data: &[u8],
         authentication: Option<&Signature>,
     ) -> bool {
-        self.authorized.as_ref().is_none_or(|authorized| {
-            authentication.is_some_and(|signature| {
-                Authenticated::Sign.is_authorized(key, data, signature, authorized)
-            })
-        })
+        let own = self.authentication.as_ref();
+        own.is_none_or(|own| own.allows(key, data, authentication))
     }
 
     async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {
@@ -208,7 +205,7 @@ impl Api {
             let message = format!("signer {:?} is asked too much at once; ask again", signer.name);
             return Answer::AskAgain(message).into();
         };
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let answer =
             hedge(signer, request, self.answer_limit, (&self.metrics, &self.witness)).await;
         let outcome = match &answer {

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -14,6 +13,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::time::Instant;
 use tunnel::Stream;
 
 use crate::witness::Position;

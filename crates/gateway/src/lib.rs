@@ -10,6 +10,7 @@
 //!
 //! What a signer advertises ([`advertised`]) is polled on a connection of its own. The gateway has no key; of what it saw, it keeps up to where each key was answered
 //! ([`witness`]), so that a copy of a signer, or a backup that was put back, is noticed.
+#![warn(clippy::disallowed_types)]
 
 mod advertised;
 mod api;
@@ -26,6 +27,6 @@ mod signer;
 mod signers;
 mod witness;
 
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use run::{Gateway, RunError};
 pub use witness::{WitnessFileError, forget};

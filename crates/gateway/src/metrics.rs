@@ -4,12 +4,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use daemon::scrape;
 use hyper::Method;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tunnel::Service;
@@ -60,11 +60,6 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-}
-
 /// From a software key beside the gateway to the longest limit.
 const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0];
 
@@ -90,10 +85,6 @@ impl Metrics {
             "Requests that were sent over another path too, the first one being silent",
             metrics.hedges.clone(),
         );
-        // A gauge and not OpenMetrics' own type for this, which older readers do not know.
-        let build = Family::<BuildLabels, Gauge>::default();
-        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
-        registry.register("peel_gateway_build_info", "The version that runs", build);
         metrics
     }
 
@@ -140,37 +131,24 @@ pub(crate) struct Readings {
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let gauge = ConstGauge::new(0_i64).metric_type();
+        let of_signer = |signer| Service::BOTH.map(|service| sessions(signer, service));
         let help = "Sessions of a signer, by service";
-        let mut metric = encoder.encode_descriptor("peel_gateway_sessions", help, None, gauge)?;
-        for signer in self.signers.iter() {
-            for service in Service::BOTH {
-                encode_sessions(&mut metric, signer, service)?;
-            }
-        }
-        let counter = ConstCounter::new(0_u64).metric_type();
+        let sessions = self.signers.iter().flat_map(|signer| of_signer(signer));
+        scrape::gauges(&mut encoder, ("peel_gateway_sessions", help), sessions)?;
+        let count = |refusal: Refusal| {
+            (ReasonLabels { reason: refusal.word() }, self.refusals.count(refusal))
+        };
         let help = "What was refused to ssh clients, by reason";
-        let mut metric =
-            encoder.encode_descriptor("peel_gateway_ssh_refusals", help, None, counter)?;
-        for refusal in Refusal::ALL {
-            let labels = ReasonLabels { reason: refusal.word() };
-            let count = ConstCounter::new(self.refusals.count(refusal));
-            count.encode(metric.encode_family(&labels)?)?;
-        }
-        Ok(())
+        let refusals = Refusal::ALL.into_iter().map(count);
+        scrape::counters(&mut encoder, ("peel_gateway_ssh_refusals", help), refusals)
     }
 }
 
-fn encode_sessions(
-    metric: &mut MetricEncoder<'_>,
-    signer: &Signer,
-    service: Service,
-) -> Result<(), fmt::Error> {
+fn sessions(signer: &Signer, service: Service) -> (ServiceLabels, i64) {
     let count = match service {
         Service::Signing => signer.paths().len(),
         Service::Shell => signer.shells().len(),
     };
     let labels = ServiceLabels { signer: signer.name.clone(), service: service.to_string() };
-    let gauge = ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
-    gauge.encode(metric.encode_family(&labels)?)
+    (labels, i64::try_from(count).unwrap_or(i64::MAX))
 }

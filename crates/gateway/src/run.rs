@@ -8,6 +8,7 @@ use std::time::Duration;
 use daemon::http::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
+use daemon::scrape::register_build_info;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
@@ -85,6 +86,7 @@ impl Gateway {
         }
         let signers = Signers::new(&config.signers);
         let mut registry = Registry::default();
+        register_build_info(&mut registry, "peel_gateway");
         let metrics = Arc::new(Metrics::register(&mut registry));
         let refusals = bound.endpoint.refusals();
         registry.register_collector(Box::new(Readings { signers: signers.clone(), refusals }));
@@ -97,7 +99,7 @@ impl Gateway {
             hosts: config.hosts.clone(),
             monitor,
             metrics,
-            authorized: config.authorized.clone(),
+            authentication: config.authentication.clone(),
             witness: Witness::open(config.state.as_deref())?,
         };
         let gateway = Gateway::serve(bound, &signers, &api, shutdown)?;

@@ -47,7 +47,7 @@ fn in_one_line(error: &anyhow::Error) -> String {
 }
 
 fn is_misuse(error: &anyhow::Error) -> bool {
-    error.is::<signer::ConfigError>() || error.is::<gateway::ConfigError>()
+    error.is::<daemon::config::ConfigError>()
 }
 
 /// It was tried and did not work.

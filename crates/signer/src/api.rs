@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daemon::config::Authentication;
 use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::Request;
@@ -9,7 +10,7 @@ use signer_api::{
     Answer, Call, CallError, Hosts, Marks, SignatureVersion, accepts_json, check_content_type,
     parse_signing_body,
 };
-use tezos::{PublicKey, PublicKeyHash, Request as Authenticated, Signature};
+use tezos::{PublicKey, PublicKeyHash, Signature};
 use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
@@ -20,8 +21,8 @@ use crate::keyring::{KeyEntry, Keyring};
 pub(crate) struct Api {
     pub(crate) keyring: Keyring,
     pub(crate) store: Arc<Store>,
-    /// The keys that may ask; none: no authentication.
-    pub(crate) authorized: Option<Vec<PublicKey>>,
+    /// Who may ask; none: every client.
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
     pub(crate) monitor: Monitor,
@@ -65,8 +66,7 @@ impl Api {
     }
 
     fn authorized_keys(&self) -> Answer {
-        let hashes = |keys: &Vec<PublicKey>| keys.iter().map(PublicKey::hash).collect();
-        Answer::AuthorizedKeys(self.authorized.as_ref().map(hashes))
+        Answer::AuthorizedKeys(self.authentication.as_ref().map(Authentication::hashes))
     }
 
     /// For gateways only.
@@ -194,12 +194,11 @@ impl Api {
         data: &[u8],
         authentication: Option<Signature>,
     ) -> Result<(), Refused> {
-        let Some(authorized) = &self.authorized else { return Ok(()) };
-        let signature = authentication.ok_or(Refused::Authentication)?;
-        if Authenticated::Sign.is_authorized(key, data, &signature, authorized) {
-            Ok(())
-        } else {
-            Err(Refused::Authentication)
+        match &self.authentication {
+            Some(own) if !own.allows(key, data, authentication.as_ref()) => {
+                Err(Refused::Authentication)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

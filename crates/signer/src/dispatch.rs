@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tezos::Signature;
-use watermark::Store;
+use watermark::{Reservation, Store};
 
-use crate::error::Failed;
-use crate::queue::{Job, Outcome, Queue};
+use crate::error::{Failed, SignError};
+use crate::queue::{Job, Queue};
 use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
 
 /// How the requests for a key are served.
@@ -31,13 +31,13 @@ pub(crate) struct InPlace {
 
 impl Dispatch {
     /// Signs a payload, or gives the reason why not, in bounded time.
-    pub(crate) async fn sign(&self, job: Job) -> Outcome {
+    pub(crate) async fn sign(&self, job: Job) -> Result<Signature, SignError> {
         match self {
             Dispatch::InPlace(in_place) => in_place.sign(job).await,
             Dispatch::Thread(queue) => {
                 let answer = queue.submit(job)?;
                 match tokio::time::timeout(ANSWER_LIMIT, answer).await {
-                    Ok(Ok(outcome)) => outcome,
+                    Ok(Ok(result)) => result,
                     Ok(Err(_)) => Err(Failed::Stopping.into()),
                     Err(_) => Err(Failed::NoAnswer.into()),
                 }
@@ -71,8 +71,8 @@ impl InPlace {
         InPlace { worker: Mutex::new(worker), store }
     }
 
-    async fn sign(&self, job: Job) -> Outcome {
-        if !self.store.is_reserved(&job.hash, &job.payload) {
+    async fn sign(&self, job: Job) -> Result<Signature, SignError> {
+        if self.store.request_reservation(&job.hash, &job.payload) == Reservation::Requested {
             let (store, hash, payload) = (Arc::clone(&self.store), job.hash, job.payload.clone());
             let deadline = job.asked + LATE_AFTER;
             let waiting = move || store.await_reserved(&hash, &payload, deadline);

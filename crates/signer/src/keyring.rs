@@ -10,7 +10,7 @@ use watermark::{Refusal, Store};
 use crate::dispatch::Dispatch;
 use crate::error::SignError;
 use crate::key::Key;
-use crate::queue::{Job, Made};
+use crate::queue::Job;
 
 /// A key, and how the requests for it are served.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl KeyEntry {
             votes_twice: key.policy.kinds.contains(&Kind::Preattestation),
             key,
         };
-        self.dispatch.sign(job).await.map(Made::signature)
+        self.dispatch.sign(job).await
     }
 }
 

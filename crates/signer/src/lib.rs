@@ -30,8 +30,9 @@ mod readings;
 mod run;
 mod verifier;
 mod worker;
+mod worker_thread;
 mod workers;
 
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use error::{Failed, NotReady, Refused, SignError};
 pub use run::{RunError, Signer};

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use daemon::Fact;
+use daemon::{Fact, scrape};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
 use tunnel::Service;
 use tunnel::home::{LinkReport, LinkState};
@@ -97,41 +94,26 @@ fn labels(link: &LinkReport) -> LinkLabels {
 impl Collector for Links {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let links = (self.0)();
-        let name = "peel_signer_link_up";
+        let up = links.iter().map(|link| (labels(link), i64::from(is_up(link))));
         let help = "1: requests can come over this link";
-        let mut up = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for link in &links {
-            ConstGauge::new(i64::from(is_up(link))).encode(up.encode_family(&labels(link))?)?;
-        }
-        let name = "peel_signer_link_ups";
+        scrape::gauges(&mut encoder, ("peel_signer_link_up", help), up)?;
+        let ups = links.iter().map(|link| (labels(link), link.ups));
         let help = "How often this link came up";
-        let mut ups = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for link in &links {
-            ConstCounter::new(link.ups).encode(ups.encode_family(&labels(link))?)?;
-        }
-        encode_errors(&mut encoder, &links)?;
+        scrape::counters(&mut encoder, ("peel_signer_link_ups", help), ups)?;
+        let errors = links.iter().filter_map(|link| Some((error_labels(link)?, 1)));
+        let help = "1: this link is not up, for this reason";
+        scrape::gauges(&mut encoder, ("peel_signer_link_error", help), errors)?;
         let Some(wired_network) = self.wired_network() else { return Ok(()) };
-        let name = "wired_network";
         let help = "0: a line that is not metered is up";
-        let wired = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(wired_network).encode(wired)
+        scrape::gauge(&mut encoder, ("wired_network", help), wired_network)
     }
 }
 
-fn encode_errors(
-    encoder: &mut DescriptorEncoder<'_>,
-    links: &[LinkReport],
-) -> Result<(), fmt::Error> {
-    let name = "peel_signer_link_error";
-    let help = "1: this link is not up, for this reason";
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for link in links.iter().filter(|link| !is_up(link)) {
-        let Some(error) = &link.error else { continue };
-        let LinkLabels { gateway, uplink, service } = labels(link);
-        let labels = ErrorLabels { gateway, uplink, service, reason: error.reason };
-        ConstGauge::new(1_i64).encode(metric.encode_family(&labels)?)?;
-    }
-    Ok(())
+/// None while the link is up, or was not tried yet.
+fn error_labels(link: &LinkReport) -> Option<ErrorLabels> {
+    let error = link.error.as_ref().filter(|_| !is_up(link))?;
+    let LinkLabels { gateway, uplink, service } = labels(link);
+    Some(ErrorLabels { gateway, uplink, service, reason: error.reason })
 }
 
 impl fmt::Debug for Links {
@@ -142,8 +124,7 @@ impl fmt::Debug for Links {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
+    use tokio::time::Instant;
     use tunnel::home::LinkError;
 
     use super::*;

@@ -185,7 +185,7 @@ mod tests {
         let api = Api {
             keyring: Keyring::default(),
             store: Arc::new(Store::open(&store, LevelBound::NONE).unwrap()),
-            authorized: None,
+            authentication: None,
             allow_list_known_keys: false,
             allow_to_prove_possession: false,
             monitor: Monitor::new(Arc::new(Registry::default()), health.clone(), health),

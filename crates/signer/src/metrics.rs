@@ -10,7 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tezos::Payload;
 
-use crate::queue::{Made, Outcome};
+use crate::error::SignError;
+use crate::worker::Made;
 
 /// What is counted as it happens.
 #[derive(Debug)]
@@ -40,11 +41,6 @@ struct KindLabels {
     kind: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BuildLabels {
-    version: &'static str,
-}
-
 /// From a software key (0.1 ms) to the slowest device (0.8 s) and its time limit.
 const BUCKETS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
 
@@ -70,15 +66,17 @@ impl Metrics {
             "The level of the last signature",
             metrics.level.clone(),
         );
-        // A gauge and not OpenMetrics' own type for this, which older readers do not know.
-        let build = Family::<BuildLabels, Gauge>::default();
-        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
-        registry.register("peel_signer_build_info", "The version that runs", build);
         metrics
     }
 
     /// Counts what became of a request.
-    pub(crate) fn note(&self, key: &str, payload: &Payload, outcome: &Outcome, took: Duration) {
+    pub(crate) fn note(
+        &self,
+        key: &str,
+        payload: &Payload,
+        outcome: &Result<Made, SignError>,
+        took: Duration,
+    ) {
         let (key, kind) = (key.to_owned(), payload.kind().name());
         let (result, reason) = match outcome {
             Ok(Made::Now(_)) => ("signed", ""),

@@ -17,26 +17,6 @@ use tokio::sync::oneshot;
 use crate::error::{Failed, SignError};
 use crate::key::Key;
 
-/// What becomes of a request.
-pub(crate) type Outcome = Result<Made, SignError>;
-
-/// A signature, and whether it was made just now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Made {
-    /// By the device, for this request.
-    Now(Signature),
-    /// For the same bytes before.
-    Before(Signature),
-}
-
-impl Made {
-    pub(crate) fn signature(self) -> Signature {
-        match self {
-            Made::Now(signature) | Made::Before(signature) => signature,
-        }
-    }
-}
-
 /// The queue in front of one worker.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -72,7 +52,10 @@ struct Order(Mark, Kind, u64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity(PublicKeyHash, Digest, BlsScheme);
 
-type Reply = oneshot::Sender<Outcome>;
+type Reply = oneshot::Sender<Result<Signature, SignError>>;
+
+/// Resolves when the request was served; dropped by the queue when the worker has ended.
+pub(crate) type Response = oneshot::Receiver<Result<Signature, SignError>>;
 
 /// One thing to sign.
 #[derive(Debug, Clone)]
@@ -117,7 +100,7 @@ impl Queue {
     }
 
     /// Adds a request, or joins the same one that waits or runs.
-    pub(crate) fn submit(&self, job: Job) -> Result<oneshot::Receiver<Outcome>, Failed> {
+    pub(crate) fn submit(&self, job: Job) -> Result<Response, Failed> {
         let (reply, answer) = oneshot::channel();
         let mut inner = self.lock();
         let reply = match inner.join(&job, reply) {
@@ -163,11 +146,11 @@ impl Queue {
     }
 
     /// Answers all requests for the job that was running.
-    pub(crate) fn finish(&self, outcome: &Outcome) {
+    pub(crate) fn finish(&self, result: &Result<Signature, SignError>) {
         let running = self.lock().running.take();
         for reply in running.into_iter().flat_map(|(_, replies)| replies) {
             // A request that is not waited for any more has been dropped.
-            let _ = reply.send(outcome.clone());
+            let _ = reply.send(result.clone());
         }
     }
 
@@ -281,7 +264,7 @@ mod tests {
         vote(Kind::Attestation, level, 0)
     }
 
-    fn ask(queue: &Queue, payload: Payload) -> Result<oneshot::Receiver<Outcome>, Failed> {
+    fn ask(queue: &Queue, payload: Payload) -> Result<Response, Failed> {
         let scheme = BlsScheme::default();
         let hash = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
         let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use daemon::http::ListenError;
 use daemon::monitor::Monitor;
+use daemon::scrape::register_build_info;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
@@ -67,11 +68,12 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
-        let store = open_store(&config.store, level_bound(&config), &shutdown).await?;
+        let store = open_store(&config.store, level_bound(&config)).await?;
         let store = Arc::new(store);
         let mut registry = Registry::default();
+        register_build_info(&mut registry, "peel_signer");
         let metrics = Arc::new(Metrics::register(&mut registry));
-        let authorized = config.authorized.clone();
+        let authentication = config.authentication.clone();
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
@@ -87,7 +89,7 @@ impl Signer {
         let api = Api {
             keyring: keyring.clone(),
             store: Arc::clone(&store),
-            authorized,
+            authentication,
             allow_list_known_keys,
             allow_to_prove_possession,
             monitor: monitor.clone(),
@@ -150,19 +152,12 @@ const STORE_WAIT: Duration = Duration::from_secs(5);
 const STORE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the store; one that is held is waited for, for a moment.
-async fn open_store(
-    path: &Path,
-    bound: LevelBound,
-    shutdown: &Shutdown,
-) -> Result<Store, StoreFailure> {
+async fn open_store(path: &Path, bound: LevelBound) -> Result<Store, StoreFailure> {
     let end = Instant::now() + STORE_WAIT;
     loop {
         match Store::open(path, bound) {
             Err(StoreFailure::Disk(DiskError::Locked { .. })) if Instant::now() < end => {
-                tokio::select! {
-                    () = shutdown.requested() => return Err(StoreFailure::Closed),
-                    () = sleep(STORE_PAUSE) => {}
-                }
+                sleep(STORE_PAUSE).await;
             }
             opened => return opened,
         }
@@ -228,29 +223,27 @@ mod tests {
     use super::*;
 
     /// As "peel signer check" holds it, or a signer that is just ending.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_store_that_is_held_for_a_moment_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watermark.db");
         let held = Records::open_or_create(&path).unwrap();
-        let shutdown = Shutdown::new();
-        let opening = open_store(&path, LevelBound::NONE, &shutdown);
+        let opening = open_store(&path, LevelBound::NONE);
         tokio::pin!(opening);
         assert!(poll!(&mut opening).is_pending());
         drop(held);
         opening.await.unwrap();
     }
 
-    #[tokio::test]
-    async fn a_stop_ends_the_wait_for_a_store() {
+    /// Its holder does not let go.
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_stays_held_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watermark.db");
         let _held = Records::open_or_create(&path).unwrap();
-        let shutdown = Shutdown::new();
-        let opening = open_store(&path, LevelBound::NONE, &shutdown);
-        tokio::pin!(opening);
-        assert!(poll!(&mut opening).is_pending());
-        shutdown.request();
-        assert_eq!(opening.await.unwrap_err(), StoreFailure::Closed);
+        let started = Instant::now();
+        let error = open_store(&path, LevelBound::NONE).await.unwrap_err();
+        assert!(matches!(error, StoreFailure::Disk(DiskError::Locked { .. })), "{error}");
+        assert!((STORE_WAIT..2 * STORE_WAIT).contains(&started.elapsed()));
     }
 }

@@ -10,11 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use tezos::{BlsScheme, Payload, Signature};
-use tokio::sync::oneshot;
 
 use crate::error::NotReady;
 use crate::key::Key;
-use crate::worker::Running;
+use crate::worker_thread::WorkerThread;
 
 /// Takes what is to be verified, until it is ended.
 #[derive(Debug, Clone)]
@@ -22,13 +21,13 @@ pub(crate) struct Verifier(SyncSender<Task>);
 
 #[derive(Debug)]
 enum Task {
-    Verify(Box<Made>),
+    Verify(Box<Unverified>),
     End,
 }
 
-/// A signature that was given out.
+/// A signature that was given out, and what it is for.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct Unverified {
     pub(crate) key: Arc<Key>,
     pub(crate) payload: Payload,
     pub(crate) scheme: BlsScheme,
@@ -42,25 +41,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Verifier {
     /// Starts the thread that verifies.
-    pub(crate) fn start() -> io::Result<(Verifier, Running)> {
+    pub(crate) fn start() -> io::Result<(Verifier, WorkerThread)> {
         let (queue, tasks) = sync_channel(CAPACITY);
-        let (running, ended) = oneshot::channel();
-        let thread = thread::Builder::new().name("verify".to_owned()).spawn(move || {
-            let _ends_with_the_thread: oneshot::Sender<()> = running;
-            verify_all(&tasks);
-        })?;
-        Ok((Verifier(queue), Running { thread, ended }))
+        let thread = WorkerThread::spawn("verify", move || verify_all(&tasks))?;
+        Ok((Verifier(queue), thread))
     }
 
     /// Verifies it soon; now, if too many wait.
-    pub(crate) fn verify_later(&self, made: Made) {
-        match self.0.try_send(Task::Verify(Box::new(made))) {
+    pub(crate) fn verify_later(&self, unverified: Unverified) {
+        match self.0.try_send(Task::Verify(Box::new(unverified))) {
             Ok(()) | Err(TrySendError::Full(Task::End) | TrySendError::Disconnected(Task::End)) => {
             }
             Err(
-                TrySendError::Full(Task::Verify(made))
-                | TrySendError::Disconnected(Task::Verify(made)),
-            ) => made.verify(),
+                TrySendError::Full(Task::Verify(unverified))
+                | TrySendError::Disconnected(Task::Verify(unverified)),
+            ) => unverified.verify(),
         }
     }
 
@@ -72,13 +67,13 @@ impl Verifier {
 }
 
 fn verify_all(tasks: &Receiver<Task>) {
-    while let Ok(Task::Verify(made)) = tasks.recv() {
+    while let Ok(Task::Verify(unverified)) = tasks.recv() {
         thread::sleep(PAUSE);
-        made.verify();
+        unverified.verify();
     }
 }
 
-impl Made {
+impl Unverified {
     fn verify(&self) {
         let key = self.key.public_key();
         let is_good =
@@ -115,11 +110,11 @@ mod tests {
         let bytes = sample_payload(Kind::Block, 7, 0, 1);
         let payload = Payload::parse(&bytes, KeyForm::of(&secret.hash())).unwrap();
         let scheme = BlsScheme::default();
-        let (verifier, running) = Verifier::start().unwrap();
+        let (verifier, thread) = Verifier::start().unwrap();
         let later = |message: &[u8]| {
             let signature = secret.sign(message, scheme).unwrap();
             let (key, payload) = (Arc::clone(&key), payload.clone());
-            verifier.verify_later(Made { key, payload, scheme, signature });
+            verifier.verify_later(Unverified { key, payload, scheme, signature });
         };
         later(&bytes);
         while Arc::strong_count(&key) > 1 {
@@ -128,7 +123,7 @@ mod tests {
         assert_eq!(key.readiness(), Ok(()));
         later(b"a bit has flipped");
         verifier.end();
-        running.thread.join().unwrap();
+        thread.join();
         key.note(Ok(()));
         assert_eq!(key.readiness(), Err(NotReady::Faulty), "it stays stopped");
     }

@@ -1,19 +1,19 @@
 //! The owner of a device: a thread, or, for a key in memory, the task of the request.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tezos::Signature;
-use tokio::sync::oneshot;
 use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
-use crate::error::{Failed, Refused};
+use crate::error::{Failed, Refused, SignError};
 use crate::metrics::Metrics;
-use crate::queue::{Job, Made, Next, Outcome, Queue};
-use crate::verifier::{self, Verifier};
+use crate::queue::{Job, Next, Queue};
+use crate::verifier::{Unverified, Verifier};
+use crate::worker_thread::WorkerThread;
 
 /// A device, and what serving its requests needs.
 pub(crate) struct Worker {
@@ -24,12 +24,13 @@ pub(crate) struct Worker {
     pub(crate) verifier: Option<Verifier>,
 }
 
-/// A worker that runs in its thread.
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) thread: JoinHandle<()>,
-    /// Resolves when the thread ends, however it does.
-    pub(crate) ended: oneshot::Receiver<()>,
+/// A signature, and whether it was made just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// By the device, for this request.
+    Now(Signature),
+    /// For the same bytes before.
+    Before(Signature),
 }
 
 /// A vote is of use for about 3.5 s: what waited longer is not signed.
@@ -39,14 +40,11 @@ pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(12);
 
 impl Worker {
     /// Starts a thread that serves this queue.
-    pub(crate) fn start(mut self, queue: Arc<Queue>, name: &str) -> std::io::Result<Running> {
-        let (running, ended) = oneshot::channel();
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let _ends_with_the_thread = running;
+    pub(crate) fn start(mut self, queue: Arc<Queue>, name: &str) -> io::Result<WorkerThread> {
+        WorkerThread::spawn(name, move || {
             let queue = Abandon(queue);
             self.work(&queue.0);
-        })?;
-        Ok(Running { thread, ended })
+        })
     }
 
     fn work(&mut self, queue: &Queue) {
@@ -80,17 +78,17 @@ impl Worker {
     }
 
     /// Serves a request, counts it and writes it into the log.
-    pub(crate) fn work_on(&mut self, job: &Job) -> Outcome {
+    pub(crate) fn work_on(&mut self, job: &Job) -> Result<Signature, SignError> {
         let started = Instant::now();
         let outcome = self.serve(job);
         let took = started.elapsed();
         self.metrics.note(&job.key.name, &job.payload, &outcome, took);
         log(job, &outcome, took);
-        outcome
+        outcome.map(Made::signature)
     }
 
     /// The one way to a signature. The order of the steps is the promise of this program.
-    fn serve(&mut self, job: &Job) -> Outcome {
+    fn serve(&mut self, job: &Job) -> Result<Made, SignError> {
         let Job { key, hash, payload, scheme, .. } = job;
         let waited = job.asked.elapsed();
         if waited > LATE_AFTER {
@@ -121,14 +119,14 @@ impl Worker {
         self.store.keep(hash, payload, &made);
         if let Some(verifier) = &self.verifier {
             let (key, payload, signature) = (Arc::clone(key), payload.clone(), made.clone());
-            verifier.verify_later(verifier::Made { key, payload, scheme: *scheme, signature });
+            verifier.verify_later(Unverified { key, payload, scheme: *scheme, signature });
         }
         Ok(Made::Now(made))
     }
 }
 
 /// A tz4 key can have signed the same bytes in another form.
-fn again(job: &Job, made: Signature) -> Outcome {
+fn again(job: &Job, made: Signature) -> Result<Made, SignError> {
     match check(job, &made) {
         Ok(()) => Ok(Made::Before(made)),
         Err(_) => Err(Refused::OtherVersion.into()),
@@ -144,7 +142,7 @@ fn check(job: &Job, made: &Signature) -> Result<(), Failed> {
     }
 }
 
-fn log(job: &Job, outcome: &Outcome, took: Duration) {
+fn log(job: &Job, outcome: &Result<Made, SignError>, took: Duration) {
     let mark = job.payload.mark();
     let (level, round) = (u32::from(mark.level), u32::from(mark.round));
     let (kind, ms) = (job.payload.kind().name(), took.as_millis());
@@ -156,6 +154,14 @@ fn log(job: &Job, outcome: &Outcome, took: Duration) {
         Err(error) => {
             let (result, reason) = error.labels();
             tracing::warn!(key, kind, level, round, reason, "{result}: {error}");
+        }
+    }
+}
+
+impl Made {
+    fn signature(self) -> Signature {
+        match self {
+            Made::Now(signature) | Made::Before(signature) => signature,
         }
     }
 }
@@ -186,7 +192,6 @@ mod tests {
 
     use super::*;
     use crate::device::SoftwareKey;
-    use crate::error::SignError;
     use crate::key::Key;
     use crate::policy::Policy;
 
@@ -259,7 +264,7 @@ mod tests {
             Fixture { folder, worker, key, seen }
         }
 
-        fn serve(&mut self, payload: Payload, asked: Instant) -> Outcome {
+        fn serve(&mut self, payload: Payload, asked: Instant) -> Result<Made, SignError> {
             let scheme = BlsScheme::default();
             let (key, hash) = (Arc::clone(&self.key), self.key.hash().unwrap());
             self.worker.serve(&Job { key, hash, payload, scheme, asked, votes_twice: true })

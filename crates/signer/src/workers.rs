@@ -18,12 +18,13 @@ use crate::keyring::{KeyEntry, Keyring};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::verifier::Verifier;
-use crate::worker::{Running, Worker};
+use crate::worker::Worker;
+use crate::worker_thread::WorkerThread;
 
 /// The workers that have a thread.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    running: Vec<Running>,
+    threads: Vec<WorkerThread>,
     queues: Queues,
     verifier: Option<Verifier>,
 }
@@ -48,7 +49,7 @@ impl Workers {
         store: &Arc<Store>,
         metrics: &Arc<Metrics>,
     ) -> io::Result<(Keyring, Workers)> {
-        let workers = Workers { running: Vec::new(), queues: Vec::new(), verifier: None };
+        let workers = Workers { threads: Vec::new(), queues: Vec::new(), verifier: None };
         let mut builder = Builder { store, metrics, keyring: Keyring::default(), workers };
         let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
         for KeyConfig { name, public_key_hash, policy, source } in config.keys {
@@ -74,10 +75,10 @@ impl Workers {
 
     /// Returns when a thread ends; never, if there is none.
     pub(crate) async fn one_ends(&mut self) {
-        if self.running.is_empty() {
+        if self.threads.is_empty() {
             return std::future::pending().await;
         }
-        drop(select_all(self.running.iter_mut().map(|worker| &mut worker.ended)).await);
+        drop(select_all(self.threads.iter_mut().map(|thread| &mut thread.ended)).await);
     }
 
     /// Each worker has come round lately. One that has not is stuck in its device: a restart mends it.
@@ -99,8 +100,7 @@ impl Workers {
     pub(crate) fn stop(self) {
         self.queues.iter().for_each(|(_, queue)| queue.close());
         self.verifier.iter().for_each(Verifier::end);
-        // A worker that panicked has said so on standard error.
-        self.running.into_iter().for_each(|worker| drop(worker.thread.join()));
+        self.threads.into_iter().for_each(WorkerThread::join);
     }
 }
 
@@ -112,8 +112,8 @@ impl Builder<'_> {
             let (key, dispatch) = (Arc::clone(key), Dispatch::Thread(Arc::clone(&queue)));
             self.keyring.0.push(KeyEntry { key, dispatch });
         }
-        let running = self.worker(device, None).start(Arc::clone(&queue), &format!("sign-{name}"));
-        self.workers.running.push(running?);
+        let thread = self.worker(device, None).start(Arc::clone(&queue), &format!("sign-{name}"));
+        self.workers.threads.push(thread?);
         self.workers.queues.push((name, queue));
         Ok(())
     }
@@ -134,8 +134,8 @@ impl Builder<'_> {
         if let Some(verifier) = &self.workers.verifier {
             return Ok(verifier.clone());
         }
-        let (verifier, running) = Verifier::start()?;
-        self.workers.running.push(running);
+        let (verifier, thread) = Verifier::start()?;
+        self.workers.threads.push(thread);
         Ok(self.workers.verifier.insert(verifier).clone())
     }
 

@@ -2,10 +2,10 @@
 
 use crate::{BlsScheme, PublicKey, PublicKeyHash, Signature};
 
-/// What is asked for. Octez declares a tag for each, and signs and checks its nonce requests with
-/// that of [`Request::Sign`] all the same (`src/bin_signer/handler.ml`): there, take both.
+/// A request that a client signs. Octez declares a tag for each, and signs and checks its nonce requests with
+/// that of [`AuthenticatedRequest::Sign`] all the same (`src/bin_signer/handler.ml`): there, take both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum AuthenticatedRequest {
     /// A signature.
     Sign,
     /// A deterministic nonce.
@@ -14,12 +14,12 @@ pub enum Request {
     NonceHash,
 }
 
-impl Request {
+impl AuthenticatedRequest {
     fn tag(self) -> u8 {
         match self {
-            Request::Sign => 1,
-            Request::Nonce => 2,
-            Request::NonceHash => 3,
+            AuthenticatedRequest::Sign => 1,
+            AuthenticatedRequest::Nonce => 2,
+            AuthenticatedRequest::NonceHash => 3,
         }
     }
 

@@ -24,7 +24,7 @@ mod sample;
 mod secret_key;
 mod signature;
 
-pub use authentication::Request;
+pub use authentication::AuthenticatedRequest;
 pub use base58::Base58Error;
 pub use chain_id::{ChainId, ChainIdError};
 pub use curve::Curve;

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use tezos::{
-    BlsScheme, Curve, EncryptedKey, KeyForm, Payload, PublicKey, PublicKeyHash, Request, SecretKey,
-    SecretKeyError, Signature, blake2b_256,
+    AuthenticatedRequest, BlsScheme, Curve, EncryptedKey, KeyForm, Payload, PublicKey,
+    PublicKeyHash, SecretKey, SecretKeyError, Signature, blake2b_256,
 };
 
 /// The objects of a vector file, and of its reference file where that is at hand.
@@ -164,9 +164,9 @@ fn only_an_authorised_key_authenticates_a_request() {
         let hash: PublicKeyHash = text(&case, "signing_pkh").parse().unwrap();
         let data = bytes(&case, "data");
         let request = match text(&case, "request") {
-            "sign" => Request::Sign,
-            "deterministic_nonce" => Request::Nonce,
-            _ => Request::NonceHash,
+            "sign" => AuthenticatedRequest::Sign,
+            "deterministic_nonce" => AuthenticatedRequest::Nonce,
+            _ => AuthenticatedRequest::NonceHash,
         };
         assert_eq!(hex::encode(request.bytes(&hash, &data)), text(&case, "bytes_to_sign"));
         let authorized: Vec<PublicKey> = case["authorized_keys"]

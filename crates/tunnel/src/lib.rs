@@ -11,6 +11,7 @@
 //!
 //! It knows no Tezos: its callers get streams. The life of a link is a pure function
 //! ([`link`]); what waits and what connects is in [`home`].
+#![warn(clippy::disallowed_types)]
 
 mod algorithms;
 pub mod endpoint;

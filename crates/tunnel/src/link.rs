@@ -11,7 +11,9 @@
 //!
 //! No clock, no socket, no task: [`Link::handle`] is told what happened and when, and says what to do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How long a link waits for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::turns::Turn;
@@ -168,7 +169,7 @@ impl Liveness {
             if Instant::now() >= dead_at {
                 return;
             }
-            tokio::time::sleep_until(dead_at.into()).await;
+            tokio::time::sleep_until(dead_at).await;
             if Instant::now() > dead_at + OVERSLEPT {
                 // This program was not running: what came meanwhile has not been read yet.
                 tokio::time::sleep(CATCH_UP).await;

@@ -11,6 +11,7 @@ use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sa
 use crate::bound::LevelBound;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
+use crate::marks::Reservation;
 use crate::permit::Decision;
 use crate::recent::{MarkId, Recent};
 use crate::recovery::recover;
@@ -391,7 +392,8 @@ fn a_level_that_the_chain_cannot_have_reached_moves_no_mark_and_is_not_reserved(
         Store::start(entries, LossyDisk(disk.clone()), recent, LevelBound::MAINNET).unwrap();
     for far in [99 + 602, 1 << 30, i32::MAX.unsigned_abs()] {
         let asked = attestation(far, 0, 1);
-        assert!(store.is_reserved(&key(), &asked), "nothing is asked of the disk for it");
+        let reservation = store.request_reservation(&key(), &asked);
+        assert_eq!(reservation, Reservation::Durable, "nothing is asked of the disk for it");
         let key = key();
         let refused = store.advance(&key, &asked, soon());
         assert!(

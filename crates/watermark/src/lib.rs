@@ -40,6 +40,7 @@ mod crash_tests;
 pub use bound::LevelBound;
 pub use disk::DiskError;
 pub use entry::{Entry, Last, Refusal, Verdict};
+pub use marks::Reservation;
 pub use octez::{OctezFiles, OctezFilesError};
 pub use permit::{Decision, Permit};
 pub use records::{Records, RecordsError};

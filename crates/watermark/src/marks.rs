@@ -44,6 +44,15 @@ pub(crate) enum Judgement {
     NotWritten(DiskError),
 }
 
+/// The reservation for the level of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// The disk vouches for the level, or the payload needs no reservation: it is refused, or was signed before.
+    Durable,
+    /// It is being written.
+    Requested,
+}
+
 /// Levels that are reserved ahead before the disk is busy with something else than the next reservation.
 const AHEAD: u32 = 4;
 
@@ -100,18 +109,22 @@ impl Marks {
         }
     }
 
-    /// Whether the disk vouches for the level of a payload, or the payload needs no reservation; requests
-    /// the reservation otherwise.
-    pub(crate) fn is_reserved(&mut self, key: &PublicKeyHash, payload: &Payload, now: Now) -> bool {
+    /// Requests the reservation that a payload needs, if it is not durable.
+    pub(crate) fn request_reservation(
+        &mut self,
+        key: &PublicKeyHash,
+        payload: &Payload,
+        now: Now,
+    ) -> Reservation {
         let (level, bound) = (payload.mark().level, self.bound);
         match self.rows.get_mut(&(*key, payload.chain())) {
             Some(row)
                 if row.durable < Some(level) && row.judge(payload, bound, now) == Verdict::Sign =>
             {
                 self.dirty |= row.request_reservation(level);
-                false
+                Reservation::Requested
             }
-            Some(_) | None => true,
+            Some(_) | None => Reservation::Durable,
         }
     }
 

@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::bound::{LevelBound, Now};
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
-use crate::marks::{Judgement, Marks};
+use crate::marks::{Judgement, Marks, Reservation};
 use crate::permit::{Decision, Permit};
 use crate::recent::{Recent, RecentFile};
 use crate::recovery;
@@ -157,18 +157,18 @@ impl Store {
         Ok(Store { inner, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Whether [`Store::advance`] would not wait for the disk. If it would, the disk is asked already.
+    /// Requests the reservation that [`Store::advance`] would wait for, if it would.
     #[must_use]
-    pub fn is_reserved(&self, key: &PublicKeyHash, payload: &Payload) -> bool {
+    pub fn request_reservation(&self, key: &PublicKeyHash, payload: &Payload) -> Reservation {
         let mut shared = self.inner.lock();
-        let reserved = shared.marks.is_reserved(key, payload, Now::read());
-        if !reserved {
+        let reservation = shared.marks.request_reservation(key, payload, Now::read());
+        if reservation == Reservation::Requested {
             self.inner.changed.notify_all();
         }
-        reserved
+        reservation
     }
 
-    /// Waits until [`Store::advance`] would not wait for the disk, until `deadline` at most.
+    /// As [`Store::request_reservation`], and waits until it is durable, until `deadline` at most.
     ///
     /// # Errors
     /// When the disk fails, is too slow, or the store is closing.
@@ -179,7 +179,8 @@ impl Store {
         deadline: Instant,
     ) -> Result<(), StoreFailure> {
         let mut shared = self.inner.lock();
-        while !shared.marks.is_reserved(key, payload, Now::read()) {
+        while shared.marks.request_reservation(key, payload, Now::read()) == Reservation::Requested
+        {
             if shared.state != State::Open {
                 return Err(StoreFailure::Closed);
             }

@@ -142,7 +142,8 @@ impl Write for Line<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::Sender;
-    use std::time::Instant;
+
+    use tokio::time::Instant;
 
     use super::*;
 

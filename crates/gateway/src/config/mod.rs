@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use daemon::config::{Authentication, ConfigError};
 use daemon::secret_file::{self, SecretFileError};
 use signer_api::Hosts;
 use tezos::PublicKeyHash;
@@ -35,8 +36,8 @@ pub struct Config {
     pub allow_list_known_keys: bool,
     /// From a request to its answer.
     pub answer_limit: Duration,
-    /// The keys that may ask; none: no authentication.
-    pub authorized: Option<Vec<tezos::PublicKey>>,
+    /// Who may ask; none: every client that reaches the port.
+    pub authentication: Option<Authentication>,
     /// Where it is remembered up to where each key was answered, if anywhere.
     pub state: Option<PathBuf>,
 }
@@ -56,32 +57,14 @@ pub struct SignerConfig {
     pub keys: Option<Vec<PublicKeyHash>>,
 }
 
-/// A configuration that cannot be used. *Misused*: exit code 2.
-#[derive(Debug, Error)]
-#[error("{}: {}", path.display(), tezos::mask_secrets(&why.to_string()))]
-pub struct ConfigError {
-    path: PathBuf,
-    why: Why,
-}
-
 #[derive(Debug, Error)]
 enum Why {
-    #[error("cannot be read: {0}")]
-    Read(std::io::Error),
-    #[error("{0}")]
-    Toml(String),
     #[error("[ssh] host_key: {0}; \"peel gateway init\" makes one")]
     HostKeyFile(#[from] SecretFileError),
     #[error("[ssh] host_key: {0}")]
     HostKey(KeyError),
     #[error("[http] answer_limit_seconds is {0}; it is at least 1 and at most 60")]
     AnswerLimit(u64),
-    #[error("[authentication] authorized_keys: {0}")]
-    Authorized(tezos::PublicKeyError),
-    #[error(
-        "[authentication] authorized_keys is empty: no baker could ask; leave the section out for no authentication"
-    )]
-    NoAuthorizedKeys,
     #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
@@ -119,11 +102,7 @@ impl Config {
     /// # Errors
     /// When anything in it cannot be used.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let failed = |why| ConfigError { path: path.to_owned(), why };
-        let text = std::fs::read_to_string(path).map_err(|cause| failed(Why::Read(cause)))?;
-        let typed = toml::from_str(&text).map_err(|error| failed(Why::Toml(error.to_string())))?;
-        let base = path.parent().unwrap_or(Path::new("."));
-        Config::understand(typed, base).map_err(failed)
+        daemon::config::read(path, Config::understand)
     }
 
     /// Where a signer's port is listened on: the address of `[http]`, else loopback.
@@ -163,7 +142,7 @@ impl Config {
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,
-            authorized: typed.authentication.map(authorized).transpose()?,
+            authentication: typed.authentication,
             state: typed.state.map(|state| base.join(state.directory)),
         };
         if config.signers.is_empty() {
@@ -212,15 +191,6 @@ impl Config {
             (port != 0).then(|| (port, section.to_owned()))
         })
     }
-}
-
-fn authorized(typed: typed::Authentication) -> Result<Vec<tezos::PublicKey>, Why> {
-    let keys: Vec<tezos::PublicKey> = typed
-        .authorized_keys
-        .iter()
-        .map(|text| text.parse().map_err(Why::Authorized))
-        .collect::<Result<_, _>>()?;
-    if keys.is_empty() { Err(Why::NoAuthorizedKeys) } else { Ok(keys) }
 }
 
 fn http_address(http: Option<SocketAddr>) -> IpAddr {

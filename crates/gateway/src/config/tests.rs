@@ -18,7 +18,7 @@ fn read(text: &str) -> Result<Config, String> {
     fs::set_permissions(&host_key, fs::Permissions::from_mode(0o600)).unwrap();
     let path = folder.path().join("gateway.toml");
     fs::write(&path, text).unwrap();
-    Config::read(&path).map_err(|error| error.why.to_string())
+    Config::read(&path).map_err(|error| error.to_string())
 }
 
 fn signer(name: &str, key: &str, port: u16, more: &str) -> String {

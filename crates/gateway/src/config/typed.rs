@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use daemon::Listen;
+use daemon::config::{Authentication, Monitor};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -15,12 +16,6 @@ pub(super) struct Config {
     pub(super) state: Option<State>,
     #[serde(default)]
     pub(super) signer: Vec<Signer>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Authentication {
-    pub(super) authorized_keys: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,12 +41,6 @@ pub(super) struct Http {
     #[serde(default)]
     pub(super) allow_list_known_keys: bool,
     pub(super) answer_limit_seconds: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Monitor {
-    pub(super) listen: Listen,
 }
 
 #[derive(Debug, Deserialize)]

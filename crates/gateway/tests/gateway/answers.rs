@@ -27,7 +27,7 @@ async fn the_answer_comes_back_as_it_came() {
 }
 
 #[tokio::test]
-async fn without_a_signer_everything_is_answered_at_once_with_ask_again() {
+async fn without_a_signer_everything_is_answered_with_ask_again_long_before_the_limit() {
     let fixture = Fixture::with(&[Some(&[KEY])]).await;
     let paths = ["/authorized_keys".to_owned(), format!("/keys/{KEY}")];
     for path in paths {

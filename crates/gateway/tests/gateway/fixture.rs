@@ -81,7 +81,7 @@ impl Fixture {
             hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,
             answer_limit: LIMIT,
-            authorized: None,
+            authentication: None,
             state: None,
         };
         change(&mut config);

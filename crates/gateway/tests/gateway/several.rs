@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use daemon::config::Authentication;
+
 use crate::fake_signer::Script;
 use crate::fixture::{BODY, Fixture, KEY, OTHER_KEY, exchange, sign_at, sign_level, until};
 
@@ -183,14 +185,14 @@ async fn a_signer_with_nothing_behind_its_ssh_harms_no_other() {
 async fn who_may_ask_is_the_gateways_own_business() {
     let secret = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
     let client = tezos::SecretKey::from_base58(secret).unwrap();
-    let authorized = vec![client.public_key().clone()];
+    let authentication = Authentication::new(vec![client.public_key().clone()]).ok();
     let fixture =
-        Fixture::with_config(&[None], |config| config.authorized = Some(authorized)).await;
+        Fixture::with_config(&[None], |config| config.authentication = authentication).await;
     let script = Script::with(&[KEY]);
     let _signer = fixture.heard_signer(0, &script).await;
     let named = format!("{{\"authorized_keys\":[\"{}\"]}}\n", client.hash());
     let data = tezos::sample_payload(tezos::Kind::Preattestation, 7, 0, 0);
-    let proof = tezos::Request::Sign.bytes(&KEY.parse().unwrap(), &data);
+    let proof = tezos::AuthenticatedRequest::Sign.bytes(&KEY.parse().unwrap(), &data);
     let proof = client.sign(&proof, tezos::BlsScheme::default()).unwrap();
     for at in [fixture.http, fixture.port(0)] {
         assert_eq!(fixture.get_at(at, "/authorized_keys").await.body, named);

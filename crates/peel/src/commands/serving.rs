@@ -1,5 +1,6 @@
 //! A daemon in the foreground: started, shown to systemd, stopped by a signal.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -26,16 +27,16 @@ where
     let runtime = runtime.context("no runtime")?;
     let served = runtime.block_on(async {
         let shutdown = Shutdown::new();
-        let (running, liveness) = start(shutdown.clone()).await?;
+        let mut signal = pin!(shutdown.wait_for_signal());
+        // A port that is taken and a store that is held are waited for.
+        let (running, liveness) = tokio::select! {
+            started = start(shutdown.clone()) => started?,
+            signal = &mut signal => return signal.context("no signal handler"),
+        };
         let notifier = Notifier::from_environment();
         notifier.ready();
         let is_alive = || liveness.complaints().is_empty();
         let until_signal = async {
-            let signal = async {
-                let signal = shutdown.wait_for_signal().await;
-                shutdown.request();
-                signal
-            };
             let (signal, ()) = tokio::join!(signal, notifier.feed_watchdog(is_alive, &shutdown));
             notifier.stopping();
             signal.context("no signal handler")?;

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use signer_api::client::{ClientError, SignerUrl};
+use tempfile::TempDir;
 use tezos::{Kind, SecretKey, Signature, sample_payload};
 
 const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -15,8 +16,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Signer {
     pub(crate) child: Child,
     pub(crate) url: SignerUrl,
+    address: String,
     runtime: tokio::runtime::Runtime,
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// A signer with a key in memory that listens, and the reader of its log.
@@ -26,42 +28,62 @@ pub(crate) fn start() -> (Signer, BufReader<ChildStderr>) {
 
 /// The same, with that as where its key is.
 pub(crate) fn start_with(source: &str) -> (Signer, BufReader<ChildStderr>) {
+    let folder = home("127.0.0.1:0", source);
+    let (child, mut log) = spawn(&folder);
+    let address = await_line(&mut log, "http=");
+    let hash = SecretKey::from_base58(SECRET).unwrap().hash();
+    let url = format!("http://{address}/{hash}").parse().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    (Signer { child, url, address, runtime, folder }, log)
+}
+
+/// A folder with a configuration, a key and a store.
+fn home(listen: &str, source: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("key"), format!("unencrypted:{SECRET}\n")).unwrap();
     fs::set_permissions(at("key"), fs::Permissions::from_mode(0o600)).unwrap();
     let config = format!(
-        "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+        "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"{listen}\"\n\
          [[key]]\nname = \"baker\"\n{source}\n"
     );
     fs::write(at("signer.toml"), config).unwrap();
-    let peel = || Command::new(env!("CARGO_BIN_EXE_peel"));
-    let init = peel()
-        .args(["watermark", "init", "--level", "1", "--config"])
-        .arg(at("signer.toml"))
-        .output();
-    assert!(init.unwrap().status.success());
-    let mut child = peel()
-        .args(["signer", "run", "--config"])
-        .arg(at("signer.toml"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let address = loop {
+    let mut init = Command::new(env!("CARGO_BIN_EXE_peel"));
+    init.args(["watermark", "init", "--level", "1", "--config"]).arg(at("signer.toml"));
+    assert!(init.output().unwrap().status.success());
+    folder
+}
+
+fn spawn(folder: &TempDir) -> (Child, BufReader<ChildStderr>) {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_peel"));
+    run.args(["signer", "run", "--config"]).arg(folder.path().join("signer.toml"));
+    let mut child = run.stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    (child, log)
+}
+
+/// The word behind this one, in the first line that has it.
+fn await_line(log: &mut BufReader<ChildStderr>, word: &str) -> String {
+    loop {
         let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "it did not start");
-        if let Some((_, rest)) = line.split_once("http=") {
-            break rest.split_whitespace().next().unwrap().to_owned();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it said {word:?}");
+        if let Some((_, rest)) = line.split_once(word) {
+            break rest.split_whitespace().next().unwrap_or_default().to_owned();
         }
-    };
-    let hash = SecretKey::from_base58(SECRET).unwrap().hash();
-    let url = format!("http://{address}/{hash}").parse().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    (Signer { child, url, runtime, folder }, log)
+    }
 }
 
 impl Signer {
+    /// Another one, which waits for this one's port; and its log.
+    pub(crate) fn start_beside(&self) -> (Signer, BufReader<ChildStderr>) {
+        let folder = home(&self.address, "secret_key_file = \"key\"");
+        let (child, mut log) = spawn(&folder);
+        await_line(&mut log, "is taken");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (url, address) = (self.url.clone(), self.address.clone());
+        (Signer { child, url, address, runtime, folder }, log)
+    }
+
     pub(crate) fn sign(&self, level: u32) -> Result<Signature, ClientError> {
         let vote = sample_payload(Kind::Attestation, level, 0, 1);
         self.runtime.block_on(self.url.sign(&vote, LIMIT))

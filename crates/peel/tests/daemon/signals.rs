@@ -26,6 +26,15 @@ fn a_hang_up_is_a_clean_stop() {
     assert!(log.iter().any(|line| line.contains("SIGHUP: stopping")), "{log:?}");
 }
 
+/// For a minute it waits for the port to become free.
+#[test]
+fn a_stop_is_heard_while_a_port_is_waited_for() {
+    let (signer, _log) = start();
+    let (beside, _log) = signer.start_beside();
+    assert_eq!(beside.stop(), Some(0));
+    signer.sign(2).unwrap();
+}
+
 /// Ctrl-C in a terminal reaches both a wrapper and the signer, and the wrapper passes it on.
 #[test]
 fn ctrl_c_that_comes_twice_at_once_finishes_what_was_begun() {

@@ -14,11 +14,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ::tunnel::home;
+use daemon::config::{Authentication, ConfigError};
 use daemon::secret_file::{self, SecretFileError};
 use ledger::{Address, Derivation, KeyPath};
 use signer_api::Hosts;
 use signer_api::client::SignerUrl;
-use tezos::{ChainId, EncryptedKey, Kind, PublicKey, PublicKeyHash, SecretKey};
+use tezos::{ChainId, EncryptedKey, Kind, PublicKeyHash, SecretKey};
 use thiserror::Error;
 use watermark::LevelBound;
 
@@ -44,7 +45,7 @@ pub struct Config {
     pub chains: BTreeSet<ChainId>,
     /// How far above the last mark a level may be.
     pub level_bound: LevelBound,
-    pub(crate) authorized: Option<Vec<PublicKey>>,
+    pub(crate) authentication: Option<Authentication>,
 }
 
 /// The HTTP listener.
@@ -76,20 +77,8 @@ pub(crate) enum Source {
     Upstream(SignerUrl),
 }
 
-/// A configuration that cannot be used. *Misused*: exit code 2.
-#[derive(Debug, Error)]
-#[error("{}: {}", path.display(), tezos::mask_secrets(&why.to_string()))]
-pub struct ConfigError {
-    path: PathBuf,
-    why: Why,
-}
-
 #[derive(Debug, Error)]
 enum Why {
-    #[error("cannot be read: {0}")]
-    Read(std::io::Error),
-    #[error("{0}")]
-    Toml(String),
     #[error("{0}")]
     Chain(#[from] tezos::ChainIdError),
     #[error("no chain is named; write chains = [\"mainnet\"]")]
@@ -108,8 +97,6 @@ enum Why {
     Tunnel(#[from] tunnel::TunnelWhy),
     #[error("[ledger] transport: {0}")]
     Transport(#[from] ledger::AddressError),
-    #[error("[authentication] authorized_keys: {0}")]
-    Authorized(tezos::PublicKeyError),
     #[error("[level_bound] {0}")]
     LevelBound(#[from] level_bound::LevelBoundWhy),
     #[error("key {name:?}: {why}")]
@@ -163,11 +150,7 @@ impl Config {
     /// # Errors
     /// With the file's name, what is wrong, and what would be right.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let error = |why| ConfigError { path: path.to_owned(), why };
-        let text = std::fs::read_to_string(path).map_err(|cause| error(Why::Read(cause)))?;
-        let base = path.parent().unwrap_or(Path::new("")).to_owned();
-        let typed = toml::from_str(&text).map_err(|cause| error(Why::Toml(cause.to_string())))?;
-        Config::understand(typed, &base).map_err(error)
+        daemon::config::read(path, Config::understand)
     }
 
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
@@ -197,7 +180,7 @@ impl Config {
             monitor: typed.monitor.map(|monitor| monitor.listen.0),
             ledger: transport.parse()?,
             level_bound: level_bound::understand(&typed.level_bound)?,
-            authorized: typed.authentication.map(authorized).transpose()?,
+            authentication: typed.authentication,
             keys,
             chains,
         })
@@ -215,11 +198,6 @@ fn chains(names: &[String]) -> Result<BTreeSet<ChainId>, Why> {
     let chains: BTreeSet<ChainId> =
         names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
     if chains.is_empty() { Err(Why::NoChain) } else { Ok(chains) }
-}
-
-fn authorized(typed: typed::Authentication) -> Result<Vec<PublicKey>, Why> {
-    let keys = typed.authorized_keys.iter().map(|text| text.parse());
-    keys.collect::<Result<_, _>>().map_err(Why::Authorized)
 }
 
 fn check_distinct(keys: &[KeyConfig]) -> Result<(), Why> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use daemon::Listen;
+use daemon::config::{Authentication, Monitor};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -48,20 +49,8 @@ pub(super) struct Http {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Authentication {
-    pub(super) authorized_keys: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Ledger {
     pub(super) transport: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Monitor {
-    pub(super) listen: Listen,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,9 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+
+use daemon::Shutdown;
+use signer::Signer;
 
 use crate::harness::{
     self, Daemon, Home, TZ1, TZ1_SECRET, attestation, exchange, get, preattestation, sign,
@@ -192,14 +195,19 @@ fn an_encrypted_key_wants_its_password() {
     nothing_was_lost(&home.with_mark(TZ1, Some(99)).start());
 }
 
-#[test]
-fn a_port_that_is_taken_and_a_store_that_is_missing_are_named() {
-    let first = home().start();
-    let second = home();
-    let second =
-        Home { text: second.text.replace("127.0.0.1:0", &first.http.to_string()), ..second };
-    let error = Daemon::start(second.config().unwrap()).err().unwrap();
+/// It is waited for a minute before.
+#[tokio::test(start_paused = true)]
+async fn a_port_that_is_taken_is_named() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap().to_string();
+    let home = home();
+    let home = Home { text: home.text.replace("127.0.0.1:0", &taken), ..home };
+    let error = Signer::start(home.config().unwrap(), Shutdown::new()).await.unwrap_err();
     assert!(error.to_string().contains("another program"), "{error}");
+}
+
+#[test]
+fn a_store_that_is_missing_is_named() {
     let error = Daemon::start(Home::new().with_key("baker", TZ1_SECRET).config().unwrap());
     assert!(error.err().unwrap().to_string().contains("no watermark store"));
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use daemon::Shutdown;
-use signer::{Config, ConfigError, RunError, Signer};
+use daemon::config::ConfigError;
+use signer::{Config, RunError, Signer};
 use tempfile::TempDir;
 use tezos::{ChainId, Kind, Level, PublicKeyHash, sample_payload};
 use tokio::runtime::Runtime;

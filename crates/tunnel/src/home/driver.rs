@@ -2,11 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Service;
@@ -64,7 +63,7 @@ impl Driver {
                     self.is_relied_on = is_relied_on;
                     Event::SetTiming(if is_relied_on { Timing::PROMPT } else { self.timing })
                 }
-                () = sleep_until(self.link.wake_at().into()) => Event::Tick(self.heard_at()),
+                () = sleep_until(self.link.wake_at()) => Event::Tick(self.heard_at()),
             };
             let before = self.link.phase();
             let action = self.link.handle(event, Instant::now());

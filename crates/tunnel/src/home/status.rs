@@ -1,9 +1,9 @@
 //! The links as they are now.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::Service;
 use crate::home::error::LinkError;

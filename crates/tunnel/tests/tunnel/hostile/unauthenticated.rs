@@ -24,18 +24,33 @@ async fn fixture() -> Fixture {
     Fixture::with(Limits { login_grace: LOGIN, ..Limits::default() }).await
 }
 
+/// Whose login limit no test sees.
+async fn patient() -> Fixture {
+    Fixture::with(Limits { login_grace: 3 * LIMIT, ..Limits::default() }).await
+}
+
 impl Fixture {
-    /// After these bytes an unauthenticated connection is cut, for that reason, and not before `least`.
-    async fn cuts(self, words: &[u8], refusal: Refusal, least: Duration) {
-        let mut stream = self.connect().await;
+    /// After these bytes an unauthenticated connection is cut for what they are, long before the login limit.
+    async fn cuts_at_once(self, words: &[u8]) {
+        let peer = self.is_cut_after(words).await;
+        self.has_refused(&format!("peer={peer}"), Refusal::Protocol, "").await;
+    }
+
+    /// After these bytes an unauthenticated connection is cut at the login limit, and not before.
+    async fn cuts_at_the_login_limit(self, words: &[u8]) {
         let started = Instant::now();
+        let peer = self.is_cut_after(words).await;
+        let took = started.elapsed();
+        assert!(LOGIN <= took && took < LOGIN * 5, "{took:?}");
+        self.has_refused(&format!("peer={peer}"), Refusal::Login, "").await;
+    }
+
+    async fn is_cut_after(&self, words: &[u8]) -> SocketAddr {
+        let mut stream = self.connect().await;
         // It may be cut in the middle of it.
         let _ = stream.write_all(words).await;
         is_cut(&mut stream).await;
-        let took = started.elapsed();
-        assert!(least <= took && took < LOGIN * 5, "{took:?}");
-        let peer = stream.local_addr().unwrap();
-        self.has_refused(&format!("peer={peer}"), refusal, "").await;
+        stream.local_addr().unwrap()
     }
 }
 
@@ -82,7 +97,7 @@ fn key_exchange_init() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_cut_after_the_login_limit() {
-    fixture().await.cuts(b"", Refusal::Login, LOGIN).await;
+    fixture().await.cuts_at_the_login_limit(b"").await;
 }
 
 #[tokio::test]
@@ -111,39 +126,39 @@ async fn a_connection_that_says_one_byte_at_a_time_is_cut_after_the_login_limit(
 
 #[tokio::test]
 async fn a_version_without_an_end_is_cut_at_once() {
-    fixture().await.cuts(&vec![b'x'; 1 << 20], Refusal::Protocol, Duration::ZERO).await;
+    patient().await.cuts_at_once(&vec![b'x'; 1 << 20]).await;
 }
 
 #[tokio::test]
 async fn another_protocol_is_cut_at_once() {
     let request = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n";
-    fixture().await.cuts(request, Refusal::Protocol, Duration::ZERO).await;
+    patient().await.cuts_at_once(request).await;
 }
 
 #[tokio::test]
 async fn garbage_after_the_version_is_cut_at_once() {
     for garbage in [vec![0xff; 100_000], packet(20, b"\x15hello")] {
         let words = [VERSION, &garbage].concat();
-        fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+        patient().await.cuts_at_once(&words).await;
     }
 }
 
 #[tokio::test]
 async fn a_key_exchange_that_says_it_is_longer_than_it_is_is_cut_after_the_login_limit() {
     let words = [VERSION, &packet(200_000, &key_exchange_init())].concat();
-    fixture().await.cuts(&words, Refusal::Login, LOGIN).await;
+    fixture().await.cuts_at_the_login_limit(&words).await;
 }
 
 #[tokio::test]
 async fn a_key_exchange_that_says_it_is_shorter_than_it_is_is_cut_at_once() {
     let words = [VERSION, &packet(100, &key_exchange_init())].concat();
-    fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+    patient().await.cuts_at_once(&words).await;
 }
 
 #[tokio::test]
 async fn a_key_exchange_of_a_gigabyte_is_cut_at_once() {
     let words = [VERSION, &packet(1 << 30, &key_exchange_init())].concat();
-    fixture().await.cuts(&words, Refusal::Protocol, Duration::ZERO).await;
+    patient().await.cuts_at_once(&words).await;
 }
 
 /// Dials, and says how long it took until it could be asked.

@@ -1,0 +1,72 @@
+//! Metrics that are read at each scrape, and the one that says which version runs.
+
+use std::fmt;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+/// Registers `<daemon>_build_info`. A gauge and not OpenMetrics' own type for this, which older readers do not know.
+pub fn register_build_info(registry: &mut Registry, daemon: &str) {
+    let build = Family::<BuildLabels, Gauge>::default();
+    build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+    registry.register(format!("{daemon}_build_info"), "The version that runs", build);
+}
+
+/// Writes a gauge without labels.
+///
+/// # Errors
+/// When the encoder's buffer does not take it.
+pub fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    value: i64,
+) -> fmt::Result {
+    ConstGauge::new(value).encode(describe(encoder, (name, help), MetricType::Gauge)?)
+}
+
+/// Writes a gauge, a row for each label set.
+///
+/// # Errors
+/// When the encoder's buffer does not take it.
+pub fn gauges<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    rows: impl IntoIterator<Item = (L, i64)>,
+) -> fmt::Result {
+    let mut metric = describe(encoder, (name, help), MetricType::Gauge)?;
+    rows.into_iter().try_for_each(|(labels, value)| {
+        ConstGauge::new(value).encode(metric.encode_family(&labels)?)
+    })
+}
+
+/// Writes a counter, a row for each label set.
+///
+/// # Errors
+/// When the encoder's buffer does not take it.
+pub fn counters<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    rows: impl IntoIterator<Item = (L, u64)>,
+) -> fmt::Result {
+    let mut metric = describe(encoder, (name, help), MetricType::Counter)?;
+    rows.into_iter().try_for_each(|(labels, value)| {
+        ConstCounter::new(value).encode(metric.encode_family(&labels)?)
+    })
+}
+
+fn describe<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    (name, help): (&'a str, &str),
+    kind: MetricType,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    encoder.encode_descriptor(name, help, None, kind)
+}
