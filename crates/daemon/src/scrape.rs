@@ -1,4 +1,4 @@
-//! Metrics that are read at each scrape, and the one that says which version runs.
+//! Metrics that are read at each scrape, and those that every daemon has.
 
 use std::fmt;
 
@@ -9,16 +9,21 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
+use crate::log;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
 
-/// Registers `<daemon>_build_info`. A gauge and not OpenMetrics' own type for this, which older readers do not know.
-pub fn register_build_info(registry: &mut Registry, daemon: &str) {
+/// Registers what every daemon shows of itself, under its name: the version, and the lines that its log has lost.
+pub fn register_own(registry: &mut Registry, daemon: &str) {
+    // A gauge and not OpenMetrics' own type for this, which older readers do not know.
     let build = Family::<BuildLabels, Gauge>::default();
     build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
     registry.register(format!("{daemon}_build_info"), "The version that runs", build);
+    let help = "Lines of the log that were lost because they were not read in time";
+    registry.register(format!("{daemon}_log_lines_lost"), help, log::lost_lines());
 }
 
 /// Writes a gauge without labels.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use daemon::http::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
-use daemon::scrape::register_build_info;
+use daemon::scrape::register_own;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
@@ -86,7 +86,7 @@ impl Gateway {
         }
         let signers = Signers::new(&config.signers);
         let mut registry = Registry::default();
-        register_build_info(&mut registry, "peel_gateway");
+        register_own(&mut registry, "peel_gateway");
         let metrics = Arc::new(Metrics::register(&mut registry));
         let refusals = bound.endpoint.refusals();
         registry.register_collector(Box::new(Readings { signers: signers.clone(), refusals }));

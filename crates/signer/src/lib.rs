@@ -23,6 +23,7 @@ mod key;
 mod keyring;
 mod links;
 mod listeners;
+mod made;
 mod metrics;
 mod policy;
 mod queue;

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tezos::Payload;
 
 use crate::error::SignError;
-use crate::worker::Made;
+use crate::made::Made;
 
 /// What is counted as it happens.
 #[derive(Debug)]

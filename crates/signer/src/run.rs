@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use daemon::http::ListenError;
 use daemon::monitor::Monitor;
-use daemon::scrape::register_build_info;
+use daemon::scrape::register_own;
 use daemon::{Fact, Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
@@ -71,7 +71,7 @@ impl Signer {
         let store = open_store(&config.store, level_bound(&config)).await?;
         let store = Arc::new(store);
         let mut registry = Registry::default();
-        register_build_info(&mut registry, "peel_signer");
+        register_own(&mut registry, "peel_signer");
         let metrics = Arc::new(Metrics::register(&mut registry));
         let authentication = config.authentication.clone();
         let local = config.http.as_ref();

@@ -10,6 +10,7 @@ use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
 use crate::error::{Failed, Refused, SignError};
+use crate::made::Made;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Next, Queue};
 use crate::verifier::{Unverified, Verifier};
@@ -22,15 +23,6 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<Metrics>,
     /// Verifies its signatures after they were given out; none if they are verified before.
     pub(crate) verifier: Option<Verifier>,
-}
-
-/// A signature, and whether it was made just now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Made {
-    /// By the device, for this request.
-    Now(Signature),
-    /// For the same bytes before.
-    Before(Signature),
 }
 
 /// A vote is of use for about 3.5 s: what waited longer is not signed.
@@ -154,14 +146,6 @@ fn log(job: &Job, outcome: &Result<Made, SignError>, took: Duration) {
         Err(error) => {
             let (result, reason) = error.labels();
             tracing::warn!(key, kind, level, round, reason, "{result}: {error}");
-        }
-    }
-}
-
-impl Made {
-    fn signature(self) -> Signature {
-        match self {
-            Made::Now(signature) | Made::Before(signature) => signature,
         }
     }
 }

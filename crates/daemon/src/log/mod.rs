@@ -7,16 +7,19 @@
 //!
 //! Nothing may wait for the log, or fail with it: a reader that stalls, a pipe that closes and a disk
 //! that is full cost lines and never a signature. A client that is refused again and again fills no disk.
+//! `tracing-appender` has such a queue, too. At its end it writes to standard output, where a reader that stalls would
+//! keep the program from ending, and its log does not say that lines are missing.
 
 mod flood;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -57,6 +60,9 @@ enum Message {
 /// One line in the making; the subscriber writes it in one piece.
 struct Line<'a>(&'a Lines);
 
+/// Of all logs of this process: there is one.
+static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
+
 /// Lines that wait, some hundred kilobytes.
 const CAPACITY: usize = 2048;
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -78,6 +84,12 @@ pub fn start(format: Format) -> Log {
     };
     drop(started);
     log
+}
+
+/// Counts the lines that were lost since the process began.
+#[must_use]
+pub fn lost_lines() -> Counter {
+    LOST.clone()
 }
 
 fn open(to: impl Write + Send + 'static) -> (Log, Lines) {
@@ -130,6 +142,7 @@ impl Write for Line<'_> {
         };
         if self.0.queue.try_send(Message::Line(masked)).is_err() {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
+            LOST.inc();
         }
         Ok(line.len())
     }
@@ -233,6 +246,7 @@ mod tests {
             log(&lines, "a line\n");
         }
         assert_eq!(lines.lost.load(Ordering::Relaxed), 100);
+        assert_eq!(lost_lines().get(), 100, "no other test loses any");
         drop(open);
         assert!(started.elapsed() < Duration::from_secs(10));
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use signer::Config;
-use tezos::{ChainId, Level, PublicKeyHash};
 use tokio::runtime::Builder;
 use tunnel::home::{self, Admission};
 use watermark::{DiskError, Records, RecordsError};
 
 use crate::commands::running;
 use crate::commands::signer::check_device::check_device;
+use crate::commands::signer::store_marks::StoreMarks;
 
 /// For another signer to answer.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let marks = match records.map(|records| records.entries().to_vec()) {
         Ok(entries) => {
             daemon::say!("watermarks     {}: good", config.store.display());
-            Some(Marks(entries))
+            Some(StoreMarks::new(entries))
         }
         Err(error) => {
             wrong.push(error.to_string());
@@ -61,29 +61,6 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     anyhow::bail!("{}", wrong.join("\npeel: "))
-}
-
-/// What the store says while no signer has it.
-pub(super) struct Marks(Vec<watermark::Entry>);
-
-impl Marks {
-    /// The chains for which the key has no watermark.
-    pub(super) fn missing(&self, key: PublicKeyHash, config: &Config) -> Vec<String> {
-        let missing = config.chains.iter().filter(|chain| self.entry(key, **chain).is_none());
-        let line = |chain| {
-            format!("no watermark for {key} on {chain}; make one with \"peel watermark init\"")
-        };
-        missing.map(line).collect()
-    }
-
-    /// The highest level that is closed or signed.
-    pub(super) fn reached(&self, key: PublicKeyHash, chain: ChainId) -> Option<Level> {
-        self.entry(key, chain)?.reached()
-    }
-
-    fn entry(&self, key: PublicKeyHash, chain: ChainId) -> Option<&watermark::Entry> {
-        self.0.iter().find(|own| own.key == key && own.chain == chain)
-    }
 }
 
 async fn check_upstreams(config: &Config) -> Vec<String> {

@@ -7,10 +7,10 @@ use signer::config::KeyConfig;
 use tezos::PublicKeyHash;
 
 use crate::commands::ledger::{connect, describe};
-use crate::commands::signer::check::Marks;
+use crate::commands::signer::store_marks::StoreMarks;
 
 /// What is wrong with the Ledger; prints what is well.
-pub(super) fn check_device(config: &Config, marks: Option<&Marks>) -> Vec<String> {
+pub(super) fn check_device(config: &Config, marks: Option<&StoreMarks>) -> Vec<String> {
     match describe(config.ledger) {
         Ok(found) => found.iter().for_each(|line| daemon::say!("ledger         {line}")),
         Err(error) => return vec![format!("{error:#}")],
@@ -21,7 +21,7 @@ pub(super) fn check_device(config: &Config, marks: Option<&Marks>) -> Vec<String
     }
 }
 
-fn look(config: &Config, marks: Option<&Marks>) -> anyhow::Result<Vec<String>> {
+fn look(config: &Config, marks: Option<&StoreMarks>) -> anyhow::Result<Vec<String>> {
     let mut app = connect(config.ledger)?;
     let (authorized, device) = (app.authorized_key()?, app.marks()?);
     let mut wrong = Vec::new();
@@ -76,7 +76,7 @@ fn device_ahead(
     config: &Config,
     key: PublicKeyHash,
     device: &DeviceMarks,
-    marks: &Marks,
+    marks: &StoreMarks,
 ) -> Vec<String> {
     let ahead = config.chains.iter().filter_map(|chain| {
         let (own, level) = (marks.reached(key, *chain)?, device.of(*chain).level);

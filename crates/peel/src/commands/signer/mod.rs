@@ -3,6 +3,7 @@
 mod check;
 mod check_device;
 mod init;
+mod store_marks;
 
 use signer::{Config, Signer};
 
