@@ -1,9 +1,10 @@
 //! A baker that asks the way octez-baker asks, and remembers every answer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{BlsScheme, Kind, PublicKey, Signature, sample_payload};
 use tokio::time::sleep;
@@ -116,7 +117,7 @@ impl Baker {
         if !self.public_key.verifies(&bytes, &signature, BlsScheme::default()) {
             return Asked::Broken(format!("the signature of {kind} {level} does not verify"));
         }
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock();
         let made = (variant, signature);
         match answers.get(&(kind, level)) {
             Some(before) if *before != made => {
@@ -131,7 +132,7 @@ impl Baker {
 
     /// How many marks have a signature.
     pub(crate) fn signatures(&self) -> usize {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.answers.lock().len()
     }
 }
 

@@ -4,9 +4,9 @@
 //! connections end with it, also behind a stock ssh.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 use hyper::StatusCode;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tezos::PublicKeyHash;
 
@@ -44,11 +44,11 @@ impl Advertised {
 
     /// Its response to `GET /keys/<key>`, if there was one.
     pub(crate) fn public_key(&self, key: &PublicKeyHash) -> Option<SignerResponse> {
-        self.public_keys.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.public_keys.lock().get(key).cloned()
     }
 
     pub(crate) fn note_public_key(&self, key: PublicKeyHash, response: SignerResponse) {
-        let mut keys = self.public_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.public_keys.lock();
         if keys.len() < MAX_KEYS && response.body.len() < MAX_KEY_RESPONSE {
             keys.insert(key, response);
         }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use signer_api::Marks;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout};
@@ -228,5 +229,5 @@ impl Path {
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+    of.lock()
 }

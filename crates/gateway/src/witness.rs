@@ -10,10 +10,11 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use signer_api::Marks;
 use tezos::{ChainId, Level, PublicKeyHash};
@@ -100,7 +101,7 @@ impl Witness {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(PublicKeyHash, ChainId), Answered>> {
-        self.0.answered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.answered.lock()
     }
 
     /// A copy of what is known now. It is taken before a signer is asked for its marks: what is answered

@@ -4,8 +4,9 @@
 //! A signature in memory takes less time than waking another thread, twice, on a machine that idles
 //! between two levels. Only the disk can make it wait, and then it waits off the runtime's thread.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tezos::Signature;
 use watermark::{Reservation, Store};
 
@@ -49,9 +50,7 @@ impl Dispatch {
     pub(crate) fn prove_possession(&self) -> Option<Signature> {
         match self {
             Dispatch::Thread(_) => None,
-            Dispatch::InPlace(in_place) => {
-                in_place.worker.lock().unwrap_or_else(PoisonError::into_inner).prove_possession()
-            }
+            Dispatch::InPlace(in_place) => in_place.worker.lock().prove_possession(),
         }
     }
 
@@ -81,6 +80,6 @@ impl InPlace {
                 Err(_) => return Err(Failed::Stopping.into()),
             }
         }
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner).work_on(&job)
+        self.worker.lock().work_on(&job)
     }
 }

@@ -1,8 +1,9 @@
 //! What is known of a key: written by the worker that owns its device, read everywhere.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use ledger::DeviceMarks;
+use parking_lot::Mutex;
 use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
 
 use crate::error::NotReady;
@@ -61,22 +62,22 @@ impl Key {
 
     /// Notes the marks that its device shows.
     pub(crate) fn note_device_marks(&self, marks: Option<DeviceMarks>) {
-        *self.device_marks.lock().unwrap_or_else(PoisonError::into_inner) = marks;
+        *self.device_marks.lock() = marks;
     }
 
     /// The level of its device's own mark for a chain, if it has one.
     pub(crate) fn device_level(&self, chain: ChainId) -> Option<Level> {
-        let marks = *self.device_marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let marks = *self.device_marks.lock();
         marks.map(|marks| marks.of(chain).level)
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {
-        self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.readiness.lock().clone()
     }
 
     /// Notes what an exchange showed; a change is a line in the log. A computer that failed stays so.
     pub(crate) fn note(&self, state: Result<(), NotReady>) {
-        let mut readiness = self.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readiness = self.readiness.lock();
         if *readiness == state || *readiness == Err(NotReady::Faulty) {
             return;
         }

@@ -8,9 +8,10 @@
 //! waits or runs, and all of them get its answer.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tezos::{BlsScheme, ChainId, Digest, Kind, Mark, Payload, PublicKeyHash, Signature};
 use tokio::sync::oneshot;
 
@@ -96,7 +97,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Adds a request, or joins the same one that waits or runs.
@@ -140,8 +141,7 @@ impl Queue {
                 return Next::Idle;
             }
             let left = due.unwrap_or(until).min(until).saturating_duration_since(now);
-            let waited = self.changed.wait_timeout(inner, left);
-            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.changed.wait_for(&mut inner, left);
         }
     }
 

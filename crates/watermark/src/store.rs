@@ -10,10 +10,11 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tezos::{Payload, PublicKeyHash, Signature};
 use thiserror::Error;
 
@@ -73,7 +74,7 @@ struct Shared {
     /// How often the writer has tried, and how the last try went.
     tries: u64,
     failure: Option<DiskError>,
-    /// How many wait for the disk.
+    /// How many wait for the writer's next try.
     waiting: usize,
 }
 
@@ -279,7 +280,7 @@ impl Store {
     /// next start.
     pub fn close(&self) -> Result<(), StoreFailure> {
         self.begin_closing();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().take();
         match writer.map(JoinHandle::join) {
             Some(Ok(result)) => Ok(result?),
             Some(Err(_)) => Err(StoreFailure::WriterDied),
@@ -310,8 +311,7 @@ impl Drop for Store {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // Nothing in this crate panics while it holds the lock, and every change under it is whole.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 
     /// Wakes the writer, and returns when it has tried once more; with its error if it failed.
@@ -325,11 +325,13 @@ impl Inner {
         self.changed.notify_all();
         while shared.tries == tries && shared.state == State::Open && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
-            shared = wait(&self.changed, shared, left);
+            self.changed.wait_for(&mut shared, left);
         }
-        shared.waiting -= 1;
-        if shared.tries == tries && shared.state == State::Open {
-            return Err(StoreFailure::Slow);
+        if shared.tries == tries {
+            shared.waiting -= 1;
+            if shared.state == State::Open {
+                return Err(StoreFailure::Slow);
+            }
         }
         match &shared.failure {
             Some(error) if shared.tries != tries => Err(error.clone().into()),
@@ -362,8 +364,9 @@ impl Inner {
     /// Waits until there is something to do; after a failure, until the next request, or a while.
     fn next_task(&self, unsettled: u32) -> Task {
         let mut shared = self.lock();
-        if shared.failure.is_some() && shared.state == State::Open {
-            shared = wait(&self.changed, shared, RETRY_AFTER);
+        // A request that came while the writer was on its way here has notified nobody.
+        if shared.failure.is_some() && shared.waiting == 0 && shared.state == State::Open {
+            self.changed.wait_for(&mut shared, RETRY_AFTER);
         }
         let settle_at = Instant::now() + SETTLE_AFTER;
         let mut commit_at = None;
@@ -385,24 +388,25 @@ impl Inner {
                 if shared.waiting > 0 || left.is_zero() {
                     return Task::Commit(uncommitted);
                 }
-                shared = wait(&self.changed, shared, left);
+                self.changed.wait_for(&mut shared, left);
                 continue;
             }
-            shared = if unsettled == 0 {
-                self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                let left = settle_at.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Task::Settle;
-                }
-                wait(&self.changed, shared, left)
-            };
+            if unsettled == 0 {
+                self.changed.wait(&mut shared);
+                continue;
+            }
+            let left = settle_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Task::Settle;
+            }
+            self.changed.wait_for(&mut shared, left);
         }
     }
 
     fn note(&self, entries: &[Entry], result: Result<(), DiskError>) {
         let mut shared = self.lock();
         shared.tries += 1;
+        shared.waiting = 0;
         match result {
             Ok(()) => {
                 shared.marks.committed(entries);
@@ -414,10 +418,37 @@ impl Inner {
     }
 }
 
-fn wait<'a>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, Shared>,
-    time: Duration,
-) -> MutexGuard<'a, Shared> {
-    condvar.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+#[cfg(test)]
+mod tests {
+    use tezos::{ChainId, KeyForm, Kind, Level, sample_payload};
+
+    use super::*;
+    use crate::recent::MarkId;
+
+    struct Nowhere;
+
+    impl Recent for Nowhere {
+        fn write(&mut self, _: MarkId, _: &Last) -> Result<(), DiskError> {
+            Ok(())
+        }
+    }
+
+    /// The writer is on its way back from a commit that failed, and has not heard that another request came.
+    #[test]
+    fn a_request_is_not_kept_waiting_by_the_failure_before_it() {
+        let key = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
+        let entry = Entry::new(key, ChainId::MAINNET, Level::try_from(99_i64).ok());
+        let mut marks = Marks::open(vec![entry], LevelBound::NONE, Now::read());
+        let vote = sample_payload(Kind::Attestation, 100, 0, 0);
+        let vote = Payload::parse(&vote, KeyForm::Slot).unwrap();
+        let requested = marks.request_reservation(&key, &vote, Now::read());
+        assert_eq!(requested, Reservation::Requested);
+        let failure = Some(DiskError::Io { path: "store".into(), detail: "full".to_owned() });
+        let (recent, state) = (Box::new(Nowhere), State::Open);
+        let shared = Shared { marks, recent, state, tries: 1, failure, waiting: 1 };
+        let inner = Inner { shared: Mutex::new(shared), changed: Condvar::new() };
+        let started = Instant::now();
+        assert!(matches!(inner.next_task(0), Task::Commit(_)));
+        assert!(started.elapsed() < RETRY_AFTER / 2, "{:?}", started.elapsed());
+    }
 }

@@ -4,10 +4,11 @@
 //! nothing, or send it slowly, do not keep a baker out. No connection is closed in its first second: else a crowd
 //! would evict the baker that has just connected.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -163,7 +164,7 @@ impl Client {
     }
 
     fn idle_since(&self) -> Instant {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.idle_since.lock()
     }
 
     /// Returns when the slot is wanted and no request is being answered.
@@ -179,7 +180,7 @@ impl Client {
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
-        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.idle_since.lock() = Instant::now();
         self.0.serving.fetch_sub(1, Ordering::Relaxed);
     }
 }

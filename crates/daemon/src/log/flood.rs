@@ -2,8 +2,8 @@
 //! must not fill the disk with what is said about it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -31,7 +31,7 @@ const BURST: u32 = 100;
 impl FloodLimit {
     /// Whether a warning passes; if so, how many were left out before it.
     fn admit(&self, place: Identifier, now: Instant) -> Option<u64> {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.0.lock();
         windows.entry(place).or_insert_with(|| Window::new(now)).admit(now)
     }
 }

@@ -4,8 +4,9 @@ mod noise;
 mod state;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::state::State;
 use super::fault::Fault;
@@ -151,8 +152,8 @@ impl Shared {
 
     /// Waits at most `limit` for a condition to end, and says whether it has.
     fn wait_while(&self, limit: Duration, holds: impl Fn(&State) -> bool) -> bool {
-        let waited = self.changed.wait_timeout_while(self.lock(), limit, |state| holds(state));
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        self.changed.wait_while_for(&mut state, |state| holds(state), limit);
         !holds(&state)
     }
 
@@ -162,9 +163,8 @@ impl Shared {
         changed
     }
 
-    /// A thread that panicked with the lock has left nothing half done that matters here.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,9 +1,9 @@
 //! How often refusals are logged. Clients cause them without a key, and must not fill the disk with them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::endpoint::Refusal;
@@ -36,7 +36,7 @@ const MAX_KEYS: usize = 256;
 impl LogLimit {
     /// Whether a refusal is to be logged now; if so, how many were suppressed since the last line.
     pub(super) fn admit(&self, refusal: Refusal, key: Option<&str>, now: Instant) -> Option<u64> {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.0.lock();
         let Windows { kinds, keys } = &mut *windows;
         let of_key = key.and_then(|key| remember(keys, refusal, key, now));
         let of_kind = kinds.entry(refusal).or_default();

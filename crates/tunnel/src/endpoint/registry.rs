@@ -1,9 +1,10 @@
 //! The clients that are authorised, and their connections: what all connections share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -101,7 +102,7 @@ impl Client {
 
     /// Adds a connection. Returns true if the least recently active one was closed to make room.
     pub(super) fn add_connection(&self, liveness: &Liveness, limits: Limits) -> bool {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock();
         connections.retain(|other| !other.is_gone());
         connections.push(liveness.clone());
         let is_crowded = connections.len() > limits.connections.max(1);

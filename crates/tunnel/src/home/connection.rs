@@ -1,9 +1,10 @@
 //! An ssh connection to a gateway: the handshake, the forward, and the end.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use russh::client::{self, AuthResult};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg};
 use russh::{Disconnect, Preferred, SshId};
@@ -14,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::home::Gateway;
 use crate::home::error::LinkError;
-use crate::home::handler::{ClientHandler, ServerInfo, Target, lock};
+use crate::home::handler::{ClientHandler, ServerInfo, Target};
 use crate::stream::{Linger, OpenChannels};
 use crate::version::Version;
 use crate::wire::{CutOnDrop, Liveness, WINDOW, Wire};
@@ -78,7 +79,7 @@ impl Handshake {
             ended: ended.clone(),
         };
         let ssh = client::connect_stream(config, wire, handler).await;
-        let mut ssh = ssh.map_err(|error| match lock(&server).wrong_host_key.take() {
+        let mut ssh = ssh.map_err(|error| match server.lock().wrong_host_key.take() {
             Some(shown) => LinkError::wrong_host_key(&self.gateway, &shown),
             None => LinkError::no_ssh(&self.gateway, &error),
         })?;
@@ -152,7 +153,7 @@ impl Connection {
         let (ssh, server) = (Arc::clone(&self.ssh), Arc::clone(&self.server));
         let (gateway, liveness) = (self.gateway.clone(), self.liveness.clone());
         let (forward_lock, is_stock) =
-            (Arc::clone(&self.forward_lock), !lock(&server).version.is_peel);
+            (Arc::clone(&self.forward_lock), !server.lock().version.is_peel);
         async move {
             let turn = timeout(LOCK_LIMIT, forward_lock.lock());
             let _turn = if is_stock { turn.await.ok() } else { None };
@@ -233,7 +234,7 @@ async fn forward(
 }
 
 fn ending(gateway: &Gateway, server: &Mutex<ServerInfo>) -> LinkError {
-    match lock(server).disconnect.take() {
+    match server.lock().disconnect.take() {
         // Sent by a Peel gateway only, and only about the port.
         Some((Disconnect::ServiceNotAvailable, message)) => {
             LinkError::wrong_port(gateway, &message)

@@ -2,9 +2,10 @@
 //! connection: nothing here may wait.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session as Ssh};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Names};
@@ -114,7 +115,7 @@ impl Handler for ClientHandler {
         };
         let is_pinned = key == self.host_key;
         if !is_pinned {
-            lock(&self.server).wrong_host_key = Some(key.fingerprint());
+            self.server.lock().wrong_host_key = Some(key.fingerprint());
         }
         Ok(is_pinned)
     }
@@ -159,7 +160,7 @@ impl Handler for ClientHandler {
         _: &Names,
         ssh: &mut Ssh,
     ) -> Result<(), russh::Error> {
-        lock(&self.server).version = Version::parse(ssh.remote_sshid());
+        self.server.lock().version = Version::parse(ssh.remote_sshid());
         Ok(())
     }
 
@@ -170,7 +171,7 @@ impl Handler for ClientHandler {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
                 let message = escaped(&info.message, MAX_DISCONNECT_CHARS);
-                lock(&self.server).disconnect = Some((info.reason_code, message));
+                self.server.lock().disconnect = Some((info.reason_code, message));
                 Ok(())
             }
             DisconnectReason::Error(error) => Err(error),
@@ -181,8 +182,4 @@ impl Handler for ClientHandler {
         self.channels.close();
         Ok(())
     }
-}
-
-pub(super) fn lock(server: &Mutex<ServerInfo>) -> MutexGuard<'_, ServerInfo> {
-    server.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
 //! The links as they are now.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -107,7 +108,7 @@ impl StatusUpdater {
 }
 
 fn lock(link: &Mutex<LinkReport>) -> MutexGuard<'_, LinkReport> {
-    link.lock().unwrap_or_else(PoisonError::into_inner)
+    link.lock()
 }
 
 #[cfg(test)]

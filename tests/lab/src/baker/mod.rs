@@ -6,11 +6,12 @@
 
 mod record;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use parking_lot::Mutex;
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{BlsScheme, Kind, PublicKey, sample_payload};
 use tokio::sync::oneshot;
@@ -83,7 +84,7 @@ impl Baker {
     /// What it has lived through so far.
     #[must_use]
     pub fn so_far(&self) -> Record {
-        Record::of(self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Record::of(self.notes.lock().clone())
     }
 
     /// Waits until it has `count` more signatures than now.
@@ -107,7 +108,7 @@ impl Baker {
         let _ = self.stop.send(());
         self.thread.join().map_err(|_| anyhow!("the baker panicked"))?;
         let notes = Arc::try_unwrap(self.notes).map_err(|_| anyhow!("the baker is still there"))?;
-        let record = Record::of(notes.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let record = Record::of(notes.into_inner());
         if let Some(level) = record.signed_twice() {
             bail!("two different signatures at level {level}");
         }
@@ -139,7 +140,7 @@ impl AtWork {
             if self.plan.tempts && request.outcome.is_signed() {
                 request.also_signed = self.ask(level, TEMPTATION).await.outcome.is_signed();
             }
-            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            self.notes.lock().push(request);
         }
     }
 
