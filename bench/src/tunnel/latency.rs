@@ -43,8 +43,8 @@ pub(super) fn one_at_a_time() -> anyhow::Result<Vec<Row>> {
         },
         Row {
             what: "the same on a machine that does something else, too (each core busy)".to_owned(),
-            promise: "median no worse than OpenSSH, p99 at most a fifth".to_owned(),
-            kept: busy.median <= 1.0 && busy.p99 <= 0.2,
+            promise: "median no worse than OpenSSH (within 5 %), p99 at most a fifth".to_owned(),
+            kept: busy.median <= 1.05 && busy.p99 <= 0.2,
             ..busy.row()
         },
         Row {
