@@ -9,9 +9,7 @@ use daemon::config::Authentication;
 use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::{Request, Uri};
-use signer_api::{
-    Answer, Call, CallError, Hosts, accepts_json, check_content_type, parse_signing_body,
-};
+use signer_api::{Answer, Call, CallError, Hosts, Media, parse_signing_body, signing_body};
 use tezos::{KeyForm, Payload, PublicKeyHash, Signature};
 use tokio::time::Instant;
 use tunnel::endpoint::SignerId;
@@ -48,9 +46,24 @@ enum Reply {
 
 impl HttpService for Api {
     async fn answer(&self, request: Request<Body>) -> HttpResponse {
-        match self.dispatch(request).await {
-            Reply::Own(answer) => answer.into_response(),
-            Reply::SignerResponse(answer) => answer.into_response(),
+        let accepted = Media::accepted(request.headers());
+        let reply = self.dispatch(request, accepted).await;
+        reply.into_response(accepted.unwrap_or(Media::Json))
+    }
+}
+
+impl Reply {
+    /// Signers are asked in JSON, and what they answer is passed on as it is, unless the client wants something else.
+    fn into_response(self, media: Media) -> HttpResponse {
+        match self {
+            Reply::Own(answer) => answer.into_response(media),
+            Reply::SignerResponse(response) => match media {
+                Media::Json => response.into_response(),
+                Media::Bson | Media::OctetStream => match response.parse() {
+                    Some(answer) => answer.into_response(media),
+                    None => response.into_response(),
+                },
+            },
         }
     }
 }
@@ -62,11 +75,11 @@ impl From<Answer> for Reply {
 }
 
 impl Api {
-    async fn dispatch(&self, request: Request<Body>) -> Reply {
+    async fn dispatch(&self, request: Request<Body>, accepted: Option<Media>) -> Reply {
         if let Err(error) = self.hosts.check(request.headers()) {
             return Answer::Forbidden(error).into();
         }
-        if !accepts_json(request.headers()) {
+        if accepted.is_none() {
             return Answer::NotAcceptable.into();
         }
         match Call::parse(request.method(), request.uri()) {
@@ -303,9 +316,9 @@ impl Unavailable {
 
 /// A signing request as it will be sent, and the bytes to sign.
 fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Vec<u8>), Answer> {
-    if !check_content_type(request.headers()) {
+    let Some(media) = Media::of_body(request.headers()) else {
         return Err(Answer::UnsupportedMedia);
-    }
+    };
     let (method, path_and_query) = (request.method().clone(), path_and_query(request.uri()));
     let body: Bytes = match request.into_body() {
         Ok(body) => body,
@@ -315,7 +328,11 @@ fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Ve
             return Err(Answer::Misuse(CallError::Body(error.to_string())));
         }
     };
-    let data = parse_signing_body(&body).map_err(Answer::Misuse)?;
+    let data = parse_signing_body(media, &body).map_err(Answer::Misuse)?;
+    let body = match media {
+        Media::Json => body,
+        Media::Bson | Media::OctetStream => Bytes::from(signing_body(&data)),
+    };
     // A payload that does not parse here is refused by the signer, with the reason.
     let payload = Payload::parse(&data, KeyForm::of(&key)).ok();
     let position = payload.map(|payload| Position {

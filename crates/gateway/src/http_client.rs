@@ -12,6 +12,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use signer_api::Answer;
 use thiserror::Error;
 use tokio::time::Instant;
 use tunnel::Stream;
@@ -83,6 +84,11 @@ impl SignerRequest {
 impl SignerResponse {
     pub(crate) fn is_ok(&self) -> bool {
         self.status == StatusCode::OK
+    }
+
+    /// What the signer says; none when it is no answer of octez's.
+    pub(crate) fn parse(&self) -> Option<Answer> {
+        Answer::parse(self.status, &self.body)
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {

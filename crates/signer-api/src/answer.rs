@@ -7,9 +7,10 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use tezos::{PublicKey, PublicKeyHash, Signature};
 
+use crate::bson;
 use crate::call::CallError;
 use crate::marks::Marks;
-use crate::media::JSON;
+use crate::media::Media;
 use crate::origin::OriginError;
 
 /// The body of an answer.
@@ -38,9 +39,9 @@ pub enum Answer {
     Misuse(CallError),
     /// *Refused*: a page in a browser asks, as it seems.
     Forbidden(OriginError),
-    /// The body is not JSON.
+    /// The body is none of the media types that are read.
     UnsupportedMedia,
-    /// The client takes no JSON.
+    /// The client takes none of the media types that are written.
     NotAcceptable,
     /// The body is larger than any signing request.
     TooLarge,
@@ -60,88 +61,145 @@ const TEXT: &str = "text/plain";
 const PROMETHEUS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Answer {
-    /// The answer as it goes over the wire.
+    /// The answer as it goes over the wire: values and errors as the client wants them, the rest as text.
     #[must_use]
-    pub fn into_response(self) -> Response<AnswerBody> {
+    pub fn into_response(self, media: Media) -> Response<AnswerBody> {
         match self {
-            Answer::AuthorizedKeys(None) => json_body(StatusCode::OK, &json!({})),
+            Answer::AuthorizedKeys(None) => value(media, &json!({}), || vec![ABSENT]),
             Answer::AuthorizedKeys(Some(keys)) => {
-                json_body(StatusCode::OK, &json!({ "authorized_keys": texts(&keys) }))
+                let present = || [&[PRESENT], list(&keys).as_slice()].concat();
+                value(media, &json!({ "authorized_keys": texts(&keys) }), present)
             }
             Answer::KnownKeys(keys) => {
-                json_body(StatusCode::OK, &json!({ "known_keys": texts(&keys) }))
+                value(media, &json!({ "known_keys": texts(&keys) }), || list(&keys))
             }
             Answer::PublicKey(key) => {
-                json_body(StatusCode::OK, &json!({ "public_key": key.to_string() }))
+                value(media, &json!({ "public_key": key.to_string() }), || key.tagged_bytes())
             }
             Answer::Signature(made) => {
-                json_body(StatusCode::OK, &json!({ "signature": made.to_string() }))
+                value(media, &json!({ "signature": made.to_string() }), || made.bytes().to_vec())
             }
             Answer::Possession(made) => {
-                json_body(StatusCode::OK, &json!({ "bls_prove_possession": made.to_string() }))
+                let text = json!({ "bls_prove_possession": made.to_string() });
+                value(media, &text, || made.bytes().to_vec())
             }
-            Answer::UnknownKey => body(StatusCode::NOT_FOUND, JSON, String::new()),
-            Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, &why),
-            Answer::AskAgain(why) => errors(StatusCode::BAD_GATEWAY, &why),
+            Answer::UnknownKey => body(StatusCode::NOT_FOUND, media.name(), Bytes::new()),
+            Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, media, &why),
+            Answer::AskAgain(why) => errors(StatusCode::BAD_GATEWAY, media, &why),
             Answer::Misuse(error) => misuse(&error),
-            Answer::Forbidden(error) => body(StatusCode::FORBIDDEN, TEXT, format!("{error}\n")),
+            Answer::Forbidden(error) => text(StatusCode::FORBIDDEN, format!("{error}\n")),
             Answer::UnsupportedMedia => {
-                body(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, format!("only {JSON} is read\n"))
+                text(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("only {} is read\n", names()))
             }
-            Answer::NotAcceptable => body(StatusCode::NOT_ACCEPTABLE, TEXT, JSON.to_owned()),
-            Answer::TooLarge => {
-                body(StatusCode::PAYLOAD_TOO_LARGE, TEXT, "the body is too large\n".to_owned())
-            }
-            Answer::TooSlow => {
-                body(StatusCode::REQUEST_TIMEOUT, TEXT, "the body came too slowly\n".to_owned())
-            }
-            Answer::Status(Ok(line)) => body(StatusCode::OK, TEXT, line + "\n"),
-            Answer::Status(Err(line)) => body(StatusCode::SERVICE_UNAVAILABLE, TEXT, line + "\n"),
-            Answer::Marks(marks) => json_body(StatusCode::OK, &marks.to_json()),
+            Answer::NotAcceptable => text(StatusCode::NOT_ACCEPTABLE, names()),
+            Answer::TooLarge => text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            Answer::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n"),
+            Answer::Status(Ok(line)) => text(StatusCode::OK, line + "\n"),
+            Answer::Status(Err(line)) => text(StatusCode::SERVICE_UNAVAILABLE, line + "\n"),
+            Answer::Marks(marks) => value(Media::Json, &marks.to_json(), Vec::new),
             Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text),
             Answer::Options(methods) => {
-                let mut response = body(StatusCode::OK, TEXT, String::new());
+                let mut response = text(StatusCode::OK, "");
                 set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, &methods.join(", "));
                 response
             }
+        }
+    }
+
+    /// Reads what a signer has answered in JSON; none when it is something else. The message of an error stays whole.
+    #[must_use]
+    pub fn parse(status: StatusCode, body: &[u8]) -> Option<Answer> {
+        let value: Value = serde_json::from_slice(body).ok()?;
+        let message = || Some(value.get(0)?.get("msg")?.as_str()?.to_owned());
+        let member = |name| value.get(name)?.as_str();
+        let keys = |name| {
+            let texts = value.get(name)?.as_array()?.iter();
+            texts.map(|text| text.as_str()?.parse().ok()).collect::<Option<Vec<PublicKeyHash>>>()
+        };
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => message().map(Answer::Failure),
+            StatusCode::BAD_GATEWAY => message().map(Answer::AskAgain),
+            StatusCode::OK if value == json!({}) => Some(Answer::AuthorizedKeys(None)),
+            StatusCode::OK => None
+                .or_else(|| Some(Answer::Signature(member("signature")?.parse().ok()?)))
+                .or_else(|| Some(Answer::PublicKey(member("public_key")?.parse().ok()?)))
+                .or_else(|| Some(Answer::Possession(member("bls_prove_possession")?.parse().ok()?)))
+                .or_else(|| Some(Answer::AuthorizedKeys(Some(keys("authorized_keys")?))))
+                .or_else(|| Some(Answer::KnownKeys(keys("known_keys")?))),
+            _ => None,
         }
     }
 }
 
 fn misuse(error: &CallError) -> Response<AnswerBody> {
     match error {
-        CallError::NotFound => body(StatusCode::NOT_FOUND, TEXT, String::new()),
-        CallError::Head => body(StatusCode::NOT_IMPLEMENTED, TEXT, String::new()),
+        CallError::NotFound => text(StatusCode::NOT_FOUND, ""),
+        CallError::Head => text(StatusCode::NOT_IMPLEMENTED, ""),
         CallError::Method(allowed) => {
-            let mut response = body(StatusCode::METHOD_NOT_ALLOWED, TEXT, String::new());
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "");
             set(&mut response, ALLOW, &allowed.join(", "));
             response
         }
         CallError::Path(_) | CallError::Query(_) | CallError::Body(_) => {
-            body(StatusCode::BAD_REQUEST, TEXT, error.to_string())
+            text(StatusCode::BAD_REQUEST, error.to_string())
         }
     }
 }
 
 /// The error list of octez, with one error.
-fn errors(status: StatusCode, why: &str) -> Response<AnswerBody> {
-    let why = Value::from(why);
-    let text = format!("[{{\"kind\":\"temporary\",\"id\":\"failure\",\"msg\":{why}}}]\n");
-    body(status, JSON, text)
+fn errors(status: StatusCode, media: Media, why: &str) -> Response<AnswerBody> {
+    let list = || bson::list_of_one(&[("kind", "temporary"), ("id", "failure"), ("msg", why)]);
+    let bytes = match media {
+        Media::Json => {
+            let why = Value::from(why);
+            let text = format!("[{{\"kind\":\"temporary\",\"id\":\"failure\",\"msg\":{why}}}]\n");
+            text.into_bytes()
+        }
+        Media::Bson => list(),
+        // Octez has no binary form of errors: it writes their BSON.
+        Media::OctetStream => with_length(&with_length(&list())),
+    };
+    body(status, media.name(), bytes)
+}
+
+/// Octez's tags of a field that may be missing.
+const ABSENT: u8 = 0x00;
+const PRESENT: u8 = 0xff;
+
+fn value(media: Media, value: &Value, binary: impl FnOnce() -> Vec<u8>) -> Response<AnswerBody> {
+    let bytes = match media {
+        Media::Json => (value.to_string() + "\n").into_bytes(),
+        Media::Bson => bson::to_bytes(value),
+        Media::OctetStream => with_length(&binary()),
+    };
+    body(StatusCode::OK, media.name(), bytes)
 }
 
 fn texts(keys: &[PublicKeyHash]) -> Vec<String> {
     keys.iter().map(ToString::to_string).collect()
 }
 
-fn json_body(status: StatusCode, value: &Value) -> Response<AnswerBody> {
-    body(status, JSON, value.to_string() + "\n")
+fn list(keys: &[PublicKeyHash]) -> Vec<u8> {
+    with_length(&keys.iter().map(PublicKeyHash::tagged_bytes).collect::<Vec<_>>().concat())
 }
 
-fn body(status: StatusCode, media: &'static str, text: String) -> Response<AnswerBody> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes(), bytes].concat()
+}
+
+fn names() -> String {
+    Media::ALL.map(Media::name).join(", ")
+}
+
+fn text(status: StatusCode, text: impl Into<String>) -> Response<AnswerBody> {
+    body(status, TEXT, text.into())
+}
+
+fn body(status: StatusCode, name: &'static str, bytes: impl Into<Bytes>) -> Response<AnswerBody> {
+    let mut response = Response::new(Full::new(bytes.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(name));
     response
 }
 

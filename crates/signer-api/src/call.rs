@@ -7,6 +7,9 @@ use percent_encoding::percent_decode_str;
 use tezos::{BlsScheme, Curve, PublicKey, PublicKeyHash, Signature};
 use thiserror::Error;
 
+use crate::bson;
+use crate::media::Media;
+
 /// A request line that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
@@ -186,12 +189,37 @@ impl Query<'_> {
     }
 }
 
-/// The body of a signing request: a JSON string of hex digits.
+/// The bytes to sign, from the body of a signing request: hex digits in a string, or the bytes behind their length.
 ///
 /// # Errors
 /// When it is anything else.
-pub fn parse_signing_body(body: &[u8]) -> Result<Vec<u8>, CallError> {
-    let text: String =
-        serde_json::from_slice(body).map_err(|error| CallError::Body(error.to_string()))?;
-    hex::decode(&text).map_err(|error| CallError::Body(error.to_string()))
+pub fn parse_signing_body(media: Media, body: &[u8]) -> Result<Vec<u8>, CallError> {
+    let malformed = |why: &str| CallError::Body(why.to_owned());
+    let hex = match media {
+        Media::Json => {
+            serde_json::from_slice(body).map_err(|error| CallError::Body(error.to_string()))?
+        }
+        Media::Bson => {
+            let text = bson::read_string(body);
+            text.ok_or_else(|| malformed("it is no BSON string"))?.to_owned()
+        }
+        Media::OctetStream => {
+            let data = after_length(body).and_then(after_length);
+            return data.map(<[u8]>::to_vec).ok_or_else(|| malformed("its lengths are wrong"));
+        }
+    };
+    let hex: String = hex;
+    hex::decode(&hex).map_err(|error| CallError::Body(error.to_string()))
+}
+
+/// The body of a request for a signature of `data`, in JSON.
+#[must_use]
+pub fn signing_body(data: &[u8]) -> String {
+    format!("\"{}\"\n", hex::encode(data))
+}
+
+/// What stands behind a length of four bytes, if it is so long.
+fn after_length(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    (usize::try_from(u32::from_be_bytes(*length)) == Ok(rest.len())).then_some(rest)
 }

@@ -20,7 +20,8 @@ use tezos::{PublicKey, PublicKeyHash, Signature};
 use thiserror::Error;
 use tokio::net::TcpStream;
 
-use crate::media::JSON;
+use crate::call::signing_body;
+use crate::media::Media;
 
 /// Where another signer listens: `http://HOST:PORT`, and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl SignerUrl {
     /// See [`ClientError`].
     pub async fn sign(&self, data: &[u8], limit: Duration) -> Result<Signature, ClientError> {
         let path = format!("/keys/{}?version=3", self.key);
-        let body = Bytes::from(format!("\"{}\"\n", hex::encode(data)));
+        let body = Bytes::from(signing_body(data));
         let frames = [Ok::<_, Infallible>(Frame::data(body))];
         let chunked = BodyExt::boxed(StreamBody::new(Once(frames.into_iter())));
         let answer = self.ask(Method::POST, &path, chunked, limit).await?;
@@ -213,8 +214,8 @@ impl SignerUrl {
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(HOST, &self.authority)
-            .header(ACCEPT, JSON)
-            .header(CONTENT_TYPE, JSON)
+            .header(ACCEPT, Media::Json.name())
+            .header(CONTENT_TYPE, Media::Json.name())
             .body(body)
             .map_err(|error| error.to_string())?;
         let answer = async {

@@ -5,9 +5,10 @@
 //! - [`client`]: the other direction, with octez's habits: a new connection for each request, a
 //!   chunked body, and only 502 asked again.
 //!
-//! JSON only so far. Source: octez `src/lib_signer_services/signer_services.ml`, `resto`.
+//! Bodies in JSON, BSON and octet-stream. Source: octez `src/lib_signer_services/signer_services.ml`, `resto`.
 
 mod answer;
+mod bson;
 mod call;
 pub mod client;
 mod marks;
@@ -15,7 +16,7 @@ mod media;
 mod origin;
 
 pub use answer::{Answer, AnswerBody};
-pub use call::{Call, CallError, SignatureVersion, parse_signing_body};
+pub use call::{Call, CallError, SignatureVersion, parse_signing_body, signing_body};
 pub use marks::Marks;
-pub use media::{accepts_json, check_content_type};
+pub use media::Media;
 pub use origin::{Hosts, OriginError};

@@ -7,8 +7,7 @@ use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::Request;
 use signer_api::{
-    Answer, Call, CallError, Hosts, Marks, SignatureVersion, accepts_json, check_content_type,
-    parse_signing_body,
+    Answer, Call, CallError, Hosts, Marks, Media, SignatureVersion, parse_signing_body,
 };
 use tezos::{PublicKey, PublicKeyHash, Signature};
 use watermark::Store;
@@ -37,16 +36,18 @@ const NOT_SEEN: &str = "device absent: the Ledger has not been seen yet, and may
 
 impl HttpService for Api {
     async fn answer(&self, request: Request<Body>) -> HttpResponse {
-        self.dispatch(request).await.into_response()
+        let accepted = Media::accepted(request.headers());
+        let answer = self.dispatch(request, accepted).await;
+        answer.into_response(accepted.unwrap_or(Media::Json))
     }
 }
 
 impl Api {
-    async fn dispatch(&self, request: Request<Body>) -> Answer {
+    async fn dispatch(&self, request: Request<Body>, accepted: Option<Media>) -> Answer {
         if let Err(error) = self.hosts.check(request.headers()) {
             return Answer::Forbidden(error);
         }
-        if !accepts_json(request.headers()) {
+        if accepted.is_none() {
             return Answer::NotAcceptable;
         }
         match Call::parse(request.method(), request.uri()) {
@@ -136,9 +137,9 @@ impl Api {
         version: SignatureVersion,
         authentication: Option<Signature>,
     ) -> Answer {
-        if !check_content_type(request.headers()) {
+        let Some(media) = Media::of_body(request.headers()) else {
             return Answer::UnsupportedMedia;
-        }
+        };
         let body = match request.into_body() {
             Ok(body) => body,
             Err(BodyError::TooLarge(_)) => return Answer::TooLarge,
@@ -147,7 +148,7 @@ impl Api {
                 return Answer::Misuse(CallError::Body(error.to_string()));
             }
         };
-        let data = match parse_signing_body(&body) {
+        let data = match parse_signing_body(media, &body) {
             Ok(data) => data,
             Err(error) => return Answer::Misuse(error),
         };

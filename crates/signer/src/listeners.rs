@@ -121,7 +121,7 @@ mod tests {
     use daemon::http::{Body, HttpResponse};
     use hyper::Request;
     use prometheus_client::registry::Registry;
-    use signer_api::Answer;
+    use signer_api::{Answer, Media};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::sync::Notify;
 
@@ -142,7 +142,7 @@ mod tests {
         async fn answer(&self, _: Request<Body>) -> HttpResponse {
             self.began.notify_one();
             self.go_on.notified().await;
-            Answer::Metrics("hello".to_owned()).into_response()
+            Answer::Metrics("hello".to_owned()).into_response(Media::Json)
         }
     }
 

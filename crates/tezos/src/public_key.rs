@@ -63,6 +63,12 @@ impl PublicKey {
         &self.bytes
     }
 
+    /// The binary form: the curve's tag, then the raw bytes.
+    #[must_use]
+    pub fn tagged_bytes(&self) -> Vec<u8> {
+        [&[self.curve.tag()], self.bytes()].concat()
+    }
+
     /// The hash that names this key.
     #[must_use]
     pub fn hash(&self) -> PublicKeyHash {

@@ -12,6 +12,7 @@ mod copies;
 mod fake_signer;
 mod fixture;
 mod hostile;
+mod media;
 mod paths;
 mod relay;
 mod several;

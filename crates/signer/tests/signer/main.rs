@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod device_faults;
 mod harness;
+mod media;
 mod octez;
 mod tunnel;
 mod upstream;
