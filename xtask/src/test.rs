@@ -36,7 +36,8 @@ const STEPS: [Step; 6] = [
     }),
     ("bans, licences and sources of what is linked in", cargo_deny),
     ("documentation", |_| {
-        run("cargo", &["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"])
+        let words = ["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"];
+        run_with("cargo", &words, &[("RUSTDOCFLAGS", Path::new("-D warnings"))])
     }),
     ("every test", |skipped| {
         run_with("cargo", &["test", "--workspace", "--locked"], &[(SKIPPED, skipped)])

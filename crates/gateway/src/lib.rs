@@ -8,8 +8,8 @@
 //!        ◀────────────────────── the answer, as it came ◀─────────────────────────────────────
 //! ```
 //!
-//! What a signer advertises ([`advertised`]) is polled on a connection of its own. The gateway has no key; of what it saw, it keeps up to where each key was answered
-//! ([`witness`]), so that a copy of a signer, or a backup that was put back, is noticed.
+//! What a signer advertises (`advertised.rs`) is polled on a connection of its own. The gateway has no key; of what it
+//! saw, it keeps up to where each key was answered (`witness.rs`), so that a copy of a signer, or a backup that was put back, is noticed.
 #![warn(clippy::disallowed_types)]
 
 mod advertised;

@@ -1,6 +1,6 @@
 //! `signer.toml`, read and understood.
 //!
-//! What was typed ([`typed`]) becomes what it means ([`Config`]): names resolved, paths absolute,
+//! What was typed (`typed.rs`) becomes what it means ([`Config`]): names resolved, paths absolute,
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
 mod level_bound;

@@ -1,6 +1,6 @@
 //! The signer's end: it dials, over every uplink at once, and always again.
 //!
-//! One [`Link`](crate::link::Link) for each gateway, uplink and service, each driven by a task of its own,
+//! One [`Link`] for each gateway, uplink and service, each driven by a task of its own,
 //! all up at once. A copy through the shell's connection never stands in a signature's way.
 
 mod check;
