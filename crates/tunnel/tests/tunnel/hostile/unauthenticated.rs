@@ -161,18 +161,13 @@ async fn a_key_exchange_of_a_gigabyte_is_cut_at_once() {
     patient().await.cuts_at_once(&words).await;
 }
 
-/// Dials, and says how long it took until it could be asked.
-async fn gets_in(identity: &Identity, cloud: &mut Cloud) -> Duration {
-    let started = Instant::now();
+/// A signer dials and can be asked, long before the login limit of [`patient`] cuts those before it.
+async fn gets_in(identity: &Identity, cloud: &mut Cloud) {
     let signer = Signer::dial(identity, cloud.address, cloud.host_key.public());
     let session = cloud.session().await;
-    let took = started.elapsed();
     assert!(echoes(&session).await);
     signer.stop().await;
-    took
 }
-
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The address that a crowd comes from.
 const HERE: [u8; 4] = [127, 0, 0, 1];
@@ -191,28 +186,36 @@ fn unauthenticated(from: [u8; 4], to: SocketAddr) -> Option<Socket> {
 #[tokio::test]
 async fn a_crowd_that_says_nothing_keeps_no_signer_out() {
     for (from, count) in [(HERE, 500), (ELSEWHERE, 1_000)] {
-        let mut fixture = Fixture::new().await;
+        let mut fixture = patient().await;
         let address = fixture.cloud.address;
         let crowd = tokio::task::spawn_blocking(move || {
             (0..count).filter_map(|_| unauthenticated(from, address)).collect::<Vec<_>>()
         });
         let crowd = crowd.await.unwrap();
         assert!(crowd.len() > 400);
-        let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
-        assert!(took < AT_ONCE, "{took:?}");
+        gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
         fixture.ends_well().await;
     }
 }
 
 #[tokio::test]
-async fn a_crowd_that_agrees_on_keys_and_stops_keeps_no_signer_out_and_is_cut() {
-    let mut fixture = fixture().await;
+async fn a_crowd_that_agrees_on_keys_and_stops_keeps_no_signer_out() {
+    let mut fixture = patient().await;
     let mut crowd = Vec::new();
     for _ in 0..500 {
         crowd.push(fixture.agree_on_keys().await);
     }
-    let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
-    assert!(took < AT_ONCE, "{took:?}");
+    gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
+    fixture.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_agrees_on_keys_and_stops_is_cut() {
+    let fixture = fixture().await;
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(fixture.agree_on_keys().await);
+    }
     until("all are cut", || crowd.iter().all(|ssh| ssh.is_closed())).await;
     fixture.ends_well().await;
 }
@@ -276,13 +279,12 @@ impl Drop for Flood {
 
 /// A signer gets in again and again, however many unauthenticated connections come meanwhile.
 async fn gets_in_through_a_flood(from: [u8; 4], pause: Duration) {
-    let mut fixture = fixture().await;
+    let mut fixture = patient().await;
     let flood = Flood::start(from, fixture.cloud.address, pause);
     until("the flood is there", || fixture.cloud.refusals.count(Refusal::Login) > 100).await;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(2) {
-        let took = gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
-        assert!(took < AT_ONCE, "{took:?}");
+        gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
     }
     let count = flood.count.load(Ordering::Relaxed);
     assert!(count > 300, "{count} connections are no flood");
