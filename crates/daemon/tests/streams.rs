@@ -137,7 +137,7 @@ async fn a_stream_ends_with_its_peer() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_sends_and_never_reads_is_cut_and_others_are_answered() {
     let server = Server::start();
     let mut deaf = server.say("").await;
@@ -149,7 +149,7 @@ async fn a_client_that_sends_and_never_reads_is_cut_and_others_are_answered() {
 }
 
 /// It may also send while the request before is still being answered.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_sends_on_during_an_answer_is_cut_too() {
     let server = Server::start();
     let mut deaf = server.say("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -160,7 +160,7 @@ async fn a_client_that_sends_on_during_an_answer_is_cut_too() {
 }
 
 /// More requests than the pipe of a stream holds, and all of them there at once.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_is_not_cut() {
     let server = Server::start();
     let mut client = server.say("").await;

@@ -12,6 +12,7 @@
 
 use std::future::pending;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{
@@ -20,6 +21,7 @@ use tokio::io::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::http::Limits;
 
@@ -57,7 +59,7 @@ impl Source for TcpListener {
     }
 
     async fn last(&mut self) -> Option<TcpStream> {
-        let accepted = tokio::time::timeout(Duration::ZERO, self.accept()).await;
+        let accepted = timeout(Duration::ZERO, self.accept()).await;
         accepted.ok()?.ok().map(|(stream, _)| stream)
     }
 }
@@ -99,8 +101,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> IncomingConnection for 
 
 /// Bytes at once; what an ssh channel brings in one packet.
 const CHUNK: usize = 32 * 1024;
-/// How long a full pipe is waited for. HTTP that wants more takes it at once.
-const FULL_PIPE_LIMIT: Duration = Duration::from_millis(50);
+/// How long a full pipe is waited for, at least: HTTP that wants more takes it at once. In several waits, for a
+/// program that did not run for a while finds one of them over, and HTTP has had no chance.
+const FULL_PIPE_WAIT: Duration = Duration::from_millis(10);
+const FULL_PIPE_WAITS: usize = 5;
 
 /// Reads what comes. Returns when the pipe stays full: the client sends, and does not wait for
 /// answers.
@@ -114,9 +118,62 @@ async fn drain(mut from: impl AsyncRead + Unpin, mut pipe: impl AsyncWrite + Unp
             let _ = pipe.shutdown().await;
             return pending().await;
         }
-        let Ok(Ok(())) = tokio::time::timeout(FULL_PIPE_LIMIT, pipe.write_all(bytes)).await else {
+        if !is_taken(pipe.write_all(bytes)).await {
             tracing::debug!("a connection is closed: its client sends and does not read");
             return;
-        };
+        }
+    }
+}
+
+/// Whether the pipe has taken it all before the last wait was over.
+async fn is_taken(writing: impl Future<Output = io::Result<()>>) -> bool {
+    let mut writing = pin!(writing);
+    for _ in 0..FULL_PIPE_WAITS {
+        if let Ok(written) = timeout(FULL_PIPE_WAIT, &mut writing).await {
+            return written.is_ok();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// A pipe that is full, of a client that has sent twice as much; what is read of it, and whether it is drained.
+    async fn full_pipe() -> (DuplexStream, ReadHalf<SimplexStream>, JoinHandle<()>) {
+        let (mut client, from) = duplex(64);
+        let (read, pipe) = simplex(8);
+        #[expect(clippy::disallowed_methods, reason = "the test joins it")]
+        let draining = tokio::spawn(drain(from, pipe));
+        client.write_all(&[7; 16]).await.unwrap();
+        tokio::task::yield_now().await;
+        (client, read, draining)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pipe_that_stays_full_is_the_end() {
+        let (_client, _read, draining) = full_pipe().await;
+        draining.await.unwrap();
+    }
+
+    /// As when the machine was asleep, or its host busy.
+    #[tokio::test(start_paused = true)]
+    async fn a_pipe_is_not_full_for_too_long_because_the_program_did_not_run() {
+        let (_client, mut read, draining) = full_pipe().await;
+        advance(Duration::from_secs(60)).await;
+        // The wait is over before anything is read.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        let mut bytes = [0; 16];
+        timeout(FULL_PIPE_WAIT, read.read_exact(&mut bytes)).await.unwrap().unwrap();
+        assert_eq!(bytes, [7; 16]);
+        assert!(!draining.is_finished());
+        draining.abort();
     }
 }
