@@ -19,6 +19,12 @@ mod path;
 mod status;
 mod transport;
 
+/// What `fuzz/` reaches, and nothing else does.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::transport::assemble;
+}
+
 pub use app::{AppInfo, BakingApp, DeviceMarks, LedgerError, Version};
 pub use path::{Derivation, KeyPath, KeyPathError};
 pub use status::{Meaning, StatusWord};

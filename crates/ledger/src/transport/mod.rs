@@ -14,6 +14,14 @@ use thiserror::Error;
 use crate::transport::hidraw::Hidraw;
 use crate::transport::tcp::Tcp;
 
+/// The answer in these reports, if they are one. A report that is not whole is left out.
+#[cfg(fuzzing)]
+pub fn assemble(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut assembler = framing::Assembler::default();
+    let (reports, _) = bytes.as_chunks::<{ framing::REPORT }>();
+    reports.iter().find_map(|report| assembler.push(report).transpose()).and_then(Result::ok)
+}
+
 /// A connection to a device.
 pub trait Transport: Send {
     /// Sends an APDU and waits for the next answer, data and status word, for `limit` at most.
