@@ -30,8 +30,10 @@ where
         let mut signal = pin!(shutdown.wait_for_signal());
         // A port that is taken and a store that is held are waited for.
         let (running, liveness) = tokio::select! {
-            started = start(shutdown.clone()) => started?,
+            // The handler is there before anything is begun.
+            biased;
             signal = &mut signal => return signal.context("no signal handler"),
+            started = start(shutdown.clone()) => started?,
         };
         let notifier = Notifier::from_environment();
         notifier.ready();
