@@ -47,10 +47,8 @@ pub fn gauges<L: EncodeLabelSet>(
     (name, help): (&str, &str),
     rows: impl IntoIterator<Item = (L, i64)>,
 ) -> fmt::Result {
-    let mut metric = describe(encoder, (name, help), MetricType::Gauge)?;
-    rows.into_iter().try_for_each(|(labels, value)| {
-        ConstGauge::new(value).encode(metric.encode_family(&labels)?)
-    })
+    let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+    family(describe(encoder, (name, help), MetricType::Gauge)?, rows)
 }
 
 /// Writes a counter, a row for each label set.
@@ -62,10 +60,15 @@ pub fn counters<L: EncodeLabelSet>(
     (name, help): (&str, &str),
     rows: impl IntoIterator<Item = (L, u64)>,
 ) -> fmt::Result {
-    let mut metric = describe(encoder, (name, help), MetricType::Counter)?;
-    rows.into_iter().try_for_each(|(labels, value)| {
-        ConstCounter::new(value).encode(metric.encode_family(&labels)?)
-    })
+    let rows = rows.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+    family(describe(encoder, (name, help), MetricType::Counter)?, rows)
+}
+
+fn family<L: EncodeLabelSet, M: EncodeMetric>(
+    mut metric: MetricEncoder<'_>,
+    mut rows: impl Iterator<Item = (L, M)>,
+) -> fmt::Result {
+    rows.try_for_each(|(labels, value)| value.encode(metric.encode_family(&labels)?))
 }
 
 fn describe<'a>(

@@ -57,13 +57,10 @@ impl Reply {
     fn into_response(self, media: Media) -> HttpResponse {
         match self {
             Reply::Own(answer) => answer.into_response(media),
-            Reply::SignerResponse(response) => match media {
-                Media::Json => response.into_response(),
-                Media::Bson | Media::OctetStream => match response.parse() {
-                    Some(answer) => answer.into_response(media),
-                    None => response.into_response(),
-                },
-            },
+            Reply::SignerResponse(response) => {
+                let answer = if media == Media::Json { None } else { response.parse() };
+                answer.map_or_else(|| response.into_response(), |it| it.into_response(media))
+            }
         }
     }
 }

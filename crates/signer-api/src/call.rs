@@ -1,6 +1,7 @@
 //! What a request asks for.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use hyper::{Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -194,22 +195,19 @@ impl Query<'_> {
 /// # Errors
 /// When it is anything else.
 pub fn parse_signing_body(media: Media, body: &[u8]) -> Result<Vec<u8>, CallError> {
-    let malformed = |why: &str| CallError::Body(why.to_owned());
-    let hex = match media {
-        Media::Json => {
-            serde_json::from_slice(body).map_err(|error| CallError::Body(error.to_string()))?
-        }
+    let malformed = |why: &dyn Display| CallError::Body(why.to_string());
+    let hex: String = match media {
+        Media::Json => serde_json::from_slice(body).map_err(|error| malformed(&error))?,
         Media::Bson => {
             let text = bson::read_string(body);
-            text.ok_or_else(|| malformed("it is no BSON string"))?.to_owned()
+            text.ok_or_else(|| malformed(&"it is no BSON string"))?.to_owned()
         }
         Media::OctetStream => {
             let data = after_length(body).and_then(after_length);
-            return data.map(<[u8]>::to_vec).ok_or_else(|| malformed("its lengths are wrong"));
+            return data.map(<[u8]>::to_vec).ok_or_else(|| malformed(&"its lengths are wrong"));
         }
     };
-    let hex: String = hex;
-    hex::decode(&hex).map_err(|error| CallError::Body(error.to_string()))
+    hex::decode(&hex).map_err(|error| malformed(&error))
 }
 
 /// The body of a request for a signature of `data`, in JSON.

@@ -38,18 +38,15 @@ impl Media {
     /// none of them.
     #[must_use]
     pub fn accepted(headers: &HeaderMap) -> Option<Media> {
-        let values = headers.get_all(ACCEPT).iter();
-        let mut ranges: Vec<Range<'_>> = values
-            .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-            .map(Range::parse)
-            .collect();
-        if ranges.is_empty() {
+        if !headers.contains_key(ACCEPT) {
             return Some(Media::Json);
         }
-        // Stable: of equal ones the first.
-        ranges.sort_by(|one, other| other.quality.total_cmp(&one.quality));
-        let wanted = ranges.iter().filter(|range| range.quality > 0.0);
-        wanted.flat_map(|range| Media::ALL.into_iter().find(|media| range.has(*media))).next()
+        let values = headers.get_all(ACCEPT).iter();
+        let texts = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let wanted = texts.map(Range::parse).filter(|range| range.quality > 0.0);
+        let media = wanted.filter_map(|range| Some((range.quality, range.first_media()?)));
+        let best = media.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        best.map(|(_, media)| media)
     }
 }
 
@@ -68,8 +65,9 @@ impl Range<'_> {
         Range { name, quality: quality.filter(|quality: &f32| !quality.is_nan()).unwrap_or(1.0) }
     }
 
-    fn has(&self, media: Media) -> bool {
-        matches!(self.name, "*/*" | "application/*") || self.name == media.name()
+    fn first_media(&self) -> Option<Media> {
+        let is_any = matches!(self.name, "*/*" | "application/*");
+        Media::ALL.into_iter().find(|media| is_any || self.name == media.name())
     }
 }
 

@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(key.readiness(), Ok(()));
         later(b"a bit has flipped");
         verifier.end();
-        thread.join();
+        thread.join().unwrap();
         key.note(Ok(()));
         assert_eq!(key.readiness(), Err(NotReady::Faulty), "it stays stopped");
     }

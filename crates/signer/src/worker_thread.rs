@@ -1,7 +1,7 @@
 //! A thread of a worker, and the news of its end.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 
 use tokio::sync::oneshot;
 
@@ -27,8 +27,11 @@ impl WorkerThread {
         Ok(WorkerThread { handle, ended })
     }
 
-    /// Waits for its end. A thread that panicked has said so on standard error.
-    pub(crate) fn join(self) {
-        drop(self.handle.join());
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub(crate) fn join(self) -> thread::Result<()> {
+        self.handle.join()
     }
 }

@@ -364,7 +364,7 @@ impl Inner {
     /// Waits until there is something to do; after a failure, until the next request, or a while.
     fn next_task(&self, unsettled: u32) -> Task {
         let mut shared = self.lock();
-        // A request that came while the writer was on its way here has notified nobody.
+        // The notification of a request that came while the writer was on its way here is lost.
         if shared.failure.is_some() && shared.waiting == 0 && shared.state == State::Open {
             self.changed.wait_for(&mut shared, RETRY_AFTER);
         }

@@ -139,17 +139,17 @@ async fn is_taken(writing: impl Future<Output = io::Result<()>>) -> bool {
 #[cfg(test)]
 mod tests {
     use tokio::io::{DuplexStream, duplex};
-    use tokio::task::JoinHandle;
+    use tokio::task::JoinSet;
     use tokio::time::advance;
 
     use super::*;
 
     /// A pipe that is full, of a client that has sent twice as much; what is read of it, and whether it is drained.
-    async fn full_pipe() -> (DuplexStream, ReadHalf<SimplexStream>, JoinHandle<()>) {
+    async fn full_pipe() -> (DuplexStream, ReadHalf<SimplexStream>, JoinSet<()>) {
         let (mut client, from) = duplex(64);
         let (read, pipe) = simplex(8);
-        #[expect(clippy::disallowed_methods, reason = "the test joins it")]
-        let draining = tokio::spawn(drain(from, pipe));
+        let mut draining = JoinSet::new();
+        draining.spawn(drain(from, pipe));
         client.write_all(&[7; 16]).await.unwrap();
         tokio::task::yield_now().await;
         (client, read, draining)
@@ -157,14 +157,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pipe_that_stays_full_is_the_end() {
-        let (_client, _read, draining) = full_pipe().await;
-        draining.await.unwrap();
+        let (_client, _read, mut draining) = full_pipe().await;
+        draining.join_next().await.unwrap().unwrap();
     }
 
     /// As when the machine was asleep, or its host busy.
     #[tokio::test(start_paused = true)]
     async fn a_pipe_is_not_full_for_too_long_because_the_program_did_not_run() {
-        let (_client, mut read, draining) = full_pipe().await;
+        let (_client, mut read, mut draining) = full_pipe().await;
         advance(Duration::from_secs(60)).await;
         // The wait is over before anything is read.
         for _ in 0..3 {
@@ -173,7 +173,7 @@ mod tests {
         let mut bytes = [0; 16];
         timeout(FULL_PIPE_WAIT, read.read_exact(&mut bytes)).await.unwrap().unwrap();
         assert_eq!(bytes, [7; 16]);
-        assert!(!draining.is_finished());
-        draining.abort();
+        assert!(draining.try_join_next().is_none(), "it goes on");
+        draining.shutdown().await;
     }
 }

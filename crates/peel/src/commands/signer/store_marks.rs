@@ -2,7 +2,7 @@
 
 use signer::Config;
 use tezos::{ChainId, Level, PublicKeyHash};
-use watermark::Entry;
+use watermark::{Entry, Refusal};
 
 /// What the store says while no signer has it.
 pub(super) struct StoreMarks(Vec<Entry>);
@@ -15,10 +15,7 @@ impl StoreMarks {
     /// The chains for which the key has no watermark.
     pub(super) fn missing(&self, key: PublicKeyHash, config: &Config) -> Vec<String> {
         let missing = config.chains.iter().filter(|chain| self.entry(key, **chain).is_none());
-        let line = |chain| {
-            format!("no watermark for {key} on {chain}; make one with \"peel watermark init\"")
-        };
-        missing.map(line).collect()
+        missing.map(|chain| Refusal::NoWatermark { key, chain: *chain }.to_string()).collect()
     }
 
     /// The highest level that is closed or signed.
