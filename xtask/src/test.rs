@@ -8,7 +8,7 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -16,6 +16,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("openssh-server", "sshd"),
     ("autossh", "autossh"),
     ("chromium", "chromium"),
+    ("prometheus", "promtool"),
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];

@@ -331,7 +331,7 @@ fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Ve
         Media::Bson | Media::OctetStream => Bytes::from(signing_body(&data)),
     };
     // A payload that does not parse here is refused by the signer, with the reason.
-    let payload = Payload::parse(&data, KeyForm::of(&key)).ok();
+    let payload = Payload::parse_any_form(&data, KeyForm::of(&key)).ok();
     let position = payload.map(|payload| Position {
         key,
         chain: payload.chain(),

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use ledger::DeviceMarks;
 use parking_lot::Mutex;
-use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
+use tezos::{ChainId, KNOWN_PROTOCOLS, Kind, Level, Payload, PublicKey, PublicKeyHash};
 
 use crate::error::NotReady;
 use crate::policy::Policy;
@@ -24,13 +24,22 @@ pub(crate) struct Key {
     device_marks: Mutex<Option<DeviceMarks>>,
     /// What the last exchange showed.
     readiness: Mutex<Result<(), NotReady>>,
+    /// The kind that was last signed in a form that is not known here, and what to do.
+    unknown_form: Mutex<Option<(Kind, String)>>,
 }
 
 impl Key {
     pub(crate) fn new(name: String, expected: Option<PublicKeyHash>, policy: Policy) -> Key {
         let readiness = Mutex::new(Err(NotReady::Absent("not looked for yet".to_owned())));
-        let device_marks = Mutex::default();
-        Key { name, expected, policy, identity: OnceLock::new(), device_marks, readiness }
+        Key {
+            name,
+            expected,
+            policy,
+            identity: OnceLock::new(),
+            device_marks: Mutex::default(),
+            readiness,
+            unknown_form: Mutex::default(),
+        }
     }
 
     /// The public key, if it is known.
@@ -69,6 +78,30 @@ impl Key {
     pub(crate) fn device_level(&self, chain: ChainId) -> Option<Level> {
         let marks = *self.device_marks.lock();
         marks.map(|marks| marks.of(chain).level)
+    }
+
+    /// Notes in which form a payload was that was signed; one that is not known here is told loudly.
+    pub(crate) fn note_form(&self, payload: &Payload) {
+        let (kind, mark) = (payload.kind(), payload.mark());
+        let mut unknown = self.unknown_form.lock();
+        match payload.unknown_form() {
+            None => drop(unknown.take_if(|(of, _)| *of == kind)),
+            Some(why) => {
+                let known = KNOWN_PROTOCOLS.join(", ");
+                let text = format!(
+                    "update Peel: {} signed the {kind} {mark}, whose form this version does not know ({why}). It knows \
+                     the protocols {known}",
+                    self.name
+                );
+                tracing::warn!(key = self.name, "{text}");
+                *unknown = Some((kind, text));
+            }
+        }
+    }
+
+    /// What to do because of what was last signed in a form that is not known here.
+    pub(crate) fn unknown_form(&self) -> Option<String> {
+        self.unknown_form.lock().as_ref().map(|(_, text)| text.clone())
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {

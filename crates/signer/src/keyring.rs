@@ -34,6 +34,12 @@ impl Keyring {
         self.0.iter().any(|entry| entry.key.hash().is_none())
     }
 
+    /// Whether all that was signed last was of a form that this version knows; if not, what to do.
+    pub(crate) fn known_forms(&self) -> Result<(), String> {
+        let unknown = self.0.iter().find_map(|entry| entry.key.unknown_form());
+        unknown.map_or(Ok(()), Err)
+    }
+
     /// The hashes of all keys that are known.
     pub(crate) fn hashes(&self) -> Vec<PublicKeyHash> {
         self.0.iter().filter_map(|entry| entry.key.hash()).collect()

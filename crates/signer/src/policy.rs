@@ -14,9 +14,10 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Parses `bytes` strictly, once, as what `key` may sign.
+    /// Parses `bytes` strictly, once, as what `key` may sign. What a later protocol may have written passes: of that
+    /// the store decides.
     pub(crate) fn admit(&self, key: &PublicKeyHash, bytes: &[u8]) -> Result<Payload, Refused> {
-        let payload = Payload::parse(bytes, KeyForm::of(key))?;
+        let payload = Payload::parse_any_form(bytes, KeyForm::of(key))?;
         if !self.chains.contains(&payload.chain()) {
             return Err(Refused::Chain(payload.chain()));
         }

@@ -29,6 +29,10 @@ impl Collector for Readings {
         let ready = |entry: &KeyEntry| entry.can_sign(&self.store).is_ok().into();
         let help = "1: the key can sign now";
         scrape::gauges(&mut encoder, ("peel_signer_key_ready", help), self.per_key(ready))?;
+        let unknown = |entry: &KeyEntry| entry.key.unknown_form().is_some().into();
+        let help = "1: what the key signed last was of a form that this version does not know: update Peel";
+        let name = "peel_signer_key_update_needed";
+        scrape::gauges(&mut encoder, (name, help), self.per_key(unknown))?;
         let waiting =
             |entry: &KeyEntry| i64::try_from(entry.dispatch.waiting()).unwrap_or(i64::MAX);
         let help = "Requests that wait";

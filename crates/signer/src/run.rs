@@ -15,7 +15,7 @@ use signer_api::Hosts;
 use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
-use watermark::{DiskError, LevelBound, Store, StoreFailure};
+use watermark::{DiskError, Rules, Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::Config;
@@ -68,7 +68,7 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
-        let store = open_store(&config.store, level_bound(&config)).await?;
+        let store = open_store(&config.store, rules(&config)).await?;
         let store = Arc::new(store);
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_signer");
@@ -152,10 +152,10 @@ const STORE_WAIT: Duration = Duration::from_secs(5);
 const STORE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens the store; one that is held is waited for, for a moment.
-async fn open_store(path: &Path, bound: LevelBound) -> Result<Store, StoreFailure> {
+async fn open_store(path: &Path, rules: Rules) -> Result<Store, StoreFailure> {
     let end = Instant::now() + STORE_WAIT;
     loop {
-        match Store::open(path, bound) {
+        match Store::open(path, rules) {
             Err(StoreFailure::Disk(DiskError::Locked { .. })) if Instant::now() < end => {
                 sleep(STORE_PAUSE).await;
             }
@@ -165,15 +165,15 @@ async fn open_store(path: &Path, bound: LevelBound) -> Result<Store, StoreFailur
 }
 
 /// A computer without a battery for its clock starts in the past, until it has asked the network for the time.
-fn level_bound(config: &Config) -> LevelBound {
-    let timesyncd = Path::new("/run/systemd/timesync");
+fn rules(config: &Config) -> Rules {
+    let (timesyncd, rules) = (Path::new("/run/systemd/timesync"), config.rules);
     if !timesyncd.exists() || timesyncd.join("synchronized").exists() {
-        return config.level_bound;
+        return rules;
     }
     tracing::warn!(
         "the clock is not synchronised yet: levels a day further ahead than usual are signed"
     );
-    config.level_bound.with_a_doubtful_clock()
+    Rules { level_bound: rules.level_bound.with_a_doubtful_clock(), ..rules }
 }
 
 fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
@@ -200,7 +200,7 @@ fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health
         let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
         vec![Fact::vital("watermark_store".to_owned(), state)]
     };
-    let keyring = keyring.clone();
+    let (keyring, forms) = (keyring.clone(), keyring.clone());
     let of_keys = move || {
         let facts = keyring
             .0
@@ -208,8 +208,14 @@ fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health
             .map(|entry| Fact::vital(format!("key_{}", entry.key.name), entry.can_sign(&marks)));
         facts.collect()
     };
+    let of_protocol = move || vec![Fact::partial("protocol".to_owned(), forms.known_forms())];
     let of_tunnel = move || links.iter().map(Links::fact).collect();
-    Health::new(vec![Box::new(of_store), Box::new(of_keys), Box::new(of_tunnel)])
+    Health::new(vec![
+        Box::new(of_store),
+        Box::new(of_keys),
+        Box::new(of_protocol),
+        Box::new(of_tunnel),
+    ])
 }
 
 /// More than the slowest device takes to give up, and a slow disk for the last commit.
@@ -218,7 +224,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 #[cfg(test)]
 mod tests {
     use futures_util::poll;
-    use watermark::Records;
+    use watermark::{LevelBound, Records};
 
     use super::*;
 
@@ -228,7 +234,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watermark.db");
         let held = Records::open_or_create(&path).unwrap();
-        let opening = open_store(&path, LevelBound::NONE);
+        let opening = open_store(&path, LevelBound::NONE.into());
         tokio::pin!(opening);
         assert!(poll!(&mut opening).is_pending());
         drop(held);
@@ -242,7 +248,7 @@ mod tests {
         let path = folder.path().join("watermark.db");
         let _held = Records::open_or_create(&path).unwrap();
         let started = Instant::now();
-        let error = open_store(&path, LevelBound::NONE).await.unwrap_err();
+        let error = open_store(&path, LevelBound::NONE.into()).await.unwrap_err();
         assert!(matches!(error, StoreFailure::Disk(DiskError::Locked { .. })), "{error}");
         assert!((STORE_WAIT..2 * STORE_WAIT).contains(&started.elapsed()));
     }

@@ -76,6 +76,9 @@ impl Worker {
         let took = started.elapsed();
         self.metrics.note(&job.key.name, &job.payload, &outcome, took);
         log(job, &outcome, took);
+        if matches!(outcome, Ok(Made::Now(_))) {
+            job.key.note_form(&job.payload);
+        }
         outcome.map(Made::signature)
     }
 

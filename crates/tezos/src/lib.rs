@@ -34,7 +34,8 @@ pub use key_hash::{KeyHashError, PublicKeyHash};
 pub use mark::{Kind, Level, Mark, OutOfRange, Round};
 pub use mask::mask_secrets;
 pub use payload::{
-    Block, BlockHeader, Consensus, DalAttestation, Fitness, KeyForm, Payload, PayloadError, Vote,
+    Block, Consensus, DalAttestation, Fitness, KNOWN_PROTOCOLS, KeyForm, Payload, PayloadError,
+    Vote,
 };
 pub use public_key::{PublicKey, PublicKeyError};
 pub use sample::{sample_payload, sample_payload_of};

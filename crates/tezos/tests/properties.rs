@@ -32,8 +32,9 @@ fn near_miss() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn encodes_to_itself(bytes: &[u8], form: KeyForm) {
-    if let Ok(payload) = Payload::parse(bytes, form) {
+    if let Ok(payload) = Payload::parse_any_form(bytes, form) {
         assert_eq!(payload.encode(), bytes);
+        assert_eq!(Payload::parse(bytes, form).is_ok(), payload.unknown_form().is_none());
     }
 }
 

@@ -11,10 +11,12 @@ use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sa
 use crate::bound::LevelBound;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
+use crate::form::UnknownForms;
 use crate::marks::Reservation;
 use crate::permit::Decision;
 use crate::recent::{MarkId, Recent};
 use crate::recovery::recover;
+use crate::rules::Rules;
 use crate::store::{AdvanceError, Store, StoreFailure};
 
 /// What survives a power cut, and what survives a crash of the process only.
@@ -104,7 +106,7 @@ impl Platter {
         self.lock().cached = entries.iter().flat_map(cached).flatten().collect();
         self.lock().entries.clone_from(&entries);
         let recent = PageCache(self.clone());
-        Store::start(entries, LossyDisk(self.clone()), recent, LevelBound::NONE).unwrap()
+        Store::start(entries, LossyDisk(self.clone()), recent, LevelBound::NONE.into()).unwrap()
     }
 
     /// `kill -9`: everything in memory is gone, and the process is started again.
@@ -154,6 +156,16 @@ fn vote(kind: Kind, level: u32, round: u32, variant: u8) -> Payload {
     Payload::parse(&sample_payload(kind, level, round, variant), KeyForm::Slot).unwrap()
 }
 
+/// A block of a protocol with this number; of unknown form if it has something behind its known end.
+fn block(level: u32, protocol: u8, tail: &[u8]) -> Payload {
+    let mut bytes = sample_payload(Kind::Block, level, 0, 1);
+    bytes[PROTOCOL_NUMBER] = protocol;
+    bytes.extend(tail);
+    Payload::parse_any_form(&bytes, KeyForm::Slot).unwrap()
+}
+
+const PROTOCOL_NUMBER: usize = 9;
+
 fn signature(payload: &Payload) -> Signature {
     let bytes = [*payload.digest(), *payload.digest()].concat();
     Signature::new(tezos::Curve::Ed25519, &bytes).unwrap()
@@ -176,6 +188,7 @@ enum Fate {
     Different,
     Unanswered,
     Below,
+    UnknownForm,
     Failed(StoreFailure),
 }
 
@@ -196,6 +209,7 @@ fn ask(store: &Store, payload: &Payload, deadline: Instant) -> Fate {
             Refusal::Below { .. } => Fate::Below,
             Refusal::NoWatermark { .. } => panic!("the entry is gone"),
             Refusal::TooFar { .. } => panic!("there is no bound"),
+            Refusal::UnknownForm { .. } => Fate::UnknownForm,
         },
         Err(AdvanceError::Failed(failure)) => Fate::Failed(failure),
     }
@@ -368,6 +382,106 @@ fn row_16_recent_marks_that_are_behind_the_synced_ones_mean_nothing() {
 }
 
 #[test]
+fn row_21_power_fails_before_the_protocol_number_of_a_block_is_durable() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &block(100, 24, &[]));
+    disk.power_cut(store);
+    let store = disk.power_on();
+    assert_eq!(
+        ask(&store, &block(102, 25, &[0]), soon()),
+        Fate::UnknownForm,
+        "as if none was seen"
+    );
+    sign(&store, &block(102, 24, &[]));
+    sign(&store, &block(103, 25, &[0]));
+    store.close().unwrap();
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &block(104, 25, &[0]), soon()), Fate::Signed, "a clean stop keeps it");
+}
+
+#[test]
+fn row_22_a_block_of_unknown_form_has_a_mark_like_any_other() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &block(100, 24, &[]));
+    let upgraded = block(101, 25, &[7, 7]);
+    sign(&store, &upgraded);
+    assert_eq!(ask(&store, &upgraded, soon()), Fate::Again);
+    for other in [block(101, 25, &[8]), block(101, 24, &[]), block(101, 26, &[])] {
+        assert_eq!(ask(&store, &other, soon()), Fate::Different);
+    }
+    disk.await_reserved(102); // takes the protocol number of block 100 along
+    let store = disk.crash(store);
+    assert_eq!(ask(&store, &upgraded, soon()), Fate::Again);
+    assert_eq!(ask(&store, &block(101, 26, &[9]), soon()), Fate::Different);
+    sign(&store, &block(102, 25, &[7]));
+    disk.power_cut(store);
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &block(102, 26, &[9]), soon()), Fate::Closed);
+}
+
+#[test]
+fn a_block_of_unknown_form_is_signed_after_an_upgrade_and_not_before() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    assert_eq!(ask(&store, &block(100, 200, &[0]), soon()), Fate::UnknownForm, "no block was seen");
+    sign(&store, &block(100, 24, &[]));
+    assert_eq!(ask(&store, &block(101, 24, &[0]), soon()), Fate::UnknownForm, "no upgrade");
+    assert_eq!(ask(&store, &block(101, 23, &[0]), soon()), Fate::UnknownForm, "a step back");
+    sign(&store, &block(101, 25, &[0]));
+    sign(&store, &block(102, 25, &[0]));
+    assert_eq!(store.entries()[0].known_block.map(|known| known.protocol), Some(24));
+    sign(&store, &block(103, 25, &[]));
+    assert_eq!(
+        ask(&store, &block(104, 25, &[0]), soon()),
+        Fate::UnknownForm,
+        "its form is known now"
+    );
+}
+
+/// A client that lies about the protocol number is believed until the next true block.
+#[test]
+fn a_false_protocol_number_lasts_for_a_block() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &block(100, 255, &[]));
+    sign(&store, &block(101, 24, &[]));
+    sign(&store, &block(102, 25, &[0]));
+}
+
+/// The blocks of one key tell the protocol number for all keys of the chain, and for no other chain.
+#[test]
+fn a_block_of_another_key_tells_of_the_upgrade_too() {
+    let disk = Platter::new();
+    let consensus = "tz1gjaF81ZRRvdzjobyfVNsAeSC6PScjfQwN".parse().unwrap();
+    let floor = Level::try_from(99_i64).ok();
+    disk.lock().entries.push(Entry::new(consensus, ChainId::MAINNET, floor));
+    let store = disk.power_on();
+    sign(&store, &block(100, 24, &[]));
+    let upgraded = block(101, 25, &[0]);
+    assert!(matches!(store.advance(&consensus, &upgraded, soon()), Ok(Decision::Sign(_))));
+}
+
+#[test]
+fn a_vote_of_unknown_form_is_refused_unless_the_operator_says_sign() {
+    let mut bytes = sample_payload(Kind::Attestation, 101, 0, 1);
+    bytes.push(0);
+    let vote = Payload::parse_any_form(&bytes, KeyForm::Slot).unwrap();
+    let fates = |unknown_forms| {
+        let disk = Platter::new();
+        let (entries, recent) = (disk.lock().entries.clone(), PageCache(disk.clone()));
+        let rules = Rules { level_bound: LevelBound::NONE, unknown_forms };
+        let store = Store::start(entries, LossyDisk(disk.clone()), recent, rules).unwrap();
+        sign(&store, &block(100, 24, &[]));
+        [&vote, &block(101, 25, &[0])].map(|asked| ask(&store, asked, soon()))
+    };
+    assert_eq!(fates(UnknownForms::AfterUpgrade), [Fate::UnknownForm, Fate::Signed]);
+    assert_eq!(fates(UnknownForms::Refuse), [Fate::UnknownForm, Fate::UnknownForm]);
+    assert_eq!(fates(UnknownForms::Sign), [Fate::Signed, Fate::Signed]);
+}
+
+#[test]
 fn a_mark_that_cannot_be_written_gives_no_permit() {
     struct Broken;
     impl Recent for Broken {
@@ -377,7 +491,8 @@ fn a_mark_that_cannot_be_written_gives_no_permit() {
     }
     let disk = Platter::new();
     let entries = disk.lock().entries.clone();
-    let store = Store::start(entries, LossyDisk(disk.clone()), Broken, LevelBound::NONE).unwrap();
+    let store =
+        Store::start(entries, LossyDisk(disk.clone()), Broken, LevelBound::NONE.into()).unwrap();
     let full = StoreFailure::Disk(DiskError::Full { path: "lossy".into() });
     assert_eq!(ask(&store, &attestation(100, 0, 1), soon()), Fate::Failed(full));
     assert!(store.entries()[0].last(Kind::Attestation).is_none());
@@ -389,7 +504,7 @@ fn a_level_that_the_chain_cannot_have_reached_moves_no_mark_and_is_not_reserved(
     let disk = Platter::new();
     let (entries, recent) = (disk.lock().entries.clone(), PageCache(disk.clone()));
     let store =
-        Store::start(entries, LossyDisk(disk.clone()), recent, LevelBound::MAINNET).unwrap();
+        Store::start(entries, LossyDisk(disk.clone()), recent, LevelBound::MAINNET.into()).unwrap();
     for far in [99 + 602, 1 << 30, i32::MAX.unsigned_abs()] {
         let asked = attestation(far, 0, 1);
         let reservation = store.request_reservation(&key(), &asked);
@@ -494,6 +609,7 @@ fn in_steady_state_no_request_waits_for_the_disk() {
 #[derive(Debug, Clone)]
 enum Event {
     Ask { kind: Kind, level: u32, round: u32, variant: u8, device_answers: bool },
+    Block { level: u32, protocol: u8, tail: Vec<u8>, device_answers: bool },
     PowerCut,
     Crash,
     CleanStop,
@@ -511,8 +627,18 @@ fn event() -> impl Strategy<Value = Event> {
             device_answers,
         },
     );
+    let tail = prop::collection::vec(0_u8..2, 0..2);
+    let block = (98_u32..108, 23_u8..27, tail, prop::bool::weighted(0.8)).prop_map(
+        |(level, protocol, tail, device_answers)| Event::Block {
+            level,
+            protocol,
+            tail,
+            device_answers,
+        },
+    );
     prop_oneof![
         12 => ask,
+        6 => block,
         1 => Just(Event::PowerCut),
         1 => Just(Event::Crash),
         1 => Just(Event::CleanStop),
@@ -566,6 +692,10 @@ proptest! {
             match event {
                 Event::Ask { kind, level, round, variant, device_answers } => {
                     let payload = vote(kind, level, round, variant);
+                    ask_and_note(&store, &payload, device_answers, &mut given);
+                }
+                Event::Block { level, protocol, tail, device_answers } => {
+                    let payload = block(level, protocol, &tail);
                     ask_and_note(&store, &payload, device_answers, &mut given);
                 }
                 Event::PowerCut => {

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use tezos::{ChainId, Digest, Kind, Level, Mark, Payload, PublicKeyHash, Signature};
+use tezos::{ChainId, Digest, Kind, Level, Mark, Payload, PayloadError, PublicKeyHash, Signature};
 use thiserror::Error;
+
+use crate::form::KnownBlock;
 
 /// All that is known of what one key has signed on one chain. One row of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Entry {
     pub reserved: Option<Level>,
     /// When the highest level of this entry last rose, in seconds since 1970; none if that is not known.
     pub raised_at: Option<u64>,
+    /// The last block of known form. It says which form a block may have, and nothing of the mark.
+    pub known_block: Option<KnownBlock>,
     block: Option<Last>,
     preattestation: Option<Last>,
     attestation: Option<Last>,
@@ -111,6 +115,18 @@ pub enum Refusal {
         /// The highest level that is signed now.
         highest: Level,
     },
+    /// Bytes that no protocol known here writes, and that no later one can have written either.
+    #[error("{kind} {mark} is of a form that this version of Peel does not know: {why}{}", cure(*known))]
+    UnknownForm {
+        /// What was asked for.
+        kind: Kind,
+        /// Where.
+        mark: Mark,
+        /// What is not known of it.
+        why: PayloadError,
+        /// For a block: the protocol number of the last one that was understood.
+        known: Option<u8>,
+    },
     /// The same bytes, but their signature never came back from the device. It may have been made.
     #[error("{kind} {mark} was given to the device before and no answer came: not asked again")]
     Unanswered {
@@ -119,6 +135,16 @@ pub enum Refusal {
         /// Where.
         mark: Mark,
     },
+}
+
+/// What would make a block of unknown form one that is signed.
+fn cure(known: Option<u8>) -> String {
+    known.map_or_else(String::new, |known| {
+        format!(
+            "; the last block that it knew was of protocol number {known}, and after an upgrade the number is higher. \
+             Update Peel, or see unknown_forms in docs/configuration.md"
+        )
+    })
 }
 
 impl Refusal {
@@ -131,6 +157,7 @@ impl Refusal {
             Refusal::Different { .. } => "double_signature",
             Refusal::Unanswered { .. } => "unanswered",
             Refusal::TooFar { .. } => "too_far",
+            Refusal::UnknownForm { .. } => "unknown_form",
         }
     }
 }
@@ -145,6 +172,7 @@ impl Entry {
             floor,
             reserved: None,
             raised_at: None,
+            known_block: None,
             block: None,
             preattestation: None,
             attestation: None,
@@ -194,6 +222,7 @@ impl Entry {
     /// Raises the mark of the payload's kind. Only after [`Entry::judge`] said `Sign`.
     pub(crate) fn advance(&mut self, payload: &Payload) {
         *self.slot(payload.kind()) = Some(Last::asked(payload));
+        self.known_block = KnownBlock::of(payload).or(self.known_block);
     }
 
     /// Keeps the signature of the last payload of its kind, and gives both; one that is not the last is
@@ -233,6 +262,7 @@ impl Entry {
     pub fn lower(&mut self, level: Level) {
         self.floor = Some(level);
         self.reserved = None;
+        self.known_block.take_if(|block| block.level > level);
         for kind in Kind::ALL {
             self.slot(kind).take_if(|last| last.mark.level > level);
         }

@@ -25,12 +25,14 @@
 mod bound;
 mod disk;
 mod entry;
+mod form;
 mod marks;
 mod octez;
 mod permit;
 mod recent;
 mod records;
 mod recovery;
+mod rules;
 mod sqlite;
 mod store;
 
@@ -40,8 +42,10 @@ mod crash_tests;
 pub use bound::LevelBound;
 pub use disk::DiskError;
 pub use entry::{Entry, Last, Refusal, Verdict};
+pub use form::{KnownBlock, UnknownForms};
 pub use marks::Reservation;
 pub use octez::{OctezFiles, OctezFilesError};
 pub use permit::{Decision, Permit};
 pub use records::{Records, RecordsError};
+pub use rules::Rules;
 pub use store::{AdvanceError, Store, StoreFailure};

@@ -7,13 +7,15 @@ use tezos::{ChainId, Level, Payload, PublicKeyHash, Signature};
 use crate::bound::{LevelBound, Now};
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last, Refusal, Verdict};
+use crate::form::KnownBlock;
 use crate::recent::MarkId;
+use crate::rules::Rules;
 
 /// The entries of a store while it is open.
 #[derive(Debug)]
 pub(crate) struct Marks {
     rows: BTreeMap<(PublicKeyHash, ChainId), Row>,
-    bound: LevelBound,
+    rules: Rules,
     /// Set when a reservation was requested that the writer has not been told of.
     dirty: bool,
 }
@@ -58,16 +60,17 @@ const AHEAD: u32 = 4;
 
 impl Marks {
     /// From what was on disk. Reservations found there count as signed.
-    pub(crate) fn open(entries: Vec<Entry>, bound: LevelBound, now: Now) -> Marks {
+    pub(crate) fn open(entries: Vec<Entry>, mut rules: Rules, now: Now) -> Marks {
         // A clock that says that a mark was raised in the future is wrong.
-        let is_behind = entries.iter().any(|entry| entry.raised_at > Some(now.wall));
-        let bound = if is_behind { bound.with_a_doubtful_clock() } else { bound };
+        if entries.iter().any(|entry| entry.raised_at > Some(now.wall)) {
+            rules.level_bound = rules.level_bound.with_a_doubtful_clock();
+        }
         let rows = entries.into_iter().map(|mut entry| {
             entry.settle();
             let raised = Now { wall: entry.raised_at.unwrap_or(now.wall), ..now };
             ((entry.key, entry.chain), Row { entry, durable: None, raised })
         });
-        Marks { rows: rows.collect(), bound, dirty: false }
+        Marks { rows: rows.collect(), rules, dirty: false }
     }
 
     /// Judges a request and, if it may be signed now, raises its mark after `write` has written it.
@@ -78,17 +81,17 @@ impl Marks {
         now: Now,
         write: impl FnOnce(MarkId, &Last) -> Result<(), DiskError>,
     ) -> Judgement {
-        let (chain, bound) = (payload.chain(), self.bound);
-        let Some(row) = self.rows.get_mut(&(*key, chain)) else {
-            return Judgement::Refused(Refusal::NoWatermark { key: *key, chain });
-        };
-        match row.judge(payload, bound, now) {
+        let chain = payload.chain();
+        match self.judge(key, payload, now) {
             Verdict::Again(signature) => Judgement::Again(signature),
             Verdict::Refuse(refusal) => Judgement::Refused(refusal),
-            Verdict::Sign => {
-                self.dirty |= row.request_reservation(payload.mark().level);
-                row.grant(payload, now, write)
-            }
+            Verdict::Sign => match self.rows.get_mut(&(*key, chain)) {
+                Some(row) => {
+                    self.dirty |= row.request_reservation(payload.mark().level);
+                    row.grant(payload, now, write)
+                }
+                None => Judgement::Refused(Refusal::NoWatermark { key: *key, chain }),
+            },
         }
     }
 
@@ -99,10 +102,7 @@ impl Marks {
         payload: &Payload,
         now: Now,
     ) -> Result<Option<Signature>, Refusal> {
-        let chain = payload.chain();
-        let row = self.rows.get(&(*key, chain));
-        let row = row.ok_or(Refusal::NoWatermark { key: *key, chain })?;
-        match row.judge(payload, self.bound, now) {
+        match self.judge(key, payload, now) {
             Verdict::Again(signature) => Ok(Some(signature)),
             Verdict::Sign => Ok(None),
             Verdict::Refuse(refusal) => Err(refusal),
@@ -116,16 +116,34 @@ impl Marks {
         payload: &Payload,
         now: Now,
     ) -> Reservation {
-        let (level, bound) = (payload.mark().level, self.bound);
-        match self.rows.get_mut(&(*key, payload.chain())) {
-            Some(row)
-                if row.durable < Some(level) && row.judge(payload, bound, now) == Verdict::Sign =>
-            {
-                self.dirty |= row.request_reservation(level);
-                Reservation::Requested
-            }
-            Some(_) | None => Reservation::Durable,
+        let (level, place) = (payload.mark().level, (*key, payload.chain()));
+        let is_durable = self.rows.get(&place).is_none_or(|row| row.durable >= Some(level));
+        if is_durable || self.judge(key, payload, now) != Verdict::Sign {
+            return Reservation::Durable;
         }
+        let row = self.rows.get_mut(&place);
+        self.dirty |= row.is_some_and(|row| row.request_reservation(level));
+        Reservation::Requested
+    }
+
+    /// The rule, how far ahead of time a level may be, and which form a payload may have.
+    fn judge(&self, key: &PublicKeyHash, payload: &Payload, now: Now) -> Verdict {
+        let chain = payload.chain();
+        let Some(row) = self.rows.get(&(*key, chain)) else {
+            return Verdict::Refuse(Refusal::NoWatermark { key: *key, chain });
+        };
+        let verdict = row.judge(payload, self.rules.level_bound, now);
+        if verdict != Verdict::Sign || payload.unknown_form().is_none() {
+            return verdict;
+        }
+        let refusal = self.rules.unknown_forms.refusal(payload, self.known_block(chain));
+        refusal.map_or(verdict, Verdict::Refuse)
+    }
+
+    /// The last block of known form on this chain, of any key.
+    fn known_block(&self, chain: ChainId) -> Option<KnownBlock> {
+        let of_chain = self.rows.values().filter(|row| row.entry.chain == chain);
+        of_chain.filter_map(|row| row.entry.known_block).max()
     }
 
     /// Keeps the signature of a payload, to be given again; gives what has to be written for it.

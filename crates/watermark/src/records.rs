@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last};
+use crate::form::KnownBlock;
 use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
@@ -238,6 +239,7 @@ fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
             own.take_higher(kind, theirs);
         }
     }
+    own.known_block = own.known_block.max(foreign.known_block);
     own
 }
 
@@ -258,7 +260,16 @@ struct EntryDocument {
     closed_up_to: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_block: Option<KnownBlockDocument>,
     last: Vec<LastDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownBlockDocument {
+    level: i64,
+    protocol: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -287,6 +298,9 @@ impl From<&Entry> for EntryDocument {
             chain: entry.chain.to_string(),
             closed_up_to: entry.floor.map(i64::from),
             raised_at: entry.raised_at,
+            known_block: entry.known_block.map(|KnownBlock { level, protocol }| {
+                KnownBlockDocument { level: level.into(), protocol }
+            }),
             last: Kind::ALL.into_iter().filter_map(last).collect(),
         }
     }
@@ -299,6 +313,13 @@ impl EntryDocument {
         let floor = self.closed_up_to.map(Level::try_from).transpose();
         let mut entry = Entry::new(key, chain, floor.map_err(|error| error.to_string())?);
         entry.raised_at = self.raised_at;
+        entry.known_block = match &self.known_block {
+            None => None,
+            Some(KnownBlockDocument { level, protocol }) => {
+                let level = Level::try_from(*level).map_err(|error| error.to_string())?;
+                Some(KnownBlock { level, protocol: *protocol })
+            }
+        };
         for last in &self.last {
             let kind =
                 Kind::from_name(&last.kind).ok_or_else(|| format!("{:?} is no kind", last.kind))?;

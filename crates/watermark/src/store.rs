@@ -18,13 +18,14 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tezos::{Payload, PublicKeyHash, Signature};
 use thiserror::Error;
 
-use crate::bound::{LevelBound, Now};
+use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last, Refusal};
 use crate::marks::{Judgement, Marks, Reservation};
 use crate::permit::{Decision, Permit};
 use crate::recent::{Recent, RecentFile};
 use crate::recovery;
+use crate::rules::Rules;
 use crate::sqlite::SqliteDisk;
 
 /// The watermark store of a running signer.
@@ -105,19 +106,18 @@ const SETTLE_AT_LATEST: u32 = 16;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Opens the store at `path` and takes it for this process alone. No level further ahead than `bound` says
-    /// is signed.
+    /// Opens the store at `path` and takes it for this process alone.
     ///
     /// # Errors
     /// When it is missing, damaged, foreign, held by another process, or cannot be written. Then
     /// nothing may be signed.
-    pub fn open(path: &Path, bound: LevelBound) -> Result<Store, StoreFailure> {
-        Store::open_in_boot(path, bound, recovery::boot_id().as_deref())
+    pub fn open(path: &Path, rules: impl Into<Rules>) -> Result<Store, StoreFailure> {
+        Store::open_in_boot(path, rules.into(), recovery::boot_id().as_deref())
     }
 
     pub(crate) fn open_in_boot(
         path: &Path,
-        bound: LevelBound,
+        rules: Rules,
         boot: Option<&str>,
     ) -> Result<Store, StoreFailure> {
         let mut disk = SqliteDisk::open(path)?;
@@ -127,17 +127,17 @@ impl Store {
         disk.begin(&entries, Some(&opening))?;
         let recent_path = SqliteDisk::recent_path(path);
         let recent = RecentFile::create(&recent_path, &opening.name, &entries)?;
-        Store::start(entries, disk, recent, bound)
+        Store::start(entries, disk, recent, rules)
     }
 
     pub(crate) fn start(
         entries: Vec<Entry>,
         disk: impl Disk + 'static,
         recent: impl Recent + 'static,
-        bound: LevelBound,
+        rules: Rules,
     ) -> Result<Store, StoreFailure> {
         let shared = Shared {
-            marks: Marks::open(entries, bound, Now::read()),
+            marks: Marks::open(entries, rules, Now::read()),
             recent: Box::new(recent),
             state: State::Open,
             tries: 0,
@@ -423,6 +423,7 @@ mod tests {
     use tezos::{ChainId, KeyForm, Kind, Level, sample_payload};
 
     use super::*;
+    use crate::bound::LevelBound;
     use crate::recent::MarkId;
 
     struct Nowhere;
@@ -438,7 +439,7 @@ mod tests {
     fn a_request_is_not_kept_waiting_by_the_failure_before_it() {
         let key = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
         let entry = Entry::new(key, ChainId::MAINNET, Level::try_from(99_i64).ok());
-        let mut marks = Marks::open(vec![entry], LevelBound::NONE, Now::read());
+        let mut marks = Marks::open(vec![entry], LevelBound::NONE.into(), Now::read());
         let vote = sample_payload(Kind::Attestation, 100, 0, 0);
         let vote = Payload::parse(&vote, KeyForm::Slot).unwrap();
         let requested = marks.request_reservation(&key, &vote, Now::read());

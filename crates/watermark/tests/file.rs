@@ -97,9 +97,9 @@ fn a_later_schema_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("PRAGMA user_version = 3;").unwrap();
+    other.execute_batch("PRAGMA user_version = 4;").unwrap();
     drop(other);
-    assert!(matches!(open_error(&path), DiskError::Newer { version: 3, known: 2, .. }));
+    assert!(matches!(open_error(&path), DiskError::Newer { version: 4, known: 3, .. }));
 }
 
 #[test]
@@ -368,7 +368,9 @@ fn a_store_of_the_first_version_is_brought_up_to_this_one() {
     drop(records);
     let other = rusqlite::Connection::open(&path).unwrap();
     let version_1 = format!(
-        "DROP TABLE opening; ALTER TABLE entry DROP COLUMN raised_at; PRAGMA user_version = 1;
+        "DROP TABLE opening; ALTER TABLE entry DROP COLUMN raised_at;
+         ALTER TABLE entry DROP COLUMN known_block_level;
+         ALTER TABLE entry DROP COLUMN known_block_protocol; PRAGMA user_version = 1;
          UPDATE entry SET floor = 99, checksum = '{CHECKSUM_OF_VERSION_1}';"
     );
     other.execute_batch(&version_1).unwrap();
@@ -380,6 +382,22 @@ fn a_store_of_the_first_version_is_brought_up_to_this_one() {
     assert_eq!(without_time(&records.export()), without_time(&before));
     drop(records);
     assert!(signs(&Store::open(&path, LevelBound::MAINNET).unwrap(), &attestation(100, 1)));
+}
+
+/// What a key signed, and the protocol of its last block, are kept and exported.
+#[test]
+fn the_last_block_that_was_understood_is_kept_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    let block = sample_payload(Kind::Block, 100, 0, 1);
+    assert!(signs(&store, &Payload::parse(&block, KeyForm::Slot).unwrap()));
+    store.close().unwrap();
+    drop(store);
+    let records = Records::open(&path).unwrap();
+    let known = |entries: &[watermark::Entry]| entries[0].known_block.map(|block| block.protocol);
+    assert_eq!(known(records.entries()), Some(24));
+    assert_eq!(known(&Records::parse_export(&records.export()).unwrap()), Some(24));
 }
 
 /// Of the entry of [`new_store`], as the program of that time wrote it.

@@ -21,7 +21,7 @@ use signer_api::Hosts;
 use signer_api::client::SignerUrl;
 use tezos::{ChainId, EncryptedKey, Kind, PublicKeyHash, SecretKey};
 use thiserror::Error;
-use watermark::LevelBound;
+use watermark::{Rules, UnknownForms};
 
 use crate::device::LedgerKey;
 use crate::policy::Policy;
@@ -43,8 +43,8 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// The chains that are signed for.
     pub chains: BTreeSet<ChainId>,
-    /// How far above the last mark a level may be.
-    pub level_bound: LevelBound,
+    /// What the store holds requests against besides its marks.
+    pub rules: Rules,
     pub(crate) authentication: Option<Authentication>,
 }
 
@@ -179,11 +179,24 @@ impl Config {
             tunnel,
             monitor: typed.monitor.map(|monitor| monitor.listen.0),
             ledger: transport.parse()?,
-            level_bound: level_bound::understand(&typed.level_bound)?,
+            rules: Rules {
+                level_bound: level_bound::understand(&typed.level_bound)?,
+                unknown_forms: typed.policy.unknown_forms.map_or_else(Default::default, Into::into),
+            },
             authentication: typed.authentication,
             keys,
             chains,
         })
+    }
+}
+
+impl From<typed::UnknownForms> for UnknownForms {
+    fn from(typed: typed::UnknownForms) -> UnknownForms {
+        match typed {
+            typed::UnknownForms::AfterUpgrade => UnknownForms::AfterUpgrade,
+            typed::UnknownForms::Refuse => UnknownForms::Refuse,
+            typed::UnknownForms::Sign => UnknownForms::Sign,
+        }
     }
 }
 

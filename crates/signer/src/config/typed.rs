@@ -19,7 +19,23 @@ pub(super) struct Config {
     pub(super) tunnel: Option<Tunnel>,
     pub(super) monitor: Option<Monitor>,
     #[serde(default)]
+    pub(super) policy: Policy,
+    #[serde(default)]
     pub(super) level_bound: LevelBound,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) unknown_forms: Option<UnknownForms>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UnknownForms {
+    AfterUpgrade,
+    Refuse,
+    Sign,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -9,11 +9,11 @@ use ledger_sim::{Config, Curve, Device, Fault, Instruction, Latency, Path, Setup
 use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation, get, preattestation, sign};
 
 /// The simulator's first secp256k1 key.
-const TZ2: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
+pub(crate) const TZ2: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 /// A port on which no Ledger is.
 const NOBODY: &str = "127.0.0.1:1";
 
-fn device(latency: Latency) -> Device {
+pub(crate) fn device(latency: Latency) -> Device {
     let setup = Setup {
         curve: Curve::Secp256k1,
         path: Path::FIRST,
@@ -32,7 +32,7 @@ fn home(device: &Device) -> Home {
         .with_mark(TZ2, Some(10))
 }
 
-fn ready(device: &Device) -> (Home, Daemon) {
+pub(crate) fn ready(device: &Device) -> (Home, Daemon) {
     let home = home(device);
     let daemon = home.start();
     daemon.await_ready(TZ2);

@@ -8,4 +8,5 @@ mod harness;
 mod media;
 mod octez;
 mod tunnel;
+mod upgrade;
 mod upstream;

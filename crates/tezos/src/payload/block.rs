@@ -1,20 +1,26 @@
 //! A block header without its signature.
+//!
+//! It has two halves. The *shell header* (chain, level, protocol number, fitness with the round, context) is the same
+//! for every protocol of the chain, and is all that a mark needs. The *protocol data* behind it changes with a
+//! protocol: what this version does not know of it is kept as it came.
 
 use crate::payload::reader::Reader;
 use crate::payload::{PayloadError, level, round};
 use crate::{ChainId, Level, Round};
 
-/// A block header as it is signed: 198, 202, 230 or 234 bytes with magic byte and chain.
+/// A block header as it is signed: 198, 202, 230 or 234 bytes with magic byte and chain, in the known forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// The chain it is for.
     pub chain: ChainId,
     /// The block's level.
     pub level: Level,
+    /// The number of its protocol on this chain: one more after each activation.
+    pub protocol: u8,
     /// Fitness: how this block compares with others of its level.
     pub fitness: Fitness,
-    /// What says nothing of the mark.
-    pub header: BlockHeader,
+    shell: Shell,
+    data: ProtocolData,
 }
 
 /// The parts of the fitness of a Tenderbake block (version 2) besides the level.
@@ -28,15 +34,27 @@ pub struct Fitness {
     pub round: Round,
 }
 
-/// The rest of a header, kept only to write it again.
+/// The rest of the shell header, kept only to write it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockHeader {
-    protocol: u8,
+struct Shell {
     predecessor: [u8; 32],
     timestamp: i64,
     validation_passes: u8,
     operations_hash: [u8; 32],
     context: [u8; 32],
+}
+
+/// What is behind the shell header, kept only to write it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ProtocolData {
+    Known(KnownData),
+    /// The bytes, and why they are of no form that is known here.
+    Unknown(Vec<u8>, PayloadError),
+}
+
+/// The protocol data of the protocols in [`KNOWN_PROTOCOLS`](crate::KNOWN_PROTOCOLS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KnownData {
     payload_hash: [u8; 32],
     payload_round: Round,
     proof_of_work_nonce: [u8; 8],
@@ -51,6 +69,7 @@ const FITNESS_LENGTH: u32 = 33;
 const FITNESS_LENGTH_LOCKED: u32 = 37;
 
 impl Block {
+    /// Reads all that is left. What is behind the shell header may be of unknown form.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Block, PayloadError> {
         let chain = ChainId::from_bytes(reader.array("chain id")?);
         let level = level(reader, "level")?;
@@ -61,46 +80,70 @@ impl Block {
         let operations_hash = reader.array("operations hash")?;
         let fitness = Fitness::read(reader, level)?;
         let context = reader.array("context")?;
-        let payload_hash = reader.array("payload hash")?;
-        let payload_round = payload_round(reader, fitness.round)?;
-        let header = BlockHeader {
-            protocol,
-            predecessor,
-            timestamp,
-            validation_passes,
-            operations_hash,
-            context,
-            payload_hash,
-            payload_round,
-            proof_of_work_nonce: reader.array("proof of work nonce")?,
-            seed_nonce_hash: seed_nonce_hash(reader)?,
-            votes: reader.u8("per-block votes")?,
-        };
-        Ok(Block { chain, level, fitness, header })
+        let shell = Shell { predecessor, timestamp, validation_passes, operations_hash, context };
+        let data = ProtocolData::read(reader.rest(), fitness.round);
+        Ok(Block { chain, level, protocol, fitness, shell, data })
+    }
+
+    /// Why its protocol data is of no form that is known here, if so.
+    pub(super) fn unknown_form(&self) -> Option<&PayloadError> {
+        match &self.data {
+            ProtocolData::Known(_) => None,
+            ProtocolData::Unknown(_, why) => Some(why),
+        }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let header = &self.header;
+        let shell = &self.shell;
         out.extend_from_slice(&self.chain.to_bytes());
         out.extend_from_slice(&self.level.to_be_bytes());
-        out.push(header.protocol);
-        out.extend_from_slice(&header.predecessor);
-        out.extend_from_slice(&header.timestamp.to_be_bytes());
-        out.push(header.validation_passes);
-        out.extend_from_slice(&header.operations_hash);
+        out.push(self.protocol);
+        out.extend_from_slice(&shell.predecessor);
+        out.extend_from_slice(&shell.timestamp.to_be_bytes());
+        out.push(shell.validation_passes);
+        out.extend_from_slice(&shell.operations_hash);
         self.fitness.write(self.level, out);
-        out.extend_from_slice(&header.context);
-        out.extend_from_slice(&header.payload_hash);
-        out.extend_from_slice(&header.payload_round.to_be_bytes());
-        out.extend_from_slice(&header.proof_of_work_nonce);
-        match &header.seed_nonce_hash {
+        out.extend_from_slice(&shell.context);
+        match &self.data {
+            ProtocolData::Known(data) => data.write(out),
+            ProtocolData::Unknown(bytes, _) => out.extend_from_slice(bytes),
+        }
+    }
+}
+
+impl ProtocolData {
+    fn read(bytes: &[u8], block_round: Round) -> ProtocolData {
+        match KnownData::read(Reader::new(bytes), block_round) {
+            Ok(known) => ProtocolData::Known(known),
+            Err(why) => ProtocolData::Unknown(bytes.to_vec(), why),
+        }
+    }
+}
+
+impl KnownData {
+    fn read(mut reader: Reader<'_>, block_round: Round) -> Result<KnownData, PayloadError> {
+        let data = KnownData {
+            payload_hash: reader.array("payload hash")?,
+            payload_round: payload_round(&mut reader, block_round)?,
+            proof_of_work_nonce: reader.array("proof of work nonce")?,
+            seed_nonce_hash: seed_nonce_hash(&mut reader)?,
+            votes: reader.u8("per-block votes")?,
+        };
+        reader.end().map(|()| data)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.payload_hash);
+        out.extend_from_slice(&self.payload_round.to_be_bytes());
+        out.extend_from_slice(&self.proof_of_work_nonce);
+        match &self.seed_nonce_hash {
             None => out.push(0x00),
             Some(hash) => {
                 out.push(0xff);
                 out.extend_from_slice(hash);
             }
         }
-        out.push(header.votes);
+        out.push(self.votes);
     }
 }
 

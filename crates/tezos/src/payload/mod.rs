@@ -3,7 +3,10 @@
 //! A payload is one of three things, told apart by its first byte. It is accepted only in the one
 //! form in which octez writes it: exact lengths, the tag that fits the magic byte and the key, no
 //! byte behind the end, no number out of range. Whatever parses encodes to the same bytes again.
-//! Layouts: octez `src/proto_025_*/lib_protocol/{block_header_repr,fitness_repr,operation_repr}.ml`.
+//! Layouts: octez `src/proto_{024,025,alpha}*/lib_protocol/{block_header_repr,fitness_repr,operation_repr}.ml`.
+//!
+//! A later protocol may write more than that. [`Payload::parse_any_form`] reads it as far as its mark needs, and says
+//! what it does not know; whether it may be signed is the watermark store's to say.
 
 mod block;
 mod reader;
@@ -11,11 +14,14 @@ mod vote;
 
 use thiserror::Error;
 
-pub use block::{Block, BlockHeader, Fitness};
+pub use block::{Block, Fitness};
 pub use vote::{Consensus, DalAttestation, Vote};
 
 use crate::payload::reader::Reader;
 use crate::{ChainId, Curve, Digest, Kind, Level, Mark, OutOfRange, PublicKeyHash, blake2b_256};
+
+/// The protocols whose blocks and votes are known to the last byte, as octez numbers them.
+pub const KNOWN_PROTOCOLS: [&str; 3] = ["024", "025", "alpha"];
 
 /// A parsed payload with the bytes it was parsed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +111,22 @@ impl Payload {
     /// Parses `bytes` as what a key of this form signs.
     ///
     /// # Errors
-    /// When the bytes are anything else than a block, a preattestation or an attestation.
+    /// When the bytes are anything else than a block, a preattestation or an attestation in a known form.
     pub fn parse(bytes: &[u8], form: KeyForm) -> Result<Payload, PayloadError> {
+        let payload = Payload::parse_any_form(bytes, form)?;
+        match payload.unknown_form() {
+            Some(why) => Err(why.clone()),
+            None => Ok(payload),
+        }
+    }
+
+    /// The same, and also what only a protocol can have written that is not known here: a block with any protocol
+    /// data behind its shell header, a vote with a new tag or with more behind its payload hash.
+    /// [`Payload::unknown_form`] tells them apart.
+    ///
+    /// # Errors
+    /// When the bytes are nothing of the kind, or have no level and round where the known forms have them.
+    pub fn parse_any_form(bytes: &[u8], form: KeyForm) -> Result<Payload, PayloadError> {
         let (magic, body) = bytes.split_first().ok_or(PayloadError::Empty)?;
         let mut reader = Reader::new(body);
         let content = match magic {
@@ -117,6 +137,15 @@ impl Payload {
         };
         reader.end()?;
         Ok(Payload { bytes: bytes.to_vec(), digest: blake2b_256(bytes), content })
+    }
+
+    /// Why it is of no form that is known here; none if it is of a known one.
+    #[must_use]
+    pub fn unknown_form(&self) -> Option<&PayloadError> {
+        match &self.content {
+            Content::Block(block) => block.unknown_form(),
+            Content::Vote(vote) => vote.unknown_form(),
+        }
     }
 
     /// The bytes as they came: what is signed.

@@ -44,6 +44,11 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// Takes all that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// How many bytes are left.
     pub(super) fn left(&self) -> usize {
         self.0.len()

@@ -1,4 +1,7 @@
 //! A preattestation or an attestation.
+//!
+//! A tag that is not known here, or bytes behind the end, may be a later protocol's: they are kept as they came, and
+//! level and round are read where the known tags have them. Whether such a vote is signed is not decided here.
 
 use crate::payload::reader::Reader;
 use crate::payload::{KeyForm, PayloadError, level, round};
@@ -23,6 +26,23 @@ pub struct Vote {
     pub payload_hash: [u8; 32],
     /// Which data-availability slots were seen, in an attestation with DAL content.
     pub dal: Option<DalAttestation>,
+    unknown: Option<Unknown>,
+}
+
+/// What is not known of a vote, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unknown {
+    tag: u8,
+    /// Behind the payload hash.
+    tail: Vec<u8>,
+    why: PayloadError,
+}
+
+/// What is known of a tag.
+enum Tag {
+    WithoutDal,
+    WithDal,
+    Unknown(PayloadError),
 }
 
 /// The two votes of a round.
@@ -44,6 +64,13 @@ const ATTESTATION: u8 = 0x15;
 const ATTESTATION_WITH_DAL: u8 = 0x17;
 const PREATTESTATION_NO_SLOT: u8 = 0x28;
 const ATTESTATION_NO_SLOT: u8 = 0x29;
+const KNOWN_TAGS: [u8; 5] = [
+    PREATTESTATION,
+    ATTESTATION,
+    ATTESTATION_WITH_DAL,
+    PREATTESTATION_NO_SLOT,
+    ATTESTATION_NO_SLOT,
+];
 
 impl Consensus {
     /// The kind of payload this vote is.
@@ -66,6 +93,7 @@ impl Consensus {
 }
 
 impl Vote {
+    /// Reads all that is left. Tag and tail may be of unknown form.
     pub(super) fn read(
         reader: &mut Reader<'_>,
         consensus: Consensus,
@@ -73,21 +101,25 @@ impl Vote {
     ) -> Result<Vote, PayloadError> {
         let chain = ChainId::from_bytes(reader.array("chain id")?);
         let branch = reader.array("branch")?;
-        let with_dal = read_tag(reader, consensus, form)?;
+        let number = reader.u8("operation tag")?;
+        let tag = Tag::of(number, consensus, form)?;
         let slot = match form {
             KeyForm::Slot => Some(reader.u16("slot")?),
             KeyForm::NoSlot => None,
         };
-        Ok(Vote {
-            chain,
-            consensus,
-            branch,
-            slot,
-            level: level(reader, "level")?,
-            round: round(reader, "round")?,
-            payload_hash: reader.array("payload hash")?,
-            dal: if with_dal { Some(DalAttestation::read(reader)?) } else { None },
-        })
+        let (level, round) = (level(reader, "level")?, round(reader, "round")?);
+        let payload_hash = reader.array("payload hash")?;
+        let rest = reader.rest();
+        let (dal, unknown) = match tag.read_tail(rest) {
+            Ok(dal) => (dal, None),
+            Err(why) => (None, Some(Unknown { tag: number, tail: rest.to_vec(), why })),
+        };
+        Ok(Vote { chain, consensus, branch, slot, level, round, payload_hash, dal, unknown })
+    }
+
+    /// Why its tag or what is behind its payload hash is of no form that is known here, if so.
+    pub(super) fn unknown_form(&self) -> Option<&PayloadError> {
+        self.unknown.as_ref().map(|unknown| &unknown.why)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -103,9 +135,15 @@ impl Vote {
         if let Some(DalAttestation(bytes)) = &self.dal {
             out.extend_from_slice(bytes);
         }
+        if let Some(unknown) = &self.unknown {
+            out.extend_from_slice(&unknown.tail);
+        }
     }
 
     fn tag(&self) -> u8 {
+        if let Some(unknown) = &self.unknown {
+            return unknown.tag;
+        }
         match (self.consensus, self.slot, &self.dal) {
             (Consensus::Preattestation, Some(_), _) => PREATTESTATION,
             (Consensus::Preattestation, None, _) => PREATTESTATION_NO_SLOT,
@@ -116,24 +154,32 @@ impl Vote {
     }
 }
 
-/// Reads the tag, which must fit magic byte and key; says whether DAL content follows.
-fn read_tag(
-    reader: &mut Reader<'_>,
-    consensus: Consensus,
-    form: KeyForm,
-) -> Result<bool, PayloadError> {
-    let tag = reader.u8("operation tag")?;
-    match (consensus, form, tag) {
-        (Consensus::Preattestation, KeyForm::Slot, PREATTESTATION)
-        | (Consensus::Attestation, KeyForm::Slot, ATTESTATION)
-        | (Consensus::Preattestation, KeyForm::NoSlot, PREATTESTATION_NO_SLOT)
-        | (Consensus::Attestation, KeyForm::NoSlot, ATTESTATION_NO_SLOT) => Ok(false),
-        (Consensus::Attestation, KeyForm::Slot, ATTESTATION_WITH_DAL) => Ok(true),
-        (consensus, form, tag) => Err(PayloadError::Tag {
-            tag,
-            magic: consensus.kind().magic_byte(),
-            expected: consensus.expected_tags(form),
-        }),
+impl Tag {
+    /// A known tag must fit magic byte and key: under another one, level and round stand elsewhere.
+    fn of(tag: u8, consensus: Consensus, form: KeyForm) -> Result<Tag, PayloadError> {
+        match (consensus, form, tag) {
+            (Consensus::Preattestation, KeyForm::Slot, PREATTESTATION)
+            | (Consensus::Attestation, KeyForm::Slot, ATTESTATION)
+            | (Consensus::Preattestation, KeyForm::NoSlot, PREATTESTATION_NO_SLOT)
+            | (Consensus::Attestation, KeyForm::NoSlot, ATTESTATION_NO_SLOT) => Ok(Tag::WithoutDal),
+            (Consensus::Attestation, KeyForm::Slot, ATTESTATION_WITH_DAL) => Ok(Tag::WithDal),
+            (consensus, form, tag) => {
+                let magic = consensus.kind().magic_byte();
+                let why = PayloadError::Tag { tag, magic, expected: consensus.expected_tags(form) };
+                if KNOWN_TAGS.contains(&tag) { Err(why) } else { Ok(Tag::Unknown(why)) }
+            }
+        }
+    }
+
+    /// Reads what stands behind the payload hash.
+    fn read_tail(self, bytes: &[u8]) -> Result<Option<DalAttestation>, PayloadError> {
+        let mut reader = Reader::new(bytes);
+        let dal = match self {
+            Tag::WithoutDal => None,
+            Tag::WithDal => Some(DalAttestation::read(&mut reader)?),
+            Tag::Unknown(why) => return Err(why),
+        };
+        reader.end().map(|()| dal)
     }
 }
 

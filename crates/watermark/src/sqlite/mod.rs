@@ -31,7 +31,7 @@ pub(crate) struct SqliteDisk {
 
 /// "Peel" in ASCII: the application id in the file's header.
 const APPLICATION_ID: i64 = 0x5065_656c;
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// For the owner alone: another user that can open the lock file could hold the lock.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -43,6 +43,8 @@ const SCHEMA: &str = "
         reserved  INTEGER,           -- everything up to this level may have been signed
         checksum  TEXT NOT NULL,     -- BLAKE2b-256 of all that is kept of key and chain, hex
         raised_at INTEGER,           -- when the highest level last rose, seconds since 1970
+        known_block_level    INTEGER,  -- the last block of known form
+        known_block_protocol INTEGER,  -- and the number of its protocol on the chain
         PRIMARY KEY (key, chain)
     ) STRICT;
     CREATE TABLE last (
@@ -67,6 +69,15 @@ const FROM_VERSION_1: &str = "
     ALTER TABLE entry ADD COLUMN raised_at INTEGER;
     CREATE TABLE opening (name TEXT NOT NULL, boot TEXT NOT NULL) STRICT;
     PRAGMA user_version = 2;
+    COMMIT;
+";
+
+/// What version 3 has and version 2 had not.
+const FROM_VERSION_2: &str = "
+    BEGIN;
+    ALTER TABLE entry ADD COLUMN known_block_level INTEGER;
+    ALTER TABLE entry ADD COLUMN known_block_protocol INTEGER;
+    PRAGMA user_version = 3;
     COMMIT;
 ";
 
@@ -161,7 +172,7 @@ impl SqliteDisk {
             return Err(DiskError::Foreign { path, found });
         }
         match self.pragma("user_version")? {
-            1 | SCHEMA_VERSION => Ok(()),
+            1..=SCHEMA_VERSION => Ok(()),
             version if version > SCHEMA_VERSION => {
                 Err(DiskError::Newer { path, version, known: SCHEMA_VERSION })
             }
@@ -194,10 +205,12 @@ impl SqliteDisk {
 
     /// Brings a store of an earlier version up to this one.
     fn upgrade(&self) -> Result<(), DiskError> {
-        if self.pragma("user_version")? == SCHEMA_VERSION {
-            return Ok(());
+        for (version, upgrade) in [(1, FROM_VERSION_1), (2, FROM_VERSION_2)] {
+            if self.pragma("user_version")? == version {
+                self.connection.execute_batch(upgrade).map_err(|error| self.sqlite(&error))?;
+            }
         }
-        self.connection.execute_batch(FROM_VERSION_1).map_err(|error| self.sqlite(&error))
+        Ok(())
     }
 
     /// A store that an earlier version made could be read by every user.

@@ -7,14 +7,16 @@ use rusqlite::{Row, Transaction, params};
 use tezos::{Kind, Level, Mark, Round, blake2b_256};
 
 use crate::entry::{Entry, Last};
+use crate::form::KnownBlock;
 
 pub(super) fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
     let (key, chain) = (entry.key.to_string(), entry.chain.to_string());
     let number = |level: Option<Level>| level.map(i64::from);
     transaction
         .prepare_cached(
-            "REPLACE INTO entry (key, chain, floor, reserved, checksum, raised_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO entry (key, chain, floor, reserved, checksum, raised_at, known_block_level,
+                                 known_block_protocol)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             key,
@@ -23,6 +25,8 @@ pub(super) fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusql
             number(entry.reserved),
             checksum(entry),
             entry.raised_at.and_then(|at| i64::try_from(at).ok()),
+            number(entry.known_block.map(|block| block.level)),
+            entry.known_block.map(|block| block.protocol),
         ])?;
     for kind in Kind::ALL {
         match entry.last(kind) {
@@ -68,6 +72,10 @@ fn checksum(entry: &Entry) -> String {
     if let Some(at) = entry.raised_at {
         text += &format!("raised {at}\n");
     }
+    // Version 2 had no such fields.
+    if let Some(KnownBlock { level, protocol }) = entry.known_block {
+        text += &format!("known block {level} {protocol}\n");
+    }
     hex::encode(blake2b_256(text.as_bytes()))
 }
 
@@ -78,11 +86,11 @@ pub(super) struct EntryRow {
     reserved: Option<i64>,
     checksum: String,
     raised_at: Option<i64>,
+    known_block: (Option<i64>, Option<u8>),
 }
 
 impl EntryRow {
-    pub(super) const SELECT: &'static str =
-        "SELECT key, chain, floor, reserved, checksum, raised_at FROM entry";
+    pub(super) const SELECT: &'static str = "SELECT key, chain, floor, reserved, checksum, raised_at, known_block_level, known_block_protocol FROM entry";
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         Ok(EntryRow {
@@ -92,6 +100,7 @@ impl EntryRow {
             reserved: row.get(3)?,
             checksum: row.get(4)?,
             raised_at: row.get(5)?,
+            known_block: (row.get(6)?, row.get(7)?),
         })
     }
 
@@ -106,6 +115,12 @@ impl EntryRow {
         let mut entry = Entry::new(self.key.parse().ok()?, self.chain.parse().ok()?, floor);
         entry.reserved = level(self.reserved)?;
         entry.raised_at = self.raised_at.map(u64::try_from).transpose().ok()?;
+        entry.known_block = match self.known_block {
+            (None, None) => None,
+            (level, protocol) => {
+                Some(KnownBlock { level: Level::try_from(level?).ok()?, protocol: protocol? })
+            }
+        };
         Some(entry)
     }
 }

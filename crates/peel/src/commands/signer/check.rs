@@ -20,6 +20,7 @@ const UPSTREAM_LIMIT: Duration = Duration::from_secs(3);
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
     daemon::say!("configuration  {}: good", path.display());
+    daemon::say!("protocols      {}: known", tezos::KNOWN_PROTOCOLS.join(", "));
     let records = match Records::open(&config.store) {
         Err(RecordsError::Disk(DiskError::Locked { .. })) => {
             return running::show_readiness("the signer", config.monitor);
