@@ -24,6 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 seed("http", &[&[media], body.as_slice()].concat())?;
             }
         }
+        // Behind the frame's length.
+        if let Some([_, _, message @ ..]) = bytes(&case["request_hex"]).as_deref() {
+            seed("socket", message)?;
+        }
         if let Some(path) = text(&request["path"]) {
             seed("http", &[&[3], path.as_slice()].concat())?;
         }

@@ -34,6 +34,7 @@ pub(super) struct Home {
     device: Option<Device>,
     signer: Child,
     pub(super) http: SocketAddr,
+    pub(super) tcp_socket: SocketAddr,
     pub(super) key: String,
     /// Of its votes.
     pub(super) form: KeyForm,
@@ -43,7 +44,10 @@ impl Home {
     /// Starts a signer whose every fsync and fdatasync takes `fsync_ms` longer.
     pub(super) fn start(key: Key, fsync_ms: u32) -> anyhow::Result<Home> {
         let folder = tempfile::tempdir()?;
-        let http = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // Both at once: they are two.
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [http, tcp_socket] = free.map(|listener| listener.local_addr());
+        let (http, tcp_socket) = (http?, tcp_socket?);
         let mut device = None;
         let (hash, section) = match key {
             Key::Tz1 => software(folder.path(), TZ1)?,
@@ -53,7 +57,7 @@ impl Home {
                 (SIMULATED.parse()?, on_ledger(device))
             }
         };
-        prepare(folder.path(), http, hash, &section)?;
+        prepare(folder.path(), [http, tcp_socket], hash, &section)?;
         let mut command = Command::new(crate::root().join("target/release/peel"));
         command.args(["signer", "run", "--config"]).arg(folder.path().join("signer.toml"));
         if fsync_ms > 0 {
@@ -63,7 +67,8 @@ impl Home {
         let signer = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let signer = signer.context("the signer cannot be started")?;
         let form = KeyForm::of(&hash);
-        let home = Home { folder, device, signer, http, key: hash.to_string(), form };
+        let key = hash.to_string();
+        let home = Home { folder, device, signer, http, tcp_socket, key, form };
         home.await_ready()?;
         Ok(home)
     }
@@ -77,6 +82,10 @@ impl Home {
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    pub(super) fn unix_socket(&self) -> PathBuf {
+        self.folder.path().join("signer.sock")
     }
 
     pub(super) fn device_signatures(&self) -> u64 {
@@ -127,13 +136,13 @@ fn on_ledger(device: &Device) -> String {
 
 fn prepare(
     folder: &Path,
-    http: SocketAddr,
+    [http, tcp_socket]: [SocketAddr; 2],
     key: PublicKeyHash,
     section: &str,
 ) -> anyhow::Result<()> {
     let text = format!(
         "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"{http}\"\n\
-         [level_bound]\nmargin = 2000000000\n{section}"
+         [socket]\ntcp = \"{tcp_socket}\"\nunix = \"signer.sock\"\n[level_bound]\nmargin = 2000000000\n{section}"
     );
     fs::write(folder.join("signer.toml"), text)?;
     let mut records = Records::open_or_create(&folder.join("watermark.db"))?;

@@ -3,6 +3,7 @@
 mod home;
 mod http;
 mod report;
+mod socket;
 mod tunnel;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ fn sign() -> anyhow::Result<()> {
             f64::INFINITY,
             5.0,
         )?,
+        ways()?,
         ledger()?,
         identical()?,
     ];
@@ -82,6 +84,37 @@ fn software(key: Key, fsync_ms: u32, what: &str, median: f64, p99: f64) -> anyho
         beside: None,
         measured: format!("{figures}; the first level after the start: {first:.0} ms"),
         kept,
+    })
+}
+
+/// One vote at a time over HTTP, tcp and a unix socket in turns, each on a new connection.
+fn ways() -> anyhow::Result<Row> {
+    const ROUNDS: u32 = 500;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let home = Home::start(Key::Tz1, 0)?;
+    println!("\nHTTP, tcp and unix in turns: {} s", 3 * ROUNDS * 11 / 1000);
+    let (key, unix) = (home.key.parse()?, home.unix_socket());
+    let mut times = [const { Vec::new() }; 3];
+    for level in (0..ROUNDS).map(|round| home::FIRST_LEVEL + 3 * round) {
+        for ((way, times), level) in times.iter_mut().enumerate().zip(level..) {
+            thread::sleep(PAUSE);
+            let vote = sample_payload(Kind::Attestation, level, 0, 1);
+            let took = match way {
+                0 => http::sign(home.http, &home.key, &vote)?.1,
+                1 => socket::over_tcp(home.tcp_socket, &key, &vote)?,
+                _ => socket::over_unix(&unix, &key, &vote)?,
+            };
+            times.push(took.as_secs_f64() * 1000.0);
+        }
+    }
+    home.stop()?;
+    let [http, tcp, unix] = times.map(Figures::of);
+    Ok(Row {
+        what: "software tz1 key, one vote at a time on a new connection, in turns".to_owned(),
+        promise: "none: what each way costs".to_owned(),
+        beside: None,
+        measured: format!("HTTP {http}; tcp {tcp}; unix {unix}"),
+        kept: true,
     })
 }
 

@@ -107,11 +107,21 @@ impl Authentication {
         self.authorized.iter().map(PublicKey::hash).collect()
     }
 
-    /// Whether an authorised key has signed the request for a signature of `data` by `key`.
+    /// Whether an authorised key has signed this request, for something that `key` makes of `data`.
     #[must_use]
-    pub fn allows(&self, key: &PublicKeyHash, data: &[u8], proof: Option<&Signature>) -> bool {
-        let is_authorized =
-            |proof| AuthenticatedRequest::Sign.is_authorized(key, data, proof, &self.authorized);
+    pub fn allows(
+        &self,
+        request: AuthenticatedRequest,
+        key: &PublicKeyHash,
+        data: &[u8],
+        proof: Option<&Signature>,
+    ) -> bool {
+        // Octez's client signs every request as that for a signature, and its server checks it so.
+        let is_authorized = |proof| {
+            [request, AuthenticatedRequest::Sign]
+                .iter()
+                .any(|request| request.is_authorized(key, data, proof, &self.authorized))
+        };
         proof.is_some_and(is_authorized)
     }
 }
@@ -171,6 +181,6 @@ mod tests {
         let text = format!("[authentication]\nauthorized_keys = [\"{KEY}\"]\n");
         let authentication = read_text(&text).unwrap().authentication.unwrap();
         let key = authentication.hashes()[0];
-        assert!(!authentication.allows(&key, b"data", None));
+        assert!(!authentication.allows(AuthenticatedRequest::Sign, &key, b"data", None));
     }
 }

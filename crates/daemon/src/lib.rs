@@ -3,7 +3,8 @@
 //! - [`config`]: a configuration file, and the sections that both daemons have.
 //! - [`Shutdown`]: SIGTERM, SIGINT and SIGHUP, heard in every wait.
 //! - [`log`]: one line per thing an operator would act on, on standard error.
-//! - [`http`]: a listener with limits on connections, headers, bodies and time.
+//! - [`connections`]: listeners with limits on connections, bytes and time.
+//! - [`http`] and [`frames`]: what is spoken on them.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
@@ -15,6 +16,8 @@
 #![warn(clippy::disallowed_types)]
 
 pub mod config;
+pub mod connections;
+pub mod frames;
 pub mod health;
 pub mod http;
 mod listen;

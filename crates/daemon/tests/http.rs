@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Body, HttpResponse, HttpService, Limits, Listener};
+use daemon::connections::{Limits, Listener};
+use daemon::http::{Body, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::runtime::Runtime;

@@ -10,7 +10,7 @@ use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
 use hyper::{Request, Uri};
 use signer_api::{Answer, Call, CallError, Hosts, Media, parse_signing_body, signing_body};
-use tezos::{KeyForm, Payload, PublicKeyHash, Signature};
+use tezos::{AuthenticatedRequest, KeyForm, Payload, PublicKeyHash, Signature};
 use tokio::time::Instant;
 use tunnel::endpoint::SignerId;
 
@@ -207,7 +207,7 @@ impl Api {
         authentication: Option<&Signature>,
     ) -> bool {
         let own = self.authentication.as_ref();
-        own.is_none_or(|own| own.allows(key, data, authentication))
+        own.is_none_or(|own| own.allows(AuthenticatedRequest::Sign, key, data, authentication))
     }
 
     async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {

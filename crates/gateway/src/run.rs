@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::http::{Limits, ListenError, Listener};
+use daemon::connections::{Limits, ListenError, Listener};
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
 use daemon::scrape::register_own;

@@ -64,29 +64,21 @@ impl Answer {
     /// The answer as it goes over the wire: values and errors as the client wants them, the rest as text.
     #[must_use]
     pub fn into_response(self, media: Media) -> Response<AnswerBody> {
-        match self {
-            Answer::AuthorizedKeys(None) => value(media, &json!({}), || vec![ABSENT]),
+        match &self {
+            Answer::AuthorizedKeys(None) => self.value(media, &json!({})),
             Answer::AuthorizedKeys(Some(keys)) => {
-                let present = || [&[PRESENT], list(&keys).as_slice()].concat();
-                value(media, &json!({ "authorized_keys": texts(&keys) }), present)
+                self.value(media, &json!({ "authorized_keys": texts(keys) }))
             }
-            Answer::KnownKeys(keys) => {
-                value(media, &json!({ "known_keys": texts(&keys) }), || list(&keys))
-            }
-            Answer::PublicKey(key) => {
-                value(media, &json!({ "public_key": key.to_string() }), || key.tagged_bytes())
-            }
-            Answer::Signature(made) => {
-                value(media, &json!({ "signature": made.to_string() }), || made.bytes().to_vec())
-            }
+            Answer::KnownKeys(keys) => self.value(media, &json!({ "known_keys": texts(keys) })),
+            Answer::PublicKey(key) => self.value(media, &json!({ "public_key": key.to_string() })),
+            Answer::Signature(made) => self.value(media, &json!({ "signature": made.to_string() })),
             Answer::Possession(made) => {
-                let text = json!({ "bls_prove_possession": made.to_string() });
-                value(media, &text, || made.bytes().to_vec())
+                self.value(media, &json!({ "bls_prove_possession": made.to_string() }))
             }
             Answer::UnknownKey => body(StatusCode::NOT_FOUND, media.name(), Bytes::new()),
-            Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, media, &why),
-            Answer::AskAgain(why) => errors(StatusCode::BAD_GATEWAY, media, &why),
-            Answer::Misuse(error) => misuse(&error),
+            Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, media, why),
+            Answer::AskAgain(why) => errors(StatusCode::BAD_GATEWAY, media, why),
+            Answer::Misuse(error) => misuse(error),
             Answer::Forbidden(error) => text(StatusCode::FORBIDDEN, format!("{error}\n")),
             Answer::UnsupportedMedia => {
                 text(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("only {} is read\n", names()))
@@ -94,15 +86,50 @@ impl Answer {
             Answer::NotAcceptable => text(StatusCode::NOT_ACCEPTABLE, names()),
             Answer::TooLarge => text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
             Answer::TooSlow => text(StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n"),
-            Answer::Status(Ok(line)) => text(StatusCode::OK, line + "\n"),
-            Answer::Status(Err(line)) => text(StatusCode::SERVICE_UNAVAILABLE, line + "\n"),
-            Answer::Marks(marks) => value(Media::Json, &marks.to_json(), Vec::new),
-            Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text),
+            Answer::Status(Ok(line)) => text(StatusCode::OK, format!("{line}\n")),
+            Answer::Status(Err(line)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{line}\n")),
+            Answer::Marks(marks) => self.value(Media::Json, &marks.to_json()),
+            Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text.clone()),
             Answer::Options(methods) => {
                 let mut response = text(StatusCode::OK, "");
                 set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, &methods.join(", "));
                 response
             }
+        }
+    }
+
+    /// A value in the form that the client wants.
+    fn value(&self, media: Media, value: &Value) -> Response<AnswerBody> {
+        let bytes = match media {
+            Media::Json => (value.to_string() + "\n").into_bytes(),
+            Media::Bson => bson::to_bytes(value),
+            Media::OctetStream => with_length(&self.octets().unwrap_or_default()),
+        };
+        body(StatusCode::OK, media.name(), bytes)
+    }
+
+    /// Octez's binary form of a value; for everything else, what a client is told where there is no HTTP status.
+    pub(crate) fn octets(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Answer::AuthorizedKeys(None) => Ok(vec![ABSENT]),
+            Answer::AuthorizedKeys(Some(keys)) => Ok([&[PRESENT], list(keys).as_slice()].concat()),
+            Answer::KnownKeys(keys) => Ok(list(keys)),
+            Answer::PublicKey(key) => Ok(key.tagged_bytes()),
+            Answer::Signature(made) | Answer::Possession(made) => Ok(made.bytes().to_vec()),
+            Answer::Failure(why) | Answer::AskAgain(why) | Answer::Status(Err(why)) => {
+                Err(why.clone())
+            }
+            Answer::UnknownKey => Err("this signer has no such key".to_owned()),
+            Answer::Misuse(error) => Err(error.to_string()),
+            Answer::Forbidden(error) => Err(error.to_string()),
+            Answer::UnsupportedMedia
+            | Answer::NotAcceptable
+            | Answer::TooLarge
+            | Answer::TooSlow
+            | Answer::Status(Ok(_))
+            | Answer::Marks(_)
+            | Answer::Metrics(_)
+            | Answer::Options(_) => Err("this is answered over HTTP only".to_owned()),
         }
     }
 
@@ -148,7 +175,7 @@ fn misuse(error: &CallError) -> Response<AnswerBody> {
 
 /// The error list of octez, with one error.
 fn errors(status: StatusCode, media: Media, why: &str) -> Response<AnswerBody> {
-    let list = || bson::list_of_one(&[("kind", "temporary"), ("id", "failure"), ("msg", why)]);
+    let list = || bson::list_of_one(&error_object(why));
     let bytes = match media {
         Media::Json => {
             let why = Value::from(why);
@@ -162,28 +189,24 @@ fn errors(status: StatusCode, media: Media, why: &str) -> Response<AnswerBody> {
     body(status, media.name(), bytes)
 }
 
-/// Octez's tags of a field that may be missing.
-const ABSENT: u8 = 0x00;
-const PRESENT: u8 = 0xff;
-
-fn value(media: Media, value: &Value, binary: impl FnOnce() -> Vec<u8>) -> Response<AnswerBody> {
-    let bytes = match media {
-        Media::Json => (value.to_string() + "\n").into_bytes(),
-        Media::Bson => bson::to_bytes(value),
-        Media::OctetStream => with_length(&binary()),
-    };
-    body(StatusCode::OK, media.name(), bytes)
+/// An error of octez in BSON.
+pub(crate) fn error_object(why: &str) -> Vec<u8> {
+    bson::object(&[("kind", "temporary"), ("id", "failure"), ("msg", why)])
 }
+
+/// Octez's tags of a field that may be missing.
+pub(crate) const ABSENT: u8 = 0x00;
+pub(crate) const PRESENT: u8 = 0xff;
 
 fn texts(keys: &[PublicKeyHash]) -> Vec<String> {
     keys.iter().map(ToString::to_string).collect()
 }
 
-fn list(keys: &[PublicKeyHash]) -> Vec<u8> {
+pub(crate) fn list(keys: &[PublicKeyHash]) -> Vec<u8> {
     with_length(&keys.iter().map(PublicKeyHash::tagged_bytes).collect::<Vec<_>>().concat())
 }
 
-fn with_length(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn with_length(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     [&length.to_be_bytes(), bytes].concat()
 }

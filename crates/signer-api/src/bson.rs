@@ -24,10 +24,15 @@ pub(crate) fn to_bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// A list of one object, whose members are strings and stay in their order: an error of octez.
-pub(crate) fn list_of_one(members: &[(&str, &str)]) -> Vec<u8> {
+/// An object whose members are strings and stay in their order: an error of octez.
+pub(crate) fn object(members: &[(&str, &str)]) -> Vec<u8> {
     let elements = members.iter().map(|(name, text)| element(name, &Value::from(*text)));
-    document(&named(DOCUMENT, "0", &document(&elements.collect::<Vec<_>>().concat())))
+    document(&elements.collect::<Vec<_>>().concat())
+}
+
+/// A list of one object.
+pub(crate) fn list_of_one(object: &[u8]) -> Vec<u8> {
+    document(&named(DOCUMENT, "0", object))
 }
 
 /// The string that stands alone in a document; none when it is anything else, or of another length than it says.

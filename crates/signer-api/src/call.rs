@@ -85,11 +85,18 @@ pub enum CallError {
 
 impl SignatureVersion {
     fn parse(text: &str) -> Option<SignatureVersion> {
-        match text {
-            "0" => Some(SignatureVersion::V0),
-            "1" => Some(SignatureVersion::V1),
-            "2" => Some(SignatureVersion::V2),
-            "3" => Some(SignatureVersion::V3),
+        match text.as_bytes() {
+            [digit @ b'0'..=b'9'] => SignatureVersion::from_number(digit - b'0'),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<SignatureVersion> {
+        match number {
+            0 => Some(SignatureVersion::V0),
+            1 => Some(SignatureVersion::V1),
+            2 => Some(SignatureVersion::V2),
+            3 => Some(SignatureVersion::V3),
             _ => None,
         }
     }

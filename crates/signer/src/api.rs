@@ -1,15 +1,11 @@
-//! The HTTP side: octez's calls, and two of ours on the same port.
+//! What is answered, whatever the request came over: octez's calls, and two of ours.
 
 use std::sync::Arc;
 
 use daemon::config::Authentication;
-use daemon::http::{Body, BodyError, HttpResponse, HttpService};
 use daemon::monitor::Monitor;
-use hyper::Request;
-use signer_api::{
-    Answer, Call, CallError, Hosts, Marks, Media, SignatureVersion, parse_signing_body,
-};
-use tezos::{PublicKey, PublicKeyHash, Signature};
+use signer_api::{Answer, CallError, Hosts, Marks, Question, SignatureVersion};
+use tezos::{AuthenticatedRequest, Nonce, PublicKey, PublicKeyHash, Signature};
 use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
@@ -34,44 +30,13 @@ pub(crate) struct Api {
 /// With public_key_hash in the configuration, a key is known before its device is there.
 const NOT_SEEN: &str = "device absent: the Ledger has not been seen yet, and may have this key";
 
-impl HttpService for Api {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
-        let accepted = Media::accepted(request.headers());
-        let answer = self.dispatch(request, accepted).await;
-        answer.into_response(accepted.unwrap_or(Media::Json))
-    }
-}
-
 impl Api {
-    async fn dispatch(&self, request: Request<Body>, accepted: Option<Media>) -> Answer {
-        if let Err(error) = self.hosts.check(request.headers()) {
-            return Answer::Forbidden(error);
-        }
-        if accepted.is_none() {
-            return Answer::NotAcceptable;
-        }
-        match Call::parse(request.method(), request.uri()) {
-            Err(error) => Answer::Misuse(error),
-            Ok(Call::Options(methods)) => Answer::Options(methods),
-            Ok(Call::Health) => Answer::Metrics(self.monitor.metrics()),
-            Ok(Call::Marks) => self.marks(),
-            Ok(Call::AuthorizedKeys) => self.authorized_keys(),
-            Ok(Call::KnownKeys) => self.known_keys(),
-            Ok(Call::PublicKey(key)) => self.public_key(&key),
-            Ok(Call::Status(key)) => self.status(&key),
-            Ok(Call::ProvePossession { key, over }) => self.prove_possession(&key, over.as_ref()),
-            Ok(Call::Sign { key, version, authentication }) => {
-                self.sign(request, key, version, authentication).await
-            }
-        }
-    }
-
-    fn authorized_keys(&self) -> Answer {
+    pub(crate) fn authorized_keys(&self) -> Answer {
         Answer::AuthorizedKeys(self.authentication.as_ref().map(Authentication::hashes))
     }
 
     /// For gateways only.
-    fn marks(&self) -> Answer {
+    pub(crate) fn marks(&self) -> Answer {
         let Some(process) = &self.process else { return Answer::Misuse(CallError::NotFound) };
         let entries = self.store.entries();
         let reached =
@@ -80,7 +45,7 @@ impl Api {
     }
 
     /// Answers with every key or with 502: after a partial list the gateway would refuse the missing keys.
-    fn known_keys(&self) -> Answer {
+    pub(crate) fn known_keys(&self) -> Answer {
         if !self.allow_list_known_keys {
             return Answer::Failure("List known keys request not allowed.".to_owned());
         }
@@ -90,7 +55,7 @@ impl Api {
         Answer::KnownKeys(self.keyring.hashes())
     }
 
-    fn public_key(&self, key: &PublicKeyHash) -> Answer {
+    pub(crate) fn public_key(&self, key: &PublicKeyHash) -> Answer {
         let Some(entry) = self.keyring.find(key) else {
             if self.keyring.has_unknown() {
                 return Answer::AskAgain(NOT_SEEN.to_owned());
@@ -108,7 +73,7 @@ impl Api {
     }
 
     /// Over the key itself only: over another one it would be a signature of the client's choice.
-    fn prove_possession(&self, key: &PublicKeyHash, over: Option<&PublicKey>) -> Answer {
+    pub(crate) fn prove_possession(&self, key: &PublicKeyHash, over: Option<&PublicKey>) -> Answer {
         if !self.allow_to_prove_possession {
             return Answer::Failure("Request to prove possession is not allowed.".to_owned());
         }
@@ -124,41 +89,39 @@ impl Api {
         }
     }
 
-    fn status(&self, key: &PublicKeyHash) -> Answer {
+    pub(crate) fn status(&self, key: &PublicKeyHash) -> Answer {
         let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
         let ready = entry.can_sign(&self.store);
         Answer::Status(ready.map(|()| format!("{} ({}) can sign", entry.key.name, key)))
     }
 
-    async fn sign(
+    /// The nonce that a key in memory derives.
+    pub(crate) fn nonce(
         &self,
-        request: Request<Body>,
-        key: PublicKeyHash,
-        version: SignatureVersion,
-        authentication: Option<Signature>,
-    ) -> Answer {
-        let Some(media) = Media::of_body(request.headers()) else {
-            return Answer::UnsupportedMedia;
-        };
-        let body = match request.into_body() {
-            Ok(body) => body,
-            Err(BodyError::TooLarge(_)) => return Answer::TooLarge,
-            Err(BodyError::TooSlow(_)) => return Answer::TooSlow,
-            Err(error @ BodyError::Broken) => {
-                return Answer::Misuse(CallError::Body(error.to_string()));
-            }
-        };
-        let data = match parse_signing_body(media, &body) {
-            Ok(data) => data,
-            Err(error) => return Answer::Misuse(error),
-        };
-        let Some(entry) = self.keyring.find(&key) else {
+        request: AuthenticatedRequest,
+        question: &Question,
+    ) -> Result<Nonce, String> {
+        let Question { key, data, .. } = question;
+        self.check_authentication(request, question).map_err(|refused| refused.to_string())?;
+        let entry = self.keyring.find(key).ok_or_else(|| unknown(key))?;
+        let nonce = entry.dispatch.deterministic_nonce(data);
+        nonce.ok_or_else(|| format!("{key} derives no nonces: only keys in memory do"))
+    }
+
+    /// Whether a key derives nonces.
+    pub(crate) fn supports_nonces(&self, key: &PublicKeyHash) -> Result<bool, String> {
+        let entry = self.keyring.find(key).ok_or_else(|| unknown(key))?;
+        Ok(entry.dispatch.deterministic_nonce(&[]).is_some())
+    }
+
+    pub(crate) async fn sign(&self, question: &Question, version: SignatureVersion) -> Answer {
+        let Some(entry) = self.keyring.find(&question.key) else {
             if self.keyring.has_unknown() {
                 return Answer::AskAgain(NOT_SEEN.to_owned());
             }
-            return Answer::Failure(format!("no keys for the source contract {key}"));
+            return Answer::Failure(unknown(&question.key));
         };
-        match self.ask(entry, &key, &data, version, authentication).await {
+        match self.ask(entry, question, version).await {
             Ok(signature) => Answer::Signature(signature),
             Err(SignError::Failed(failed)) if failed.may_be_asked_again() => {
                 Answer::AskAgain(failed.to_string())
@@ -170,13 +133,12 @@ impl Api {
     async fn ask(
         &self,
         entry: &KeyEntry,
-        key: &PublicKeyHash,
-        data: &[u8],
+        question: &Question,
         version: SignatureVersion,
-        authentication: Option<Signature>,
     ) -> Result<Signature, SignError> {
+        let Question { key, data, .. } = question;
         let admitted = entry.key.policy.admit(key, data).and_then(|payload| {
-            self.check_authentication(key, data, authentication)?;
+            self.check_authentication(AuthenticatedRequest::Sign, question)?;
             let scheme = version.scheme(key.curve()).ok_or(Refused::Version)?;
             Ok((payload, scheme))
         });
@@ -191,15 +153,20 @@ impl Api {
 
     fn check_authentication(
         &self,
-        key: &PublicKeyHash,
-        data: &[u8],
-        authentication: Option<Signature>,
+        request: AuthenticatedRequest,
+        question: &Question,
     ) -> Result<(), Refused> {
+        let Question { key, data, authentication } = question;
         match &self.authentication {
-            Some(own) if !own.allows(key, data, authentication.as_ref()) => {
+            Some(own) if !own.allows(request, key, data, authentication.as_ref()) => {
                 Err(Refused::Authentication)
             }
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// In octez's words.
+fn unknown(key: &PublicKeyHash) -> String {
+    format!("no keys for the source contract {key}")
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tezos::Signature;
+use tezos::{Nonce, Signature};
 use watermark::{Reservation, Store};
 
 use crate::error::{Failed, SignError};
@@ -51,6 +51,14 @@ impl Dispatch {
         match self {
             Dispatch::Thread(_) => None,
             Dispatch::InPlace(in_place) => in_place.worker.lock().prove_possession(),
+        }
+    }
+
+    /// The nonce that a key in memory derives from data; none for any other.
+    pub(crate) fn deterministic_nonce(&self, data: &[u8]) -> Option<Nonce> {
+        match self {
+            Dispatch::Thread(_) => None,
+            Dispatch::InPlace(in_place) => in_place.worker.lock().deterministic_nonce(data),
         }
     }
 

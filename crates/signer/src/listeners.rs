@@ -7,9 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
-use daemon::http::{HttpService, Limits, ListenError, Listener, serve_streams};
+use daemon::connections::{
+    Limits, ListenError, Listener, UnixListenError, UnixListener, serve_streams,
+};
+use daemon::http::HttpService;
 use daemon::monitor::Monitor;
 use signer_api::Hosts;
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,15 +23,29 @@ use tunnel::home::Home;
 use crate::api::Api;
 use crate::config::Config;
 use crate::links::Links;
+use crate::socket_api::SocketApi;
 
 /// All of them, open and not served yet.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     http: Option<(Listener, Hosts)>,
+    tcp_socket: Option<Listener>,
+    unix_socket: Option<UnixListener>,
     monitor: Option<Listener>,
     home: Option<Home>,
     /// The links of the tunnel, if there is one.
     pub(crate) links: Option<Links>,
+}
+
+/// A listener that cannot be had.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A port.
+    #[error(transparent)]
+    Port(#[from] ListenError),
+    /// The unix socket.
+    #[error(transparent)]
+    Unix(#[from] UnixListenError),
 }
 
 /// Streams that have come through the tunnel and wait for a slot. They are accepted at once unless all slots are in
@@ -36,12 +54,17 @@ const WAITING_STREAMS: usize = 32;
 
 impl Listeners {
     /// Listens on the ports. No gateway is dialled yet.
-    pub(crate) async fn open(config: &Config) -> Result<Listeners, ListenError> {
+    pub(crate) async fn open(config: &Config) -> Result<Listeners, OpenError> {
         let limits = Limits::default();
         let http = match &config.http {
             Some(http) => Some((Listener::bind(http.listen, limits).await?, http.hosts.clone())),
             None => None,
         };
+        let sockets = config.sockets.as_ref();
+        let tcp = sockets.and_then(|sockets| sockets.tcp);
+        let tcp_socket = Listener::bind_if_named(tcp, socket_limits()).await?;
+        let unix = sockets.and_then(|sockets| sockets.unix.as_ref());
+        let unix_socket = unix.map(|unix| UnixListener::bind(unix, socket_limits())).transpose()?;
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
@@ -50,12 +73,17 @@ impl Listeners {
             }
             None => (None, None),
         };
-        Ok(Listeners { http, monitor, home, links })
+        Ok(Listeners { http, tcp_socket, unix_socket, monitor, home, links })
     }
 
     /// The port for bakers on this machine.
     pub(crate) fn http(&self) -> io::Result<Option<SocketAddr>> {
         self.http.as_ref().map(|(listener, _)| listener.address()).transpose()
+    }
+
+    /// The port of the binary protocol.
+    pub(crate) fn tcp_socket(&self) -> io::Result<Option<SocketAddr>> {
+        self.tcp_socket.as_ref().map(Listener::address).transpose()
     }
 
     /// The port for monitoring.
@@ -69,6 +97,13 @@ impl Listeners {
         if let Some(home) = self.home {
             let links = |signing, cut| home.run(signing, cut);
             serving.spawn(serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()));
+        }
+        let socket_api = Arc::new(SocketApi(api.clone()));
+        if let Some(listener) = self.tcp_socket {
+            serving.spawn(listener.serve_frames(Arc::clone(&socket_api), shutdown.clone()));
+        }
+        if let Some(listener) = self.unix_socket {
+            serving.spawn(listener.serve_frames(socket_api, shutdown.clone()));
         }
         if let Some((listener, hosts)) = self.http {
             serving.spawn(listener.serve(Arc::new(Api { hosts, ..api }), shutdown.clone()));
@@ -90,6 +125,11 @@ fn for_gateways(api: &Api) -> Api {
 fn process_name() -> String {
     let random = RandomState::new();
     format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
+}
+
+/// Some clients keep a connection from one level to the next.
+fn socket_limits() -> Limits {
+    Limits { headers: Duration::from_secs(60), ..Limits::default() }
 }
 
 /// A gateway keeps its connections, to save a round trip over a slow line when a vote is due.

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::http::ListenError;
 use daemon::monitor::Monitor;
 use daemon::scrape::register_own;
 use daemon::{Fact, Health, Shutdown};
@@ -21,7 +20,7 @@ use crate::api::Api;
 use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::links::Links;
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, OpenError};
 use crate::metrics::Metrics;
 use crate::readings;
 use crate::workers::Workers;
@@ -35,6 +34,7 @@ pub struct Signer {
     serving: JoinSet<()>,
     shutdown: Shutdown,
     http: Option<SocketAddr>,
+    tcp_socket: Option<SocketAddr>,
     monitor: Option<SocketAddr>,
 }
 
@@ -46,7 +46,7 @@ pub enum RunError {
     Store(#[from] StoreFailure),
     /// A port cannot be listened on.
     #[error(transparent)]
-    Listen(#[from] ListenError),
+    Listen(#[from] OpenError),
     /// The system gave no thread, no signal handler or no address.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -68,6 +68,7 @@ impl Signer {
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
+        let tcp_socket = listeners.tcp_socket()?;
         let store = open_store(&config.store, rules(&config)).await?;
         let store = Arc::new(store);
         let mut registry = Registry::default();
@@ -99,13 +100,19 @@ impl Signer {
         let serving = listeners.serve(api, monitor, &shutdown);
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
-        Ok(Signer { store, liveness, workers, serving, shutdown, http, monitor })
+        Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })
     }
 
     /// Where bakers on this machine ask.
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Where bakers ask in the binary protocol.
+    #[must_use]
+    pub fn tcp_socket(&self) -> Option<SocketAddr> {
+        self.tcp_socket
     }
 
     /// Where monitoring asks.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tezos::Signature;
+use tezos::{Nonce, Signature};
 use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
@@ -67,6 +67,11 @@ impl Worker {
     /// See [`Device::prove_possession`].
     pub(crate) fn prove_possession(&self) -> Option<Signature> {
         self.device.prove_possession()
+    }
+
+    /// See [`Device::deterministic_nonce`].
+    pub(crate) fn deterministic_nonce(&self, data: &[u8]) -> Option<Nonce> {
+        self.device.deterministic_nonce(data)
     }
 
     /// Serves a request, counts it and writes it into the log.

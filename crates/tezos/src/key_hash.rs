@@ -23,6 +23,11 @@ pub struct KeyHashError {
     cause: Base58Error,
 }
 
+/// No curve has this tag.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+#[error("no curve has the tag {0}")]
+pub struct UnknownTag(u8);
+
 impl PublicKeyHash {
     pub(crate) fn new(curve: Curve, hash: [u8; 20]) -> PublicKeyHash {
         PublicKeyHash { curve, hash }
@@ -42,6 +47,15 @@ impl PublicKeyHash {
         *tag = self.curve.tag();
         *hash = self.hash;
         bytes
+    }
+}
+
+impl TryFrom<[u8; 21]> for PublicKeyHash {
+    type Error = UnknownTag;
+
+    /// From the binary form.
+    fn try_from([tag, hash @ ..]: [u8; 21]) -> Result<PublicKeyHash, UnknownTag> {
+        Curve::from_tag(tag).map(|curve| PublicKeyHash { curve, hash }).ok_or(UnknownTag(tag))
     }
 }
 

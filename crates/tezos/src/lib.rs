@@ -30,7 +30,7 @@ pub use chain_id::{ChainId, ChainIdError};
 pub use curve::Curve;
 pub use digest::{Digest, blake2b_256};
 pub use encrypted_key::{EncryptedKey, EncryptedKeyError, Salt};
-pub use key_hash::{KeyHashError, PublicKeyHash};
+pub use key_hash::{KeyHashError, PublicKeyHash, UnknownTag};
 pub use mark::{Kind, Level, Mark, OutOfRange, Round};
 pub use mask::mask_secrets;
 pub use payload::{

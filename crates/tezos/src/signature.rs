@@ -39,6 +39,15 @@ impl Signature {
             .then(|| Signature { curve: Some(curve), bytes: bytes.into() })
     }
 
+    /// A signature of which only the length is known: 64 bytes leave the curve open.
+    #[must_use]
+    pub fn of_any_curve(bytes: &[u8]) -> Option<Signature> {
+        if bytes.len() == base58::SIG.length {
+            return Some(Signature { curve: None, bytes: bytes.into() });
+        }
+        [Curve::Bls, Curve::MlDsa44].into_iter().find_map(|curve| Signature::new(curve, bytes))
+    }
+
     /// The raw bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

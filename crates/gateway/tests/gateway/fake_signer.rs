@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use daemon::http::{Body, HttpResponse, HttpService, Limits, serve_streams};
+use daemon::connections::{Limits, serve_streams};
+use daemon::http::{Body, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};

@@ -4,6 +4,7 @@
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
 mod level_bound;
+mod socket;
 mod tunnel;
 mod typed;
 
@@ -23,6 +24,8 @@ use tezos::{ChainId, EncryptedKey, Kind, PublicKeyHash, SecretKey};
 use thiserror::Error;
 use watermark::{Rules, UnknownForms};
 
+pub(crate) use socket::Sockets;
+
 use crate::device::LedgerKey;
 use crate::policy::Policy;
 
@@ -33,7 +36,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Where bakers ask on this machine, if anywhere.
     pub http: Option<Http>,
-    /// The way to bakers elsewhere. It or `http` is there, or both are.
+    pub(crate) sockets: Option<Sockets>,
+    /// The way to bakers elsewhere. It, `http` or a socket is there.
     pub tunnel: Option<home::Config>,
     /// Where monitoring asks, if anywhere.
     pub monitor: Option<SocketAddr>,
@@ -90,9 +94,11 @@ enum Why {
     #[error("keys {0:?} and {1:?} are the same key; keep one")]
     SameKey(String, String),
     #[error(
-        "there is neither [http] nor [tunnel]: no baker could reach the signer; write one of them"
+        "there is no [http], no [socket] and no [tunnel]: no baker could reach the signer; write one of them"
     )]
     NoListener,
+    #[error("[socket] {0}")]
+    Socket(#[from] socket::SocketWhy),
     #[error("[tunnel] {0}")]
     Tunnel(#[from] tunnel::TunnelWhy),
     #[error("[ledger] transport: {0}")]
@@ -168,7 +174,8 @@ impl Config {
             allow_to_prove_possession: http.allow_to_prove_possession,
         });
         let tunnel = typed.tunnel.map(|typed| tunnel::understand(typed, base)).transpose()?;
-        if http.is_none() && tunnel.is_none() {
+        let sockets = typed.socket.map(|typed| socket::understand(typed, base)).transpose()?;
+        if http.is_none() && tunnel.is_none() && sockets.is_none() {
             return Err(Why::NoListener);
         }
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
@@ -176,6 +183,7 @@ impl Config {
         Ok(Config {
             store: state.unwrap_or_else(default_state).join(STORE),
             http,
+            sockets,
             tunnel,
             monitor: typed.monitor.map(|monitor| monitor.listen.0),
             ledger: transport.parse()?,

@@ -12,6 +12,7 @@ pub(super) struct Config {
     pub(super) chains: Vec<String>,
     pub(super) state: Option<State>,
     pub(super) http: Option<Http>,
+    pub(super) socket: Option<Socket>,
     pub(super) authentication: Option<Authentication>,
     pub(super) ledger: Option<Ledger>,
     #[serde(default)]
@@ -61,6 +62,16 @@ pub(super) struct Http {
     pub(super) allow_list_known_keys: bool,
     #[serde(default)]
     pub(super) allow_to_prove_possession: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Socket {
+    pub(super) tcp: Option<Listen>,
+    pub(super) unix: Option<PathBuf>,
+    pub(super) unix_mode: Option<String>,
+    pub(super) unix_owner: Option<String>,
+    pub(super) unix_group: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,7 @@ mod upstream;
 
 use std::time::Duration;
 
-use tezos::{BlsScheme, Payload, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Nonce, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
 
 use crate::error::{Failed, NotReady, Refused, SignError};
@@ -49,6 +49,11 @@ pub(crate) trait Device: Send {
 
     /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
     fn prove_possession(&self) -> Option<Signature> {
+        None
+    }
+
+    /// The seed nonce that its key derives from data, as octez does; none if it cannot.
+    fn deterministic_nonce(&self, _data: &[u8]) -> Option<Nonce> {
         None
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, Payload, SecretKey, Signature};
+use tezos::{BlsScheme, Nonce, Payload, SecretKey, Signature};
 use watermark::Permit;
 
 use crate::device::{Device, NoSignature};
@@ -33,6 +33,10 @@ impl Device for SoftwareKey {
 
     fn prove_possession(&self) -> Option<Signature> {
         self.secret.prove_possession()
+    }
+
+    fn deterministic_nonce(&self, data: &[u8]) -> Option<Nonce> {
+        self.secret.deterministic_nonce(data)
     }
 
     fn maintain(&mut self) -> Duration {

@@ -77,6 +77,7 @@ impl Home {
 /// A signer that runs in this process. Dropping it stops it.
 pub(crate) struct Daemon {
     pub(crate) http: SocketAddr,
+    pub(crate) tcp_socket: Option<SocketAddr>,
     pub(crate) monitor: Option<SocketAddr>,
     runtime: Runtime,
     /// Kept until the daemon is gone.
@@ -93,8 +94,9 @@ impl Daemon {
         // Where there is a tunnel only, nobody asks here.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, monitor) = (signer.http().unwrap_or(nowhere), signer.monitor());
+        let tcp_socket = signer.tcp_socket();
         let running = Some(runtime.spawn(signer.run()));
-        Ok(Daemon { http, monitor, runtime, folder: None, shutdown, running })
+        Ok(Daemon { http, tcp_socket, monitor, runtime, folder: None, shutdown, running })
     }
 
     pub(crate) fn stop(mut self) -> Result<(), RunError> {
@@ -166,9 +168,14 @@ pub(crate) fn get(at: SocketAddr, path: &str) -> Answer {
 
 /// As octez-baker asks: chunked JSON on a new connection.
 pub(crate) fn sign(at: SocketAddr, key: &str, payload: &[u8]) -> Answer {
+    sign_at(at, &format!("{key}?version=3"), payload)
+}
+
+/// The same for a key and a query.
+pub(crate) fn sign_at(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
-        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        "POST /keys/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()

@@ -7,7 +7,7 @@ use tezos::{BlsScheme, PublicKey, SecretKey};
 /// Cases that Peel answers otherwise, and why.
 const OTHERWISE: [(&str, &str); 1] = [("sign-tz1-micheline", "only blocks and votes are signed")];
 
-fn home(case: &Value) -> Home {
+pub(crate) fn home(case: &Value) -> Home {
     let server = &case["server"];
     let mut home = Home::new();
     if server["allow_list_known_keys"] == true {

@@ -19,11 +19,11 @@ use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, join,
     simplex, split,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::http::Limits;
+use crate::connections::Limits;
 
 /// Where connections come from.
 pub(super) trait Source: Send + 'static {
@@ -69,6 +69,27 @@ impl IncomingConnection for TcpStream {
 
     fn open(self, _: &Limits) -> Option<(TcpStream, impl Future<Output = ()> + Send)> {
         self.set_nodelay(true).ok()?;
+        Some((self, pending()))
+    }
+}
+
+impl Source for UnixListener {
+    type IncomingConnection = UnixStream;
+
+    async fn next(&mut self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+
+    async fn last(&mut self) -> Option<UnixStream> {
+        let accepted = timeout(Duration::ZERO, self.accept()).await;
+        accepted.ok()?.ok().map(|(stream, _)| stream)
+    }
+}
+
+impl IncomingConnection for UnixStream {
+    type Stream = UnixStream;
+
+    fn open(self, _: &Limits) -> Option<(UnixStream, impl Future<Output = ()> + Send)> {
         Some((self, pending()))
     }
 }

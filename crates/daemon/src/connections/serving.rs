@@ -4,35 +4,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Shutdown;
-use crate::http::connection::serve_connection;
-use crate::http::connection_limit::{ConnectionLimit, Slot};
-use crate::http::incoming::Source;
-use crate::http::{HttpService, Limits};
+use crate::connections::incoming::{IncomingConnection, Source};
+use crate::connections::limit::{Client, ConnectionLimit, Slot};
+use crate::connections::{Limits, Protocol};
 
 /// Serves connections until shutdown, then lets requests in flight end.
 pub(super) async fn serve(
     mut source: impl Source,
-    service: Arc<impl HttpService>,
+    protocol: impl Protocol,
     shutdown: Shutdown,
     limits: Limits,
 ) {
     let mut connections = ConnectionLimit::new(limits.connections);
     while let Some((incoming, slot)) = next(&mut source, &mut connections, &shutdown).await {
         connections.spawn(slot, |client| {
-            serve_connection(incoming, Arc::clone(&service), client, shutdown.clone(), limits)
+            serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
         });
     }
     // Connections that were not accepted yet would be reset with the port, and a baker asks only once.
     while let Some(incoming) = source.last().await {
         let Some(slot) = connections.try_slot() else { break };
         connections.spawn(slot, |client| {
-            serve_connection(incoming, Arc::clone(&service), client, shutdown.clone(), limits)
+            serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
         });
     }
     drop(source);
     if tokio::time::timeout(limits.grace, connections.drained()).await.is_err() {
         tracing::warn!("the grace period is over: closing connections in mid-request");
         connections.close().await;
+    }
+}
+
+async fn serve_connection(
+    incoming: impl IncomingConnection,
+    protocol: impl Protocol,
+    client: Arc<Client>,
+    shutdown: Shutdown,
+    limits: Limits,
+) {
+    let Some((stream, beside)) = incoming.open(&limits) else { return };
+    tokio::select! {
+        biased;
+        () = beside => {}
+        () = protocol.speak(stream, client, shutdown, limits) => {}
     }
 }
 

@@ -1,5 +1,4 @@
-//! HTTP with limits, on a port ([`Listener`]) or on streams that are handed over
-//! ([`serve_streams`]).
+//! Connections with limits, whatever is spoken on them: from a port, a unix socket, or handed over as streams.
 //!
 //! ```text
 //!  incoming ── a slot free? ── no ──▶ the connection that is idle for longest, for a second at least, is evicted
@@ -12,27 +11,29 @@
 //! At shutdown no connection is accepted any more; each finishes the request it is in, and is closed
 //! when the grace period ends.
 
-mod connection;
-mod connection_limit;
 mod incoming;
+mod limit;
 mod serving;
+mod unix;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::{Request, Response};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_io_timeout::TimeoutStream;
 
-use crate::http::incoming::Streams;
+use crate::connections::incoming::Streams;
+use crate::frames::{FrameService, Frames};
+use crate::http::{Http, HttpService};
 use crate::{Shutdown, open_files, ports};
+
+pub(crate) use limit::Client;
+pub use unix::{UnixListenError, UnixListener, UnixSocket};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
 #[derive(Debug, Clone, Copy)]
@@ -68,16 +69,16 @@ impl Default for Limits {
     }
 }
 
-/// The response to a request.
-pub type HttpResponse = Response<Full<Bytes>>;
-
-/// The whole body of a request, or why it is not there.
-pub type Body = Result<Bytes, BodyError>;
-
-/// Answers requests. Must always come to an end.
-pub trait HttpService: Send + Sync + 'static {
-    /// Answers one request, whose body has been read.
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = HttpResponse> + Send;
+/// What is spoken on a connection.
+pub(crate) trait Protocol: Clone + Send + 'static {
+    /// Answers requests until the client closes, a limit is passed, the connection is evicted, or shutdown.
+    fn speak(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        client: Arc<Client>,
+        shutdown: Shutdown,
+        limits: Limits,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// A port that is listened on.
@@ -93,35 +94,6 @@ pub struct Listener {
 pub struct ListenError {
     address: SocketAddr,
     cause: io::Error,
-}
-
-/// A body that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum BodyError {
-    /// It is larger than allowed.
-    #[error("the body is larger than {0} bytes")]
-    TooLarge(usize),
-    /// It did not come in time.
-    #[error("the body did not come within {:.0} s", .0.as_secs_f64())]
-    TooSlow(Duration),
-    /// It broke off, or its encoding is not HTTP's.
-    #[error("the body is broken")]
-    Broken,
-}
-
-impl Limits {
-    /// The whole body of a request, if it keeps to the limits.
-    async fn read_body(&self, body: Incoming) -> Body {
-        let collected = Limited::new(body, self.body_bytes).collect();
-        match tokio::time::timeout(self.body, collected).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(BodyError::TooLarge(self.body_bytes))
-            }
-            Ok(Err(_)) => Err(BodyError::Broken),
-            Err(_) => Err(BodyError::TooSlow(self.body)),
-        }
-    }
 }
 
 impl Listener {
@@ -158,13 +130,18 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Answers requests until shutdown, then lets the running ones end.
+    /// Answers HTTP requests until shutdown, then lets the running ones end.
     pub async fn serve(self, service: Arc<impl HttpService>, shutdown: Shutdown) {
-        serving::serve(self.listener, service, shutdown, self.limits).await;
+        serving::serve(self.listener, Http(service), shutdown, self.limits).await;
+    }
+
+    /// Answers messages in frames until shutdown, then lets the running ones end.
+    pub async fn serve_frames(self, service: Arc<impl FrameService>, shutdown: Shutdown) {
+        serving::serve(self.listener, Frames(service), shutdown, self.limits).await;
     }
 }
 
-/// Answers requests on the streams that come, as on the connections of a port, until shutdown; then
+/// Answers HTTP requests on the streams that come, as on the connections of a port, until shutdown; then
 /// lets the running ones end. After shutdown nothing more can be handed over.
 ///
 /// A stream is read all the time, also while its client reads no answers: it may share a line with
@@ -177,5 +154,12 @@ pub async fn serve_streams<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    serving::serve(Streams(streams), service, shutdown, limits).await;
+    serving::serve(Streams(streams), Http(service), shutdown, limits).await;
+}
+
+/// A client that does not read its answers loses its connection, and its slot.
+pub(crate) fn patient<S: AsyncRead + AsyncWrite>(stream: S, limit: Duration) -> TimeoutStream<S> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    stream
 }

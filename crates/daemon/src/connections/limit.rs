@@ -28,7 +28,7 @@ pub(super) type Slot = OwnedSemaphorePermit;
 
 /// What is known of the client of a connection.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     serving: AtomicUsize,
     /// Requests whose body is being read.
     sending: AtomicUsize,
@@ -40,10 +40,10 @@ pub(super) struct Client {
 }
 
 /// While it lives, the connection is not evicted.
-pub(super) struct Serving<'a>(&'a Client);
+pub(crate) struct Serving<'a>(&'a Client);
 
 /// While it lives, a request of the client is on its way.
-pub(super) struct Sending<'a>(&'a Client);
+pub(crate) struct Sending<'a>(&'a Client);
 
 /// For a client to send its request.
 const MIN_TIME: Duration = Duration::from_secs(1);
@@ -136,26 +136,26 @@ impl Client {
     }
 
     /// Marks a request that is being answered.
-    pub(super) fn is_served(&self) -> Serving<'_> {
+    pub(crate) fn is_served(&self) -> Serving<'_> {
         self.serving.fetch_add(1, Ordering::Relaxed);
         self.has_asked.store(true, Ordering::Relaxed);
         Serving(self)
     }
 
     /// Marks a request whose body is on its way.
-    pub(super) fn sends(&self) -> Sending<'_> {
+    pub(crate) fn sends(&self) -> Sending<'_> {
         self.sending.fetch_add(1, Ordering::Relaxed);
         self.has_asked.store(true, Ordering::Relaxed);
         Sending(self)
     }
 
     /// Whether no request has come yet.
-    pub(super) fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         !self.has_asked.load(Ordering::Relaxed)
     }
 
     /// Whether no request is being answered, or on its way.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.is_not_served() && self.sending.load(Ordering::Relaxed) == 0
     }
 
@@ -168,7 +168,7 @@ impl Client {
     }
 
     /// Returns when the slot is wanted and no request is being answered.
-    pub(super) async fn evicted(&self) {
+    pub(crate) async fn evicted(&self) {
         loop {
             self.evicted.notified().await;
             if self.is_not_served() {

@@ -1,0 +1,152 @@
+//! A unix socket with a mode and an owner of its own, which is gone when its program is.
+//!
+//! It is made in a folder that no other user can enter, given its mode and owner, and then moved to its place: at no
+//! moment can a user connect whom the mode keeps out. What lies in its place is replaced only if it is a socket that no
+//! program listens on.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::Shutdown;
+use crate::connections::{Limits, serving};
+use crate::frames::{FrameService, Frames};
+
+/// Where a unix socket is, and who may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its mode: who may write to it may connect.
+    pub mode: u32,
+    /// Its user, by number; none: the one of this process.
+    pub user: Option<u32>,
+    /// Its group, by number; none: the one of this process.
+    pub group: Option<u32>,
+}
+
+/// A unix socket that is listened on.
+#[derive(Debug)]
+pub struct UnixListener {
+    listener: tokio::net::UnixListener,
+    limits: Limits,
+    _file: SocketFile,
+}
+
+/// A unix socket that cannot be listened on. *Misused* or *failed*.
+#[derive(Debug, Error)]
+#[error("cannot listen on {}: {why}", path.display())]
+pub struct UnixListenError {
+    path: PathBuf,
+    why: String,
+}
+
+/// The socket in its place. Dropping it removes it, if it is still the same one.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+}
+
+/// Only the user of this process.
+const PRIVATE: u32 = 0o700;
+
+impl UnixListener {
+    /// Makes the socket and listens on it.
+    ///
+    /// # Errors
+    /// When another program listens there, something else lies there, or the system refuses.
+    pub fn bind(socket: &UnixSocket, limits: Limits) -> Result<UnixListener, UnixListenError> {
+        let failed = |why: String| UnixListenError { path: socket.path.clone(), why };
+        check_place(&socket.path).map_err(failed)?;
+        let (listener, file) = make(socket).map_err(|error| failed(told(&error)))?;
+        Ok(UnixListener { listener, limits, _file: file })
+    }
+
+    /// Answers messages in frames until shutdown, then lets the running ones end.
+    pub async fn serve_frames(self, service: Arc<impl FrameService>, shutdown: Shutdown) {
+        serving::serve(self.listener, Frames(service), shutdown, self.limits).await;
+    }
+}
+
+/// Whether there is nothing at `path`, or a socket that its program left behind.
+fn check_place(path: &Path) -> Result<(), String> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    if !found.file_type().is_socket() {
+        return Err("something else lies there; remove it, or name another path".to_owned());
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err("another program listens there (is a signer running already?)".to_owned()),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(format!("a socket is there, and it is not known whose: {error}")),
+    }
+}
+
+fn told(error: &io::Error) -> String {
+    if error.kind() == ErrorKind::NotFound {
+        "its folder is not there; make it".to_owned()
+    } else if error.kind() == ErrorKind::InvalidInput {
+        format!("{error}; a path of a socket is at most 90 bytes long")
+    } else {
+        error.to_string()
+    }
+}
+
+fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, SocketFile)> {
+    let folder = Beside::make(&socket.path)?;
+    let made = folder.0.join("s");
+    let listener = tokio::net::UnixListener::bind(&made)?;
+    fs::set_permissions(&made, Permissions::from_mode(socket.mode))?;
+    if socket.user.is_some() || socket.group.is_some() {
+        chown(&made, socket.user, socket.group)?;
+    }
+    let found = fs::symlink_metadata(&made)?;
+    fs::rename(&made, &socket.path)?;
+    let file = SocketFile { path: socket.path.clone(), id: (found.dev(), found.ino()) };
+    Ok((listener, file))
+}
+
+/// A private folder beside a path, until it is dropped.
+struct Beside(PathBuf);
+
+impl Beside {
+    fn make(path: &Path) -> io::Result<Beside> {
+        let folder = path.with_extension(std::process::id().to_string());
+        let beside = Beside(folder);
+        beside.remove();
+        DirBuilder::new().mode(PRIVATE).create(&beside.0)?;
+        Ok(beside)
+    }
+
+    /// A process of this number may have died in the middle.
+    fn remove(&self) {
+        let _ = fs::remove_file(self.0.join("s"));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let found = fs::symlink_metadata(&self.path).map(|found| (found.dev(), found.ino()));
+        if found.is_ok_and(|found| found == self.id) {
+            // It is gone already, or its folder may not be written any more: the next start takes it for left behind.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Messages in frames on a connection: each behind its length, two bytes, big-endian.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, copy, sink, split};
+use tokio::time::{sleep, timeout};
+
+use crate::Shutdown;
+use crate::connections::{Client, Limits, Protocol, patient};
+
+/// Answers messages. Must always come to an end.
+pub trait FrameService: Send + Sync + 'static {
+    /// Answers one message.
+    fn answer(&self, message: &[u8]) -> impl Future<Output = Reply> + Send;
+}
+
+/// The answer to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its bytes, 65,535 at most; without the length.
+    pub message: Vec<u8>,
+    /// The connection is closed behind it.
+    pub is_last: bool,
+}
+
+/// Frames, answered by a service.
+pub(crate) struct Frames<S>(pub(crate) Arc<S>);
+
+impl<S> Clone for Frames<S> {
+    fn clone(&self) -> Frames<S> {
+        Frames(Arc::clone(&self.0))
+    }
+}
+
+/// From shutdown until a connection without a whole message is closed.
+const IDLE_GRACE: Duration = Duration::from_millis(300);
+
+impl<S: FrameService> Protocol for Frames<S> {
+    async fn speak(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        client: Arc<Client>,
+        shutdown: Shutdown,
+        limits: Limits,
+    ) {
+        let (mut from, mut to) = split(Box::pin(patient(stream, limits.write)));
+        loop {
+            let message = tokio::select! {
+                message = read(&mut from, &client, limits) => message,
+                () = client.evicted() => return,
+                () = ended(&shutdown) => return,
+            };
+            // It went away, sent a part only, or sent nothing for too long.
+            let Some(message) = message else { return };
+            let reply = {
+                let _serving = client.is_served();
+                let reply = self.0.answer(&message).await;
+                if write(&mut to, &reply.message).await.is_err() {
+                    return;
+                }
+                reply
+            };
+            if reply.is_last {
+                // What is not read when a connection is closed takes the answer with it.
+                let _ = to.shutdown().await;
+                return tokio::select! {
+                    () = discard(from, limits) => {}
+                    () = client.evicted() => {}
+                    () = ended(&shutdown) => {}
+                };
+            }
+        }
+    }
+}
+
+/// Returns when what has not become a message is not waited for any longer.
+async fn ended(shutdown: &Shutdown) {
+    shutdown.requested().await;
+    sleep(IDLE_GRACE).await;
+}
+
+/// The next message; none if it does not come whole and in time.
+async fn read<S: AsyncRead>(
+    from: &mut ReadHalf<S>,
+    client: &Client,
+    limits: Limits,
+) -> Option<Vec<u8>> {
+    let length = timeout(limits.headers, from.read_u16()).await.ok()?.ok()?;
+    let _sending = client.sends();
+    // It grows with what comes, not with what was said.
+    let mut message = Vec::new();
+    let mut rest = from.take(length.into());
+    timeout(limits.body, rest.read_to_end(&mut message)).await.ok()?.ok()?;
+    (message.len() == usize::from(length)).then_some(message)
+}
+
+/// Reads what a client goes on sending, as much as a message may be.
+async fn discard(from: impl AsyncRead, limits: Limits) {
+    let size = limits.body_bytes.try_into().unwrap_or(u64::MAX);
+    let mut rest = pin!(from.take(size));
+    // How it ends is of no interest.
+    let _ = timeout(limits.body, copy(&mut rest, &mut sink())).await;
+}
+
+/// In one piece: a length that goes out alone waits for the other side's acknowledgement.
+async fn write(to: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+    to.write_all(&[&length.to_be_bytes(), message].concat()).await?;
+    to.flush().await
+}
