@@ -8,7 +8,7 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 10] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -17,6 +17,8 @@ const NEEDED: [(&str, &str); 8] = [
     ("autossh", "autossh"),
     ("chromium", "chromium"),
     ("prometheus", "promtool"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];

@@ -3,13 +3,12 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, copy, sink, split};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::Shutdown;
-use crate::connections::{Client, Limits, Protocol, patient};
+use crate::connections::{Client, Limits, Protocol, ended, patient};
 
 /// Answers messages. Must always come to an end.
 pub trait FrameService: Send + Sync + 'static {
@@ -34,9 +33,6 @@ impl<S> Clone for Frames<S> {
         Frames(Arc::clone(&self.0))
     }
 }
-
-/// From shutdown until a connection without a whole message is closed.
-const IDLE_GRACE: Duration = Duration::from_millis(300);
 
 impl<S: FrameService> Protocol for Frames<S> {
     async fn speak(
@@ -74,12 +70,6 @@ impl<S: FrameService> Protocol for Frames<S> {
             }
         }
     }
-}
-
-/// Returns when what has not become a message is not waited for any longer.
-async fn ended(shutdown: &Shutdown) {
-    shutdown.requested().await;
-    sleep(IDLE_GRACE).await;
 }
 
 /// The next message; none if it does not come whole and in time.

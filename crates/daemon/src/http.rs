@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Shutdown;
-use crate::connections::{Client, Limits, Protocol, patient};
+use crate::connections::{Client, IDLE_GRACE, Limits, Protocol, patient};
 
 /// The response to a request.
 pub type HttpResponse = Response<Full<Bytes>>;
@@ -65,9 +65,6 @@ impl<S> Clone for Http<S> {
         Http(Arc::clone(&self.0))
     }
 }
-
-/// From shutdown until a connection without a request is closed.
-const IDLE_GRACE: Duration = Duration::from_millis(300);
 
 impl<S: HttpService> Protocol for Http<S> {
     async fn speak(

@@ -13,6 +13,7 @@
 //! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`scrape`]: metrics that are read at each scrape.
 //! - [`systemd`]: readiness and watchdog notifications.
+//! - [`tls`]: a certificate and its key, read anew when they change.
 #![warn(clippy::disallowed_types)]
 
 pub mod config;
@@ -30,6 +31,7 @@ pub mod scrape;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;
+pub mod tls;
 
 pub use health::{Fact, Health};
 pub use listen::{Listen, ListenTextError};

@@ -57,7 +57,10 @@ impl Listeners {
     pub(crate) async fn open(config: &Config) -> Result<Listeners, OpenError> {
         let limits = Limits::default();
         let http = match &config.http {
-            Some(http) => Some((Listener::bind(http.listen, limits).await?, http.hosts.clone())),
+            Some(http) => {
+                let listener = Listener::bind(http.listen, limits).await?;
+                Some((listener.with_tls(http.tls.clone()), http.hosts.clone()))
+            }
             None => None,
         };
         let sockets = config.sockets.as_ref();

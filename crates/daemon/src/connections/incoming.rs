@@ -22,6 +22,8 @@ use tokio::io::{
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::connections::Limits;
 
@@ -40,9 +42,12 @@ pub(super) trait Source: Send + 'static {
 pub(super) trait IncomingConnection: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + 'static;
 
-    /// What HTTP is spoken on, and what runs beside it: when that ends, so does the connection. None
-    /// when it is gone already.
-    fn open(self, limits: &Limits) -> Option<(Self::Stream, impl Future<Output = ()> + Send)>;
+    /// What is spoken on, and what runs beside it: when that ends, so does the connection. None when it is gone
+    /// already. Ends within the time for headers.
+    fn open(
+        self,
+        limits: &Limits,
+    ) -> impl Future<Output = Option<(Self::Stream, impl Future<Output = ()> + Send)>> + Send;
 }
 
 /// Streams that are handed over.
@@ -67,9 +72,54 @@ impl Source for TcpListener {
 impl IncomingConnection for TcpStream {
     type Stream = TcpStream;
 
-    fn open(self, _: &Limits) -> Option<(TcpStream, impl Future<Output = ()> + Send)> {
+    async fn open(self, _: &Limits) -> Option<(TcpStream, impl Future<Output = ()> + Send)> {
         self.set_nodelay(true).ok()?;
         Some((self, pending()))
+    }
+}
+
+/// A port with TLS.
+pub(super) struct TlsPort {
+    pub(super) listener: TcpListener,
+    pub(super) acceptor: TlsAcceptor,
+}
+
+/// A connection whose handshake comes first.
+pub(super) struct TlsIncoming {
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+}
+
+impl Source for TlsPort {
+    type IncomingConnection = TlsIncoming;
+
+    async fn next(&mut self) -> io::Result<TlsIncoming> {
+        let stream = self.listener.next().await?;
+        Ok(TlsIncoming { stream, acceptor: self.acceptor.clone() })
+    }
+
+    async fn last(&mut self) -> Option<TlsIncoming> {
+        let stream = self.listener.last().await?;
+        Some(TlsIncoming { stream, acceptor: self.acceptor.clone() })
+    }
+}
+
+impl IncomingConnection for TlsIncoming {
+    type Stream = TlsStream<TcpStream>;
+
+    async fn open(
+        self,
+        limits: &Limits,
+    ) -> Option<(Self::Stream, impl Future<Output = ()> + Send)> {
+        self.stream.set_nodelay(true).ok()?;
+        match timeout(limits.headers, self.acceptor.accept(self.stream)).await {
+            Ok(Ok(stream)) => Some((stream, pending())),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => None,
+        }
     }
 }
 
@@ -89,7 +139,7 @@ impl Source for UnixListener {
 impl IncomingConnection for UnixStream {
     type Stream = UnixStream;
 
-    fn open(self, _: &Limits) -> Option<(UnixStream, impl Future<Output = ()> + Send)> {
+    async fn open(self, _: &Limits) -> Option<(UnixStream, impl Future<Output = ()> + Send)> {
         Some((self, pending()))
     }
 }
@@ -112,7 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Source for Streams<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> IncomingConnection for HandedOver<S> {
     type Stream = tokio::io::Join<ReadHalf<SimplexStream>, WriteHalf<S>>;
 
-    fn open(self, limits: &Limits) -> Option<(Self::Stream, impl Future<Output = ()> + Send)> {
+    async fn open(
+        self,
+        limits: &Limits,
+    ) -> Option<(Self::Stream, impl Future<Output = ()> + Send)> {
         let (from, to) = split(self.0);
         // The request that is being answered, and the next one behind it.
         let (read, pipe) = simplex(2 * (limits.header_bytes + limits.body_bytes).max(CHUNK));

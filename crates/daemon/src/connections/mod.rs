@@ -25,11 +25,13 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
-use crate::connections::incoming::Streams;
+use crate::connections::incoming::{Streams, TlsPort};
 use crate::frames::{FrameService, Frames};
 use crate::http::{Http, HttpService};
+use crate::tls::Tls;
 use crate::{Shutdown, open_files, ports};
 
 pub(crate) use limit::Client;
@@ -86,6 +88,7 @@ pub(crate) trait Protocol: Clone + Send + 'static {
 pub struct Listener {
     listener: TcpListener,
     limits: Limits,
+    tls: Option<Tls>,
 }
 
 /// A port that cannot be listened on. *Misused* or *failed*.
@@ -105,7 +108,7 @@ impl Listener {
         let bind = async || TcpListener::bind(address).await;
         let listener = ports::when_free(address, bind, ports::is_taken).await;
         let listener = listener.map_err(|cause| ListenError { address, cause })?;
-        Ok(Listener { listener, limits })
+        Ok(Listener { listener, limits, tls: None })
     }
 
     /// The same, where the configuration names an address.
@@ -122,6 +125,12 @@ impl Listener {
         }
     }
 
+    /// With TLS, if there is one.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Listener {
+        Listener { tls, ..self }
+    }
+
     /// Where it listens.
     ///
     /// # Errors
@@ -132,7 +141,14 @@ impl Listener {
 
     /// Answers HTTP requests until shutdown, then lets the running ones end.
     pub async fn serve(self, service: Arc<impl HttpService>, shutdown: Shutdown) {
-        serving::serve(self.listener, Http(service), shutdown, self.limits).await;
+        let Listener { listener, limits, tls } = self;
+        match tls {
+            None => serving::serve(listener, Http(service), shutdown, limits).await,
+            Some(tls) => {
+                let port = TlsPort { listener, acceptor: tls.acceptor() };
+                serving::serve(port, Http(service), shutdown, limits).await;
+            }
+        }
     }
 
     /// Answers messages in frames until shutdown, then lets the running ones end.
@@ -155,6 +171,15 @@ pub async fn serve_streams<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     serving::serve(Streams(streams), Http(service), shutdown, limits).await;
+}
+
+/// From shutdown until a connection without a request is closed.
+pub(crate) const IDLE_GRACE: Duration = Duration::from_millis(300);
+
+/// Returns when what has not become a request is not waited for any longer.
+pub(crate) async fn ended(shutdown: &Shutdown) {
+    shutdown.requested().await;
+    sleep(IDLE_GRACE).await;
 }
 
 /// A client that does not read its answers loses its connection, and its slot.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Shutdown;
 use crate::connections::incoming::{IncomingConnection, Source};
 use crate::connections::limit::{Client, ConnectionLimit, Slot};
-use crate::connections::{Limits, Protocol};
+use crate::connections::{Limits, Protocol, ended};
 
 /// Serves connections until shutdown, then lets requests in flight end.
 pub(super) async fn serve(
@@ -42,7 +42,12 @@ async fn serve_connection(
     shutdown: Shutdown,
     limits: Limits,
 ) {
-    let Some((stream, beside)) = incoming.open(&limits) else { return };
+    let opened = tokio::select! {
+        opened = incoming.open(&limits) => opened,
+        () = client.evicted() => return,
+        () = ended(&shutdown) => return,
+    };
+    let Some((stream, beside)) = opened else { return };
     tokio::select! {
         biased;
         () = beside => {}

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use ::tunnel::home;
 use daemon::config::{Authentication, ConfigError};
 use daemon::secret_file::{self, SecretFileError};
+use daemon::tls::{Tls, TlsError};
 use ledger::{Address, Derivation, KeyPath};
 use signer_api::Hosts;
 use signer_api::client::SignerUrl;
@@ -59,6 +60,7 @@ pub struct Http {
     pub listen: SocketAddr,
     /// As which hosts it may be asked there.
     pub(crate) hosts: Hosts,
+    pub(crate) tls: Option<Tls>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) allow_to_prove_possession: bool,
 }
@@ -97,6 +99,8 @@ enum Why {
         "there is no [http], no [socket] and no [tunnel]: no baker could reach the signer; write one of them"
     )]
     NoListener,
+    #[error("[http] tls: {0}")]
+    Tls(#[from] TlsError),
     #[error("[socket] {0}")]
     Socket(#[from] socket::SocketWhy),
     #[error("[tunnel] {0}")]
@@ -167,12 +171,7 @@ impl Config {
         });
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
-        let http = typed.http.map(|http| Http {
-            hosts: Hosts::of(http.listen.0.ip(), &http.hosts),
-            listen: http.listen.0,
-            allow_list_known_keys: http.allow_list_known_keys,
-            allow_to_prove_possession: http.allow_to_prove_possession,
-        });
+        let http = typed.http.map(|http| Http::understand(http, base)).transpose()?;
         let tunnel = typed.tunnel.map(|typed| tunnel::understand(typed, base)).transpose()?;
         let sockets = typed.socket.map(|typed| socket::understand(typed, base)).transpose()?;
         if http.is_none() && tunnel.is_none() && sockets.is_none() {
@@ -194,6 +193,20 @@ impl Config {
             authentication: typed.authentication,
             keys,
             chains,
+        })
+    }
+}
+
+impl Http {
+    fn understand(typed: typed::Http, base: &Path) -> Result<Http, TlsError> {
+        let read =
+            |tls: typed::Tls| Tls::read(base.join(tls.certificate), base.join(tls.private_key));
+        Ok(Http {
+            hosts: Hosts::of(typed.listen.0.ip(), &typed.hosts),
+            listen: typed.listen.0,
+            tls: typed.tls.map(read).transpose()?,
+            allow_list_known_keys: typed.allow_list_known_keys,
+            allow_to_prove_possession: typed.allow_to_prove_possession,
         })
     }
 }

@@ -56,12 +56,20 @@ pub(super) struct State {
 #[serde(deny_unknown_fields)]
 pub(super) struct Http {
     pub(super) listen: Listen,
+    pub(super) tls: Option<Tls>,
     #[serde(default)]
     pub(super) hosts: Vec<String>,
     #[serde(default)]
     pub(super) allow_list_known_keys: bool,
     #[serde(default)]
     pub(super) allow_to_prove_possession: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) private_key: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
