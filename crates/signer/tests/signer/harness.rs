@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -216,4 +217,11 @@ pub(crate) const TZ1_SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstF
 pub(crate) fn vectors(file: &str) -> Vec<serde_json::Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Runs a program of another make to its end.
+pub(crate) fn run(program: &str, words: &[&str]) -> Output {
+    let ran = Command::new(program).args(words).output();
+    assert!(ran.is_ok(), "{program}: {ran:?}: \"cargo xtask test\" installs it");
+    ran.unwrap()
 }

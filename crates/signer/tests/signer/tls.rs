@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation};
+use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation, run};
 
 /// A home whose certificate is for `localhost`.
 fn home() -> Home {
@@ -16,11 +15,6 @@ fn home() -> Home {
         .with_mark(TZ1, Some(99));
     certify(&home, "cert.pem", "key.pem", "ec");
     home
-}
-
-fn run(program: &str, words: &[&str]) -> Output {
-    let ran = Command::new(program).args(words).output();
-    ran.unwrap_or_else(|error| panic!("{program}: {error}: apt-get install {program}"))
 }
 
 /// A certificate that vouches for itself, and its key, readable for us alone.
