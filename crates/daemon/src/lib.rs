@@ -9,6 +9,7 @@
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
 //! - [`open_files`]: as many of them as the system allows.
+//! - [`pidfile`]: the number of a process, for scripts that stop it.
 //! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`scrape`]: metrics that are read at each scrape.
@@ -25,6 +26,8 @@ mod listen;
 pub mod log;
 pub mod monitor;
 pub mod open_files;
+mod own_file;
+pub mod pidfile;
 pub mod ports;
 pub mod print;
 pub mod scrape;

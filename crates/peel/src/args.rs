@@ -75,12 +75,21 @@ pub(crate) enum SignerCommand {
     Run {
         #[command(flatten)]
         config: SignerFile,
+        #[command(flatten)]
+        pidfile: PidFilePath,
     },
     /// Read the configuration and all it names, and say what is wrong and the cure.
     Check {
         #[command(flatten)]
         config: SignerFile,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PidFilePath {
+    /// Write the number of the process into this file, and remove it at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pidfile: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +104,8 @@ pub(crate) enum GatewayCommand {
     Run {
         #[command(flatten)]
         config: GatewayFile,
+        #[command(flatten)]
+        pidfile: PidFilePath,
     },
     /// Forget up to where a key was answered, after its mark was lowered on purpose. Stop the gateway first.
     Forget {
@@ -203,17 +214,30 @@ pub(crate) enum KeyCommand {
         output: KeyOutput,
     },
     /// Read a key (edsk…, spsk…, p2sk…, BLsk…, or a wallet's unencrypted:… or encrypted:…) from
-    /// standard input and write it to a file that only you can read.
-    Import {
-        #[command(flatten)]
-        output: KeyOutput,
-    },
+    /// standard input and write it to a file that only you can read; or take over the keys of an
+    /// octez wallet.
+    Import(KeyImport),
     /// Show which keys are in these files.
     List {
         /// Key files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+/// A key from standard input, or the keys of a wallet.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyImport {
+    /// The folder of an octez wallet, as in ~/.tezos-signer: its keys become files and [[key]] entries.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "password_file", "unencrypted"])]
+    pub(crate) octez_dir: Option<PathBuf>,
+    /// With --octez-dir: only the key of this name. May be repeated.
+    #[arg(long, value_name = "NAME", requires = "octez_dir")]
+    pub(crate) key: Vec<String>,
+    #[command(flatten)]
+    pub(crate) config: SignerFile,
+    #[command(flatten)]
+    pub(crate) output: Option<KeyOutput>,
 }
 
 /// Where a key is written, and how.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::Shutdown;
 use crate::connections::{Limits, serving};
 use crate::frames::{FrameService, Frames};
+use crate::own_file::OwnFile;
 
 /// Where a unix socket is, and who may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct UnixSocket {
 pub struct UnixListener {
     listener: tokio::net::UnixListener,
     limits: Limits,
-    _file: SocketFile,
+    _file: OwnFile,
 }
 
 /// A unix socket that cannot be listened on. *Misused* or *failed*.
@@ -44,14 +45,6 @@ pub struct UnixListener {
 pub struct UnixListenError {
     path: PathBuf,
     why: String,
-}
-
-/// The socket in its place. Dropping it removes it, if it is still the same one.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    /// Device and inode.
-    id: (u64, u64),
 }
 
 /// Only the user of this process.
@@ -102,7 +95,7 @@ fn told(error: &io::Error) -> String {
     }
 }
 
-fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, SocketFile)> {
+fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, OwnFile)> {
     let folder = Beside::make(&socket.path)?;
     let made = folder.0.join("s");
     let listener = tokio::net::UnixListener::bind(&made)?;
@@ -112,8 +105,7 @@ fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, SocketFile
     }
     let found = fs::symlink_metadata(&made)?;
     fs::rename(&made, &socket.path)?;
-    let file = SocketFile { path: socket.path.clone(), id: (found.dev(), found.ino()) };
-    Ok((listener, file))
+    Ok((listener, OwnFile::new(socket.path.clone(), &found)))
 }
 
 /// A private folder beside a path, until it is dropped.
@@ -138,15 +130,5 @@ impl Beside {
 impl Drop for Beside {
     fn drop(&mut self) {
         self.remove();
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let found = fs::symlink_metadata(&self.path).map(|found| (found.dev(), found.ino()));
-        if found.is_ok_and(|found| found == self.id) {
-            // It is gone already, or its folder may not be written any more: the next start takes it for left behind.
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }

@@ -10,12 +10,18 @@ use daemon::secret_file;
 use tezos::{Curve, EncryptedKey, Salt, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::args::{CurveName, KeyCommand, KeyOutput};
+use crate::args::{CurveName, KeyCommand, KeyImport, KeyOutput};
+use crate::commands::octez_wallet;
 
 pub(crate) fn run(command: KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Generate { curve, output } => write(&generate(curve.into())?, &output),
-        KeyCommand::Import { output } => write(&import()?, &output),
+        KeyCommand::Import(KeyImport { octez_dir: Some(folder), key, config, .. }) => {
+            octez_wallet::import(&folder, &key, &config.path())
+        }
+        KeyCommand::Import(KeyImport { output, .. }) => {
+            write(&import()?, &output.context("name --output FILE, or --octez-dir DIR")?)
+        }
         KeyCommand::List { files } => files.iter().try_for_each(|file| list(file)),
     }
 }

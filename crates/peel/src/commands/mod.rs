@@ -3,6 +3,7 @@
 pub(crate) mod gateway;
 pub(crate) mod key;
 pub(crate) mod ledger;
+mod octez_wallet;
 mod running;
 mod serving;
 pub(crate) mod signer;

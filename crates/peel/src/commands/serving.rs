@@ -4,22 +4,27 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use daemon::pidfile::PidFile;
 use daemon::systemd::Notifier;
 use daemon::{Health, Shutdown};
 use tokio::runtime::Builder;
+
+use crate::args::PidFilePath;
 
 /// Polls of tasks between two looks at the sockets, while there is something to poll. With tokio's 61, a vote that
 /// comes while ssh keys are exchanged waits for thirty of them before it is read.
 const EVENT_INTERVAL: u32 = 4;
 
-/// Starts a daemon, and runs it until SIGTERM, SIGINT or SIGHUP; a second signal ends it at once. `start` gives
+/// Starts a daemon, with its number in a file, and runs it until SIGTERM, SIGINT or SIGHUP; a second signal ends it at once. `start` gives
 /// what runs until shutdown is requested, and the facts that a restart could mend.
 pub(crate) fn until_signal<R>(
+    pidfile: &PidFilePath,
     start: impl AsyncFnOnce(Shutdown) -> anyhow::Result<(R, Health)>,
 ) -> anyhow::Result<()>
 where
     R: Future<Output = anyhow::Result<()>>,
 {
+    let _pidfile = pidfile.pidfile.as_deref().map(PidFile::create).transpose()?;
     daemon::open_files::raise();
     // One thread carries all connections: they are few or idle, and a request that changes threads on
     // its way waits for each of them to wake up.

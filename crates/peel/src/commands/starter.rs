@@ -25,6 +25,11 @@ pub(crate) fn configuration(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A file for its owner alone, unless it is there already. False then.
+pub(crate) fn secret(path: &Path, text: &str) -> anyhow::Result<bool> {
+    write_new(path, text, OWNER_ONLY)
+}
+
 /// The one that is there, or a new one.
 pub(crate) fn identity(what: &str, path: &Path, comment: &str) -> anyhow::Result<Identity> {
     let new = Identity::generate(comment)?;
@@ -43,7 +48,8 @@ pub(crate) fn identity(what: &str, path: &Path, comment: &str) -> anyhow::Result
 /// Writes a file that was not there, whole or not at all. False when it was there.
 fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<bool> {
     let failed = || format!("{} cannot be made", path.display());
-    let folder = path.parent().context("no folder")?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).with_context(failed)?;
     file.write_all(text.as_bytes()).with_context(failed)?;
     file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(failed)?;

@@ -9,3 +9,4 @@ mod pasted;
 mod peel;
 mod quick_start;
 mod store;
+mod wallet;

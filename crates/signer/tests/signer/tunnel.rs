@@ -71,7 +71,7 @@ fn a_tunnel_says_what_is_wrong_with_it() {
         let complaint = complaint(tunnel);
         assert!(complaint.contains(words), "{words:?} is not in {complaint:?}");
     };
-    says("", "neither [http] nor [tunnel]");
+    says("", "no [http], no [socket] and no [tunnel]");
     says(TUNNEL, "there is no [[tunnel.gateway]]");
     says(&full().replace("8443", "0"), "use 1 to 64535");
     says(&full().replace("8443", "64536"), "use 1 to 64535");

@@ -8,12 +8,12 @@ use daemon::Health;
 use gateway::{Config, Gateway};
 use tezos::PublicKeyHash;
 
-use crate::args::GatewayCommand;
+use crate::args::{GatewayCommand, PidFilePath};
 use crate::commands::serving;
 
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
     match command {
-        GatewayCommand::Run { config } => serve(Config::read(&config.path())?),
+        GatewayCommand::Run { config, pidfile } => serve(Config::read(&config.path())?, &pidfile),
         GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config.path())?),
         GatewayCommand::Check { config } => check::check(&config.path()),
         GatewayCommand::Init { directory } => init::init(&directory),
@@ -33,8 +33,8 @@ fn forget(key: &PublicKeyHash, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
-    serving::until_signal(async |shutdown| {
+fn serve(config: Config, pidfile: &PidFilePath) -> anyhow::Result<()> {
+    serving::until_signal(pidfile, async |shutdown| {
         let gateway = Gateway::start(config, shutdown).await?;
         let running = async {
             gateway.run().await;

@@ -7,19 +7,19 @@ mod store_marks;
 
 use signer::{Config, Signer};
 
-use crate::args::SignerCommand;
+use crate::args::{PidFilePath, SignerCommand};
 use crate::commands::serving;
 
 pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
     match command {
-        SignerCommand::Run { config } => serve(Config::read(&config.path())?),
+        SignerCommand::Run { config, pidfile } => serve(Config::read(&config.path())?, &pidfile),
         SignerCommand::Check { config } => check::check(&config.path()),
         SignerCommand::Init { directory, name, port } => init::init(&directory, &name, port),
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
-    serving::until_signal(async |shutdown| {
+fn serve(config: Config, pidfile: &PidFilePath) -> anyhow::Result<()> {
+    serving::until_signal(pidfile, async |shutdown| {
         let signer = Signer::start(config, shutdown).await?;
         let liveness = signer.liveness().clone();
         Ok((async { Ok(signer.run().await?) }, liveness))
