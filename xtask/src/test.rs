@@ -8,7 +8,7 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 12] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -19,6 +19,8 @@ const NEEDED: [(&str, &str); 10] = [
     ("prometheus", "promtool"),
     ("openssl", "openssl"),
     ("curl", "curl"),
+    ("nodejs", "node"),
+    ("npm", "npm"),
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];

@@ -8,6 +8,7 @@ mod harness;
 mod media;
 mod octez;
 mod socket;
+mod taquito;
 mod tls;
 mod tunnel;
 mod upgrade;
