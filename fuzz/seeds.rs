@@ -12,6 +12,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for case in read("payloads.json")?.iter().chain(&read("malformed.json")?) {
         let Some(bytes) = bytes(&case["payload"]) else { continue };
+        if bytes.first() == Some(&3) {
+            seed("operations", &bytes)?;
+        }
         for form in [0, 1] {
             seed("payload", &[&[form], bytes.as_slice()].concat())?;
         }

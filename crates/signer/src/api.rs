@@ -10,6 +10,7 @@ use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
 use crate::keyring::{KeyEntry, Keyring};
+use crate::policy::Admitted;
 
 /// Answers a baker.
 #[derive(Debug, Clone)]
@@ -137,13 +138,16 @@ impl Api {
         version: SignatureVersion,
     ) -> Result<Signature, SignError> {
         let Question { key, data, .. } = question;
-        let admitted = entry.key.policy.admit(key, data).and_then(|payload| {
+        let admitted = entry.key.policy.admit(key, data).and_then(|admitted| {
             self.check_authentication(AuthenticatedRequest::Sign, question)?;
             let scheme = version.scheme(key.curve()).ok_or(Refused::Version)?;
-            Ok((payload, scheme))
+            Ok((admitted, scheme))
         });
         match admitted {
-            Ok((payload, scheme)) => entry.sign(*key, payload, scheme).await,
+            Ok((Admitted::Payload(payload), scheme)) => entry.sign(*key, payload, scheme).await,
+            Ok((Admitted::Operations(group), scheme)) => {
+                entry.dispatch.sign_operations(&entry.key, &group, scheme)
+            }
             Err(refused) => {
                 tracing::warn!(key = entry.key.name, "refused: {refused}");
                 Err(refused.into())

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tezos::{Nonce, Signature};
+use tezos::{BlsScheme, Nonce, OperationGroup, Signature};
 use watermark::{Reservation, Store};
 
-use crate::error::{Failed, SignError};
+use crate::error::{Failed, Refused, SignError};
+use crate::key::Key;
 use crate::queue::{Job, Queue};
 use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
 
@@ -30,6 +31,8 @@ pub(crate) struct InPlace {
     store: Arc<Store>,
 }
 
+const ONLY_IN_MEMORY: &str = "only keys in memory sign operations";
+
 impl Dispatch {
     /// Signs a payload, or gives the reason why not, in bounded time.
     pub(crate) async fn sign(&self, job: Job) -> Result<Signature, SignError> {
@@ -42,6 +45,21 @@ impl Dispatch {
                     Ok(Err(_)) => Err(Failed::Stopping.into()),
                     Err(_) => Err(Failed::NoAnswer.into()),
                 }
+            }
+        }
+    }
+
+    /// Signs operations, which no device but a key in memory does.
+    pub(crate) fn sign_operations(
+        &self,
+        key: &Arc<Key>,
+        group: &OperationGroup,
+        scheme: BlsScheme,
+    ) -> Result<Signature, SignError> {
+        match self {
+            Dispatch::Thread(_) => Err(Refused::ByDevice(ONLY_IN_MEMORY.to_owned()).into()),
+            Dispatch::InPlace(in_place) => {
+                in_place.worker.lock().sign_operations(key, group, scheme)
             }
         }
     }

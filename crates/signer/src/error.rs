@@ -7,6 +7,8 @@ use tezos::{ChainId, Kind, PayloadError, PublicKeyHash};
 use thiserror::Error;
 use watermark::{AdvanceError, Refusal, StoreFailure};
 
+use crate::operations::OperationRefusal;
+
 /// Why there is no signature.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignError {
@@ -28,8 +30,13 @@ pub enum Refused {
     #[error("chain {0} is not one of \"chains\" in the configuration")]
     Chain(ChainId),
     /// Not one of the kinds that this key may sign.
-    #[error("this key may not sign a {0}; \"allow\" in the configuration does not name it")]
+    #[error(
+        "kind {0} is not one that this key may sign; \"allow\" in the configuration does not name it"
+    )]
     Kind(Kind),
+    /// An operation that this key may not sign.
+    #[error(transparent)]
+    Operation(#[from] OperationRefusal),
     /// The client did not prove that it may ask.
     #[error("invalid authentication signature")]
     Authentication,
@@ -171,6 +178,7 @@ impl Refused {
             Refused::Payload(_) => "malformed",
             Refused::Chain(_) => "chain",
             Refused::Kind(_) => "kind",
+            Refused::Operation(_) => "operation",
             Refused::Authentication => "authentication",
             Refused::Version | Refused::OtherVersion => "version",
             Refused::Watermark(refusal) => refusal.reason(),

@@ -26,6 +26,7 @@ mod links;
 mod listeners;
 mod made;
 mod metrics;
+mod operations;
 mod policy;
 mod queue;
 mod readings;

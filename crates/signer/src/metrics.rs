@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tezos::Payload;
+use tezos::{Payload, Signature};
 
 use crate::error::SignError;
 use crate::made::Made;
@@ -67,6 +67,13 @@ impl Metrics {
             metrics.level.clone(),
         );
         metrics
+    }
+
+    /// Counts what became of operations.
+    pub(crate) fn note_operations(&self, key: &str, outcome: &Result<Signature, SignError>) {
+        let (result, reason) = outcome.as_ref().map_or_else(SignError::labels, |_| ("signed", ""));
+        let (key, kind) = (key.to_owned(), "operation");
+        self.requests.get_or_create(&RequestLabels { key, kind, result, reason }).inc();
     }
 
     /// Counts what became of a request.

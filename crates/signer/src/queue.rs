@@ -245,7 +245,6 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use tezos::{KeyForm, sample_payload};
 
@@ -267,7 +266,7 @@ mod tests {
     fn ask(queue: &Queue, payload: Payload) -> Result<Response, Failed> {
         let scheme = BlsScheme::default();
         let hash = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
-        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let policy = Policy::default();
         let key = Arc::new(Key::new("baker".to_owned(), Some(hash), policy));
         let asked = Instant::now();
         queue.submit(Job { key, hash, payload, scheme, asked, votes_twice: true })

@@ -91,7 +91,6 @@ impl Unverified {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use tezos::{KeyForm, Kind, SecretKey, sample_payload};
 
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn a_signature_that_does_not_verify_stops_its_key() {
         let secret = SecretKey::from_base58(SECRET).unwrap();
-        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let policy = Policy::default();
         let key = Arc::new(Key::new("consensus".to_owned(), None, policy));
         key.identify(secret.public_key().clone()).unwrap();
         key.note(Ok(()));

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tezos::{Nonce, Signature};
+use tezos::{BlsScheme, Nonce, OperationGroup, Signature};
 use watermark::{Decision, Store};
 
 use crate::device::{Device, NoSignature};
 use crate::error::{Failed, Refused, SignError};
+use crate::key::Key;
 use crate::made::Made;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Next, Queue};
@@ -87,7 +88,32 @@ impl Worker {
         outcome.map(Made::signature)
     }
 
-    /// The one way to a signature. The order of the steps is the promise of this program.
+    /// Signs operations of the key's account, counts them and writes them into the log. They have no mark.
+    pub(crate) fn sign_operations(
+        &self,
+        key: &Arc<Key>,
+        group: &OperationGroup,
+        scheme: BlsScheme,
+    ) -> Result<Signature, SignError> {
+        let made = key.readiness().map_err(Failed::NotReady).and_then(|()| {
+            let refused = || Failed::Device("the key cannot sign operations".to_owned());
+            let made = self.device.sign_operations(group, scheme).ok_or_else(refused)?;
+            let public_key = key.public_key().ok_or(Failed::WrongSignature)?;
+            let is_good = public_key.verifies(group.bytes(), &made, scheme);
+            is_good.then_some(made).ok_or(Failed::WrongSignature)
+        });
+        let outcome = made.map_err(SignError::from);
+        self.metrics.note_operations(&key.name, &outcome);
+        let kinds: Vec<&str> = group.contents().iter().map(|content| content.kind.name()).collect();
+        let (key, count) = (key.name.as_str(), kinds.len());
+        match &outcome {
+            Ok(_) => tracing::info!(key, count, first = kinds.first(), "signed operations"),
+            Err(error) => tracing::warn!(key, count, "operations failed: {error}"),
+        }
+        outcome
+    }
+
+    /// The one way to a signature of a block or vote. The order of the steps is the promise of this program.
     fn serve(&mut self, job: &Job) -> Result<Made, SignError> {
         let Job { key, hash, payload, scheme, .. } = job;
         let waited = job.asked.elapsed();
@@ -175,16 +201,14 @@ impl Drop for Abandon {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::sync::Mutex;
 
     use prometheus_client::registry::Registry;
-    use tezos::{BlsScheme, ChainId, KeyForm, Kind, Level, Payload, SecretKey, sample_payload};
+    use tezos::{ChainId, KeyForm, Kind, Level, Payload, SecretKey, sample_payload};
     use watermark::{Entry, LevelBound, Permit, Records};
 
     use super::*;
     use crate::device::SoftwareKey;
-    use crate::key::Key;
     use crate::policy::Policy;
 
     const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -241,7 +265,7 @@ mod tests {
             records.add(secret.hash(), ChainId::MAINNET, floor).unwrap();
             drop(records);
             let store = Arc::new(Store::open(&path, LevelBound::MAINNET).unwrap());
-            let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+            let policy = Policy::default();
             let key = Arc::new(Key::new("baker".to_owned(), None, policy));
             key.identify(secret.public_key().clone()).unwrap();
             key.note(Ok(()));
@@ -307,7 +331,7 @@ mod tests {
     fn a_device_signs_with_the_key_of_the_permit_or_not_at_all() {
         let mut fixture = Fixture::new();
         let secret = SecretKey::generate(tezos::Curve::Ed25519, &[7; 32]).unwrap();
-        let policy = Policy { chains: BTreeSet::new(), kinds: BTreeSet::new() };
+        let policy = Policy::default();
         let key = Arc::new(Key::new("other".to_owned(), None, policy));
         fixture.worker.device = Box::new(SoftwareKey { key, secret });
         let outcome = fixture.serve(attestation(100), Instant::now());

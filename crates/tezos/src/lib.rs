@@ -4,6 +4,7 @@
 //! clock. What is parsed here is parsed once, into a type that cannot be wrong afterwards.
 //!
 //! - [`Payload`]: the bytes a baker wants signed, as a block, a preattestation or an attestation.
+//! - [`OperationGroup`]: operations of an account, read to their last byte.
 //! - [`PublicKey`], [`PublicKeyHash`], [`Signature`], [`SecretKey`]: the keys tz1 to tz4; of tz5
 //!   (ML-DSA-44), which can be no delegate, the public parts.
 //! - [`ChainId`], [`Level`], [`Round`], [`Mark`]: where on which chain something is signed.
@@ -18,8 +19,10 @@ mod encrypted_key;
 mod key_hash;
 mod mark;
 mod mask;
+mod operation;
 mod payload;
 mod public_key;
+mod reader;
 mod sample;
 mod secret_key;
 mod signature;
@@ -33,6 +36,10 @@ pub use encrypted_key::{EncryptedKey, EncryptedKeyError, Salt};
 pub use key_hash::{KeyHashError, PublicKeyHash, UnknownTag};
 pub use mark::{Kind, Level, Mark, OutOfRange, Round};
 pub use mask::mask_secrets;
+pub use operation::{
+    Contract, ContractError, OperationContent, OperationError, OperationGroup, OperationKind,
+    Transfer,
+};
 pub use payload::{
     Block, Consensus, DalAttestation, Fitness, KNOWN_PROTOCOLS, KeyForm, Payload, PayloadError,
     Vote,

@@ -3,6 +3,7 @@
 //! What was typed (`typed.rs`) becomes what it means ([`Config`]): names resolved, paths absolute,
 //! keys parsed, secrets read. Nothing after this can find a mistake of the configuration.
 
+mod allow;
 mod level_bound;
 mod socket;
 mod tunnel;
@@ -21,7 +22,7 @@ use daemon::tls::{Tls, TlsError};
 use ledger::{Address, Derivation, KeyPath};
 use signer_api::Hosts;
 use signer_api::client::SignerUrl;
-use tezos::{ChainId, EncryptedKey, Kind, PublicKeyHash, SecretKey};
+use tezos::{ChainId, EncryptedKey, PublicKeyHash, SecretKey};
 use thiserror::Error;
 use watermark::{Rules, UnknownForms};
 
@@ -121,10 +122,8 @@ enum KeyWhy {
     Hash(#[from] tezos::KeyHashError),
     #[error("it is {found}, and public_key_hash says {expected}; correct one of them")]
     OtherKey { expected: PublicKeyHash, found: PublicKeyHash },
-    #[error("allow: {0:?} is none of block, preattestation, attestation")]
-    Kind(String),
-    #[error("allow is empty: this key could sign nothing")]
-    NothingAllowed,
+    #[error("{0}")]
+    Allow(#[from] allow::AllowWhy),
     #[error("{0}")]
     Path(#[from] ledger::KeyPathError),
     #[error(
@@ -165,9 +164,9 @@ impl Config {
 
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
         let chains = chains(&typed.chains)?;
-        let keys = typed.key.iter().map(|key| {
-            KeyConfig::understand(key, base, &chains)
-                .map_err(|why| Why::Key { name: key.name.clone(), why })
+        let keys = typed.key.into_iter().map(|key| {
+            let name = key.name.clone();
+            KeyConfig::understand(key, base, &chains).map_err(|why| Why::Key { name, why })
         });
         let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
         check_distinct(&keys)?;
@@ -304,25 +303,23 @@ impl KeyConfig {
     }
 
     fn understand(
-        typed: &typed::Key,
+        typed: typed::Key,
         base: &Path,
         chains: &BTreeSet<ChainId>,
     ) -> Result<KeyConfig, KeyWhy> {
         let source = match (&typed.ledger, &typed.secret_key_file, &typed.upstream) {
             (Some(text), None, None) => Source::Ledger(ledger_key(text)?),
             (None, Some(file), None) => {
-                Source::Software(software_key(&base.join(file), typed, base)?)
+                Source::Software(software_key(&base.join(file), &typed, base)?)
             }
             (None, None, Some(url)) => Source::Upstream(url.parse()?),
             _ => return Err(KeyWhy::Source),
         };
         let expected = typed.public_key_hash.as_deref().map(str::parse).transpose()?;
-        let key = KeyConfig {
-            name: typed.name.clone(),
-            public_key_hash: expected,
-            policy: Policy { chains: chains.clone(), kinds: kinds(typed.allow.as_deref())? },
-            source,
-        };
+        let is_in_memory = matches!(source, Source::Software(_));
+        let (kinds, operations) = allow::understand(typed.allow, is_in_memory)?;
+        let policy = Policy { chains: chains.clone(), kinds, operations };
+        let key = KeyConfig { name: typed.name, public_key_hash: expected, policy, source };
         match (expected, key.hash()) {
             (Some(expected), Some(found)) if expected != found => {
                 Err(KeyWhy::OtherKey { expected, found })
@@ -330,13 +327,6 @@ impl KeyConfig {
             _ => Ok(key),
         }
     }
-}
-
-fn kinds(allow: Option<&[String]>) -> Result<BTreeSet<Kind>, KeyWhy> {
-    let Some(names) = allow else { return Ok(Kind::ALL.into()) };
-    let kind = |name: &String| Kind::from_name(name).ok_or_else(|| KeyWhy::Kind(name.clone()));
-    let kinds: BTreeSet<Kind> = names.iter().map(kind).collect::<Result<_, _>>()?;
-    if kinds.is_empty() { Err(KeyWhy::NothingAllowed) } else { Ok(kinds) }
 }
 
 fn ledger_key(text: &str) -> Result<LedgerKey, KeyWhy> {

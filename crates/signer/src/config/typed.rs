@@ -97,7 +97,26 @@ pub(super) struct Key {
     pub(super) password_file: Option<PathBuf>,
     pub(super) upstream: Option<String>,
     pub(super) public_key_hash: Option<String>,
-    pub(super) allow: Option<Vec<String>>,
+    pub(super) allow: Option<Vec<Allow>>,
+}
+
+/// A kind, or a transaction that is narrowed.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "allow: write kinds, as in \"block\", or { kind = \"transaction\", to = [\"tz1…\"], at_most = \"100 tez\" }"
+)]
+pub(super) enum Allow {
+    Kind(String),
+    Narrowed(Narrowed),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Narrowed {
+    pub(super) kind: String,
+    pub(super) to: Option<Vec<String>>,
+    pub(super) at_most: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

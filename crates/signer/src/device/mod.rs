@@ -6,7 +6,7 @@ mod upstream;
 
 use std::time::Duration;
 
-use tezos::{BlsScheme, Nonce, Payload, PublicKeyHash, Signature};
+use tezos::{BlsScheme, Nonce, OperationGroup, Payload, PublicKeyHash, Signature};
 use watermark::Permit;
 
 use crate::error::{Failed, NotReady, Refused, SignError};
@@ -46,6 +46,11 @@ pub(crate) trait Device: Send {
 
     /// Signs what `permit` is for, once, with the permit's own key.
     fn sign(&mut self, permit: Permit<'_>, scheme: BlsScheme) -> Result<Signature, NoSignature>;
+
+    /// Signs operations of its key's account, which have no mark; none if it does not.
+    fn sign_operations(&self, _group: &OperationGroup, _scheme: BlsScheme) -> Option<Signature> {
+        None
+    }
 
     /// The proof that it has this tz4 key, over the key itself; none if it cannot make one.
     fn prove_possession(&self) -> Option<Signature> {

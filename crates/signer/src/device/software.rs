@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tezos::{BlsScheme, Nonce, Payload, SecretKey, Signature};
+use tezos::{BlsScheme, Nonce, OperationGroup, Payload, SecretKey, Signature};
 use watermark::Permit;
 
 use crate::device::{Device, NoSignature};
@@ -29,6 +29,10 @@ impl Device for SoftwareKey {
         made.ok_or_else(|| {
             NoSignature::Declined(Failed::Device("the key cannot sign".to_owned()).into())
         })
+    }
+
+    fn sign_operations(&self, group: &OperationGroup, scheme: BlsScheme) -> Option<Signature> {
+        self.secret.sign(group.bytes(), scheme)
     }
 
     fn prove_possession(&self) -> Option<Signature> {

@@ -58,7 +58,7 @@ fn each_refusal_says_what_it_is() {
     let mut other_chain = attestation(100, 1);
     other_chain.splice(1..5, [0xaf, 0x18, 0x64, 0xd9]);
     assert!(refusal(&other_chain).contains("chain NetXnHfVqm9iesp"), "{}", refusal(&other_chain));
-    assert!(refusal(&preattestation(100, 1)).contains("may not sign a preattestation"));
+    assert!(refusal(&preattestation(100, 1)).contains("kind preattestation is not one that"));
     assert!(refusal(&[0x03, 1, 2]).contains("magic byte 0x03 not allowed"));
     assert!(refusal(&attestation(99, 1)).contains("below high watermark 99"));
     let unknown = "tz1ddb9NMYHZi5UzPdzTZMYQQZoMub195zgv";
@@ -161,7 +161,7 @@ fn a_configuration_says_what_is_wrong_with_it() {
     says(Home::new().with("[[key]]\nname = \"a\"\nledger = \"tz1/0h\""), "secp256k1/0h/0h");
     says(Home::new().with("[[key]]\nname = \"a\"\nledger = \"bls12-381/0h\""), "tz4");
     says(Home::new().with("[[key]]\nname = \"a\"\nupstream = \"ftp://x\""), "http://");
-    says(home().with("allow = [\"transfer\"]"), "none of block");
+    says(home().with("allow = [\"transfer\"]"), "write of block, preattestation, attestation");
     says(home().with("allow = []"), "could sign nothing");
     says(
         home().with(&format!("public_key_hash = \"{}\"", "tz1ddb9NMYHZi5UzPdzTZMYQQZoMub195zgv")),

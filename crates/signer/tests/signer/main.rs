@@ -7,6 +7,7 @@ mod device_faults;
 mod harness;
 mod media;
 mod octez;
+mod operations;
 mod socket;
 mod taquito;
 mod tls;

@@ -4,8 +4,8 @@
 //! for every protocol of the chain, and is all that a mark needs. The *protocol data* behind it changes with a
 //! protocol: what this version does not know of it is kept as it came.
 
-use crate::payload::reader::Reader;
 use crate::payload::{PayloadError, level, round};
+use crate::reader::Reader;
 use crate::{ChainId, Level, Round};
 
 /// A block header as it is signed: 198, 202, 230 or 234 bytes with magic byte and chain, in the known forms.

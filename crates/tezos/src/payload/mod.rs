@@ -9,7 +9,7 @@
 //! what it does not know; whether it may be signed is the watermark store's to say.
 
 mod block;
-mod reader;
+
 mod vote;
 
 use thiserror::Error;
@@ -17,7 +17,7 @@ use thiserror::Error;
 pub use block::{Block, Fitness};
 pub use vote::{Consensus, DalAttestation, Vote};
 
-use crate::payload::reader::Reader;
+use crate::reader::Reader;
 use crate::{ChainId, Curve, Digest, Kind, Level, Mark, OutOfRange, PublicKeyHash, blake2b_256};
 
 /// The protocols whose blocks and votes are known to the last byte, as octez numbers them.
