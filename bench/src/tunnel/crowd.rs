@@ -8,7 +8,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
@@ -185,7 +185,7 @@ impl Crowd {
             });
             let (send, streams) = mpsc::channel(8);
             let limits = Limits { headers: COME_BACK, ..Limits::default() };
-            let serving = serve_streams(streams, limits, Arc::new(Yes), Shutdown::new());
+            let serving = serve_streams(streams, limits, Http(Arc::new(Yes)), Shutdown::new());
             let stop = stop.clone();
             tasks.spawn_on(
                 async move {

@@ -26,7 +26,8 @@ pub struct Reply {
 }
 
 /// Frames, answered by a service.
-pub(crate) struct Frames<S>(pub(crate) Arc<S>);
+#[derive(Debug)]
+pub struct Frames<S>(pub Arc<S>);
 
 impl<S> Clone for Frames<S> {
     fn clone(&self) -> Frames<S> {

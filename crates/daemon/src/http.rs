@@ -58,7 +58,8 @@ impl Limits {
 }
 
 /// HTTP, answered by a service.
-pub(crate) struct Http<S>(pub(crate) Arc<S>);
+#[derive(Debug)]
+pub struct Http<S>(pub Arc<S>);
 
 impl<S> Clone for Http<S> {
     fn clone(&self) -> Http<S> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use daemon::Shutdown;
 use daemon::connections::{Limits, Listener};
-use daemon::frames::{FrameService, Reply};
+use daemon::frames::{FrameService, Frames, Reply};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -50,7 +50,7 @@ impl Server {
         let bound = Listener::bind("127.0.0.1:0".parse().unwrap(), limits);
         let listener = runtime.block_on(bound).unwrap();
         let address = listener.address().unwrap();
-        let serving = runtime.spawn(listener.serve_frames(Arc::new(Echo), shutdown.clone()));
+        let serving = runtime.spawn(listener.serve(Frames(Arc::new(Echo)), shutdown.clone()));
         Server { address, runtime, shutdown, serving }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, Listener};
-use daemon::http::{Body, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::runtime::Runtime;
@@ -57,7 +57,7 @@ impl Server {
     }
 
     fn serve(&mut self, listener: Listener) {
-        let serving = listener.serve(Arc::new(Hello), self.shutdown.clone());
+        let serving = listener.serve(Http(Arc::new(Hello)), self.shutdown.clone());
         self.serving = Some(self.runtime.spawn(serving));
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -69,7 +69,7 @@ impl Server {
             ..Limits::default()
         };
         let service = Arc::new(self.service.clone());
-        self.serving.spawn(serve_streams(streams, limits, service, self.shutdown.clone()));
+        self.serving.spawn(serve_streams(streams, limits, Http(service), self.shutdown.clone()));
     }
 
     /// A client of the server that has said this.

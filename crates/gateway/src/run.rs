@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::connections::{Limits, ListenError, Listener};
+use daemon::http::Http;
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
 use daemon::scrape::register_own;
@@ -124,18 +125,18 @@ impl Gateway {
         };
         let stop = || gateway.shutdown.clone();
         if let Some(listener) = bound.all {
-            gateway.listeners.spawn(listener.serve(Arc::new(api.clone()), stop()));
+            gateway.listeners.spawn(listener.serve(Http(Arc::new(api.clone())), stop()));
         }
         for (signer, listener) in signers.iter().zip(bound.ports) {
             let api = Api { port: Some(signer.id), ..api.clone() };
-            gateway.listeners.spawn(listener.serve(Arc::new(api), stop()));
+            gateway.listeners.spawn(listener.serve(Http(Arc::new(api)), stop()));
         }
         for (signer, listener) in signers.iter().zip(bound.shells) {
             let shell = Shell { listener, signer: Arc::clone(signer) };
             gateway.listeners.spawn(shell.serve(stop()));
         }
         if let Some(listener) = bound.monitor {
-            gateway.listeners.spawn(listener.serve(Arc::new(api.monitor.clone()), stop()));
+            gateway.listeners.spawn(listener.serve(Http(Arc::new(api.monitor.clone())), stop()));
         }
         gateway.listeners.spawn(api.witness.clone().keep(stop()));
         let sessions = Sessions { signers: signers.clone(), witness: api.witness.clone() };

@@ -10,7 +10,8 @@ use daemon::Shutdown;
 use daemon::connections::{
     Limits, ListenError, Listener, UnixListenError, UnixListener, serve_streams,
 };
-use daemon::http::HttpService;
+use daemon::frames::Frames;
+use daemon::http::{Http, HttpService};
 use daemon::monitor::Monitor;
 use signer_api::Hosts;
 use thiserror::Error;
@@ -101,18 +102,18 @@ impl Listeners {
             let links = |signing, cut| home.run(signing, cut);
             serving.spawn(serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()));
         }
-        let socket_api = Arc::new(SocketApi(api.clone()));
+        let socket_api = Frames(Arc::new(SocketApi(api.clone())));
         if let Some(listener) = self.tcp_socket {
-            serving.spawn(listener.serve_frames(Arc::clone(&socket_api), shutdown.clone()));
+            serving.spawn(listener.serve(socket_api.clone(), shutdown.clone()));
         }
         if let Some(listener) = self.unix_socket {
-            serving.spawn(listener.serve_frames(socket_api, shutdown.clone()));
+            serving.spawn(listener.serve(socket_api, shutdown.clone()));
         }
         if let Some((listener, hosts)) = self.http {
-            serving.spawn(listener.serve(Arc::new(Api { hosts, ..api }), shutdown.clone()));
+            serving.spawn(listener.serve(Http(Arc::new(Api { hosts, ..api })), shutdown.clone()));
         }
         if let Some(listener) = self.monitor {
-            serving.spawn(listener.serve(Arc::new(monitor), shutdown.clone()));
+            serving.spawn(listener.serve(Http(Arc::new(monitor)), shutdown.clone()));
         }
         serving
     }
@@ -153,7 +154,7 @@ async fn serve_tunnel<S, F>(
     let (signing, streams) = mpsc::channel(WAITING_STREAMS);
     let cut = CancellationToken::new();
     let answering = async {
-        serve_streams(streams, tunnel_limits(), api, shutdown).await;
+        serve_streams(streams, tunnel_limits(), Http(api), shutdown).await;
         cut.cancel();
     };
     tokio::join!(links(signing, cut.clone()), answering);

@@ -21,6 +21,7 @@ mod mark;
 mod mask;
 mod operation;
 mod payload;
+mod payload_error;
 mod public_key;
 mod reader;
 mod sample;
@@ -41,9 +42,9 @@ pub use operation::{
     Transfer,
 };
 pub use payload::{
-    Block, Consensus, DalAttestation, Fitness, KNOWN_PROTOCOLS, KeyForm, Payload, PayloadError,
-    Vote,
+    Block, Consensus, DalAttestation, Fitness, KNOWN_PROTOCOLS, KeyForm, Payload, Vote,
 };
+pub use payload_error::PayloadError;
 pub use public_key::{PublicKey, PublicKeyError};
 pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};

@@ -1,6 +1,6 @@
 //! Takes fields off the front of what is to be signed, and says which field is short.
 
-use crate::payload::PayloadError;
+use crate::payload_error::PayloadError;
 
 pub(crate) struct Reader<'a>(&'a [u8]);
 

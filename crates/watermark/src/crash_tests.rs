@@ -10,12 +10,13 @@ use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, Signature, sa
 
 use crate::bound::LevelBound;
 use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Last, Refusal};
+use crate::entry::{Entry, Last};
 use crate::form::UnknownForms;
 use crate::marks::Reservation;
 use crate::permit::Decision;
 use crate::recent::{MarkId, Recent};
 use crate::recovery::recover;
+use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::store::{AdvanceError, Store, StoreFailure};
 

@@ -7,7 +7,7 @@
 
 use tezos::{Block, Kind, Level, Payload};
 
-use crate::entry::Refusal;
+use crate::refusal::Refusal;
 
 /// What becomes of a payload of unknown form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

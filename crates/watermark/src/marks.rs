@@ -6,9 +6,10 @@ use tezos::{ChainId, Level, Payload, PublicKeyHash, Signature};
 
 use crate::bound::{LevelBound, Now};
 use crate::disk::DiskError;
-use crate::entry::{Entry, Last, Refusal, Verdict};
+use crate::entry::{Entry, Last, Verdict};
 use crate::form::KnownBlock;
 use crate::recent::MarkId;
+use crate::refusal::Refusal;
 use crate::rules::Rules;
 
 /// The entries of a store while it is open.

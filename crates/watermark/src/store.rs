@@ -20,11 +20,12 @@ use thiserror::Error;
 
 use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Last, Refusal};
+use crate::entry::{Entry, Last};
 use crate::marks::{Judgement, Marks, Reservation};
 use crate::permit::{Decision, Permit};
 use crate::recent::{Recent, RecentFile};
 use crate::recovery;
+use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::sqlite::SqliteDisk;
 

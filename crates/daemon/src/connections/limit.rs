@@ -28,7 +28,7 @@ pub(super) type Slot = OwnedSemaphorePermit;
 
 /// What is known of the client of a connection.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     serving: AtomicUsize,
     /// Requests whose body is being read.
     sending: AtomicUsize,

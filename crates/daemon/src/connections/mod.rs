@@ -29,12 +29,10 @@ use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::connections::incoming::{Streams, TlsPort};
-use crate::frames::{FrameService, Frames};
-use crate::http::{Http, HttpService};
 use crate::tls::Tls;
 use crate::{Shutdown, open_files, ports};
 
-pub(crate) use limit::Client;
+pub use limit::Client;
 pub use unix::{UnixListenError, UnixListener, UnixSocket};
 
 /// What a listener allows. The defaults are for a baker and its monitoring.
@@ -71,8 +69,8 @@ impl Default for Limits {
     }
 }
 
-/// What is spoken on a connection.
-pub(crate) trait Protocol: Clone + Send + 'static {
+/// What is spoken on a connection: HTTP, or messages in frames.
+pub trait Protocol: Clone + Send + 'static {
     /// Answers requests until the client closes, a limit is passed, the connection is evicted, or shutdown.
     fn speak(
         self,
@@ -139,25 +137,20 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Answers HTTP requests until shutdown, then lets the running ones end.
-    pub async fn serve(self, service: Arc<impl HttpService>, shutdown: Shutdown) {
+    /// Answers requests until shutdown, then lets the running ones end.
+    pub async fn serve(self, protocol: impl Protocol, shutdown: Shutdown) {
         let Listener { listener, limits, tls } = self;
         match tls {
-            None => serving::serve(listener, Http(service), shutdown, limits).await,
+            None => serving::serve(listener, protocol, shutdown, limits).await,
             Some(tls) => {
                 let port = TlsPort { listener, acceptor: tls.acceptor() };
-                serving::serve(port, Http(service), shutdown, limits).await;
+                serving::serve(port, protocol, shutdown, limits).await;
             }
         }
     }
-
-    /// Answers messages in frames until shutdown, then lets the running ones end.
-    pub async fn serve_frames(self, service: Arc<impl FrameService>, shutdown: Shutdown) {
-        serving::serve(self.listener, Frames(service), shutdown, self.limits).await;
-    }
 }
 
-/// Answers HTTP requests on the streams that come, as on the connections of a port, until shutdown; then
+/// Answers requests on the streams that come, as on the connections of a port, until shutdown; then
 /// lets the running ones end. After shutdown nothing more can be handed over.
 ///
 /// A stream is read all the time, also while its client reads no answers: it may share a line with
@@ -165,12 +158,12 @@ impl Listener {
 pub async fn serve_streams<S>(
     streams: mpsc::Receiver<S>,
     limits: Limits,
-    service: Arc<impl HttpService>,
+    protocol: impl Protocol,
     shutdown: Shutdown,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    serving::serve(Streams(streams), Http(service), shutdown, limits).await;
+    serving::serve(Streams(streams), protocol, shutdown, limits).await;
 }
 
 /// From shutdown until a connection without a request is closed.

@@ -9,13 +9,11 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::Shutdown;
-use crate::connections::{Limits, serving};
-use crate::frames::{FrameService, Frames};
+use crate::connections::{Limits, Protocol, serving};
 use crate::own_file::OwnFile;
 
 /// Where a unix socket is, and who may connect.
@@ -62,9 +60,9 @@ impl UnixListener {
         Ok(UnixListener { listener, limits, _file: file })
     }
 
-    /// Answers messages in frames until shutdown, then lets the running ones end.
-    pub async fn serve_frames(self, service: Arc<impl FrameService>, shutdown: Shutdown) {
-        serving::serve(self.listener, Frames(service), shutdown, self.limits).await;
+    /// Answers requests until shutdown, then lets the running ones end.
+    pub async fn serve(self, protocol: impl Protocol, shutdown: Shutdown) {
+        serving::serve(self.listener, protocol, shutdown, self.limits).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpResponse, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -181,7 +181,8 @@ async fn speak(
         let shutdown = Shutdown::new();
         let limits = Limits { grace: Duration::ZERO, ..Limits::default() };
         let (send, served) = mpsc::channel(32);
-        let serving = serve_streams(served, limits, Arc::new(Server(script)), shutdown.clone());
+        let serving =
+            serve_streams(served, limits, Http(Arc::new(Server(script))), shutdown.clone());
         tokio::pin!(serving);
         script = loop {
             tokio::select! {

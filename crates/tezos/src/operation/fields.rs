@@ -1,7 +1,7 @@
 //! The fields of operations, as octez's data-encoding writes them.
 
 use crate::operation::Contract;
-use crate::payload::PayloadError;
+use crate::payload_error::PayloadError;
 use crate::reader::Reader;
 use crate::{Curve, PublicKey, PublicKeyHash};
 

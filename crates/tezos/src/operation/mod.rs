@@ -14,7 +14,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::operation::fields::Fields;
-use crate::payload::PayloadError;
+use crate::payload_error::PayloadError;
 use crate::reader::Reader;
 use crate::{PublicKey, PublicKeyHash};
 

@@ -4,7 +4,8 @@
 //! for every protocol of the chain, and is all that a mark needs. The *protocol data* behind it changes with a
 //! protocol: what this version does not know of it is kept as it came.
 
-use crate::payload::{PayloadError, level, round};
+use crate::payload::{level, round};
+use crate::payload_error::PayloadError;
 use crate::reader::Reader;
 use crate::{ChainId, Level, Round};
 

@@ -3,7 +3,8 @@
 //! A tag that is not known here, or bytes behind the end, may be a later protocol's: they are kept as they came, and
 //! level and round are read where the known tags have them. Whether such a vote is signed is not decided here.
 
-use crate::payload::{KeyForm, PayloadError, level, round};
+use crate::payload::{KeyForm, level, round};
+use crate::payload_error::PayloadError;
 use crate::reader::Reader;
 use crate::{ChainId, Kind, Level, Round};
 
