@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tezos::{AuthenticatedRequest, PublicKey, PublicKeyError, PublicKeyHash, Signature};
+use tezos::{AuthenticatedRequest, Curve, PublicKey, PublicKeyError, PublicKeyHash, Signature};
 use thiserror::Error;
 
 use crate::Listen;
@@ -78,6 +78,11 @@ pub enum AuthenticationError {
         "[authentication] authorized_keys is empty: no baker could ask; leave the section out for no authentication"
     )]
     NoKeys,
+    /// A key whose signatures cannot be verified here.
+    #[error(
+        "[authentication] authorized_keys: {0} is of tz5, whose signatures are not verified here; use tz1, tz2, tz3 or tz4"
+    )]
+    NotVerified(PublicKeyHash),
 }
 
 impl TryFrom<AuthenticationSection> for Authentication {
@@ -98,6 +103,9 @@ impl Authentication {
         if authorized.is_empty() {
             return Err(AuthenticationError::NoKeys);
         }
+        if let Some(key) = authorized.iter().find(|key| key.curve() == Curve::MlDsa44) {
+            return Err(AuthenticationError::NotVerified(key.hash()));
+        }
         Ok(Authentication { authorized })
     }
 
@@ -117,12 +125,11 @@ impl Authentication {
         proof: Option<&Signature>,
     ) -> bool {
         // Octez's client signs every request as that for a signature, and its server checks it so.
-        let is_authorized = |proof| {
-            [request, AuthenticatedRequest::Sign]
-                .iter()
-                .any(|request| request.is_authorized(key, data, proof, &self.authorized))
+        let is_of = |request: AuthenticatedRequest, proof| {
+            request.is_authorized(key, data, proof, &self.authorized)
         };
-        proof.is_some_and(is_authorized)
+        let sign = AuthenticatedRequest::Sign;
+        proof.is_some_and(|proof| is_of(sign, proof) || request != sign && is_of(request, proof))
     }
 }
 

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, copy, sink, split};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::Shutdown;
@@ -44,31 +45,41 @@ impl<S: FrameService> Protocol for Frames<S> {
         limits: Limits,
     ) {
         let (mut from, mut to) = split(Box::pin(patient(stream, limits.write)));
+        let mut ended = pin!(ended(&shutdown));
         loop {
             let message = tokio::select! {
+                // What has come whole is answered.
+                biased;
                 message = read(&mut from, &client, limits) => message,
                 () = client.evicted() => return,
-                () = ended(&shutdown) => return,
+                () = &mut ended => return,
             };
             // It went away, sent a part only, or sent nothing for too long.
             let Some(message) = message else { return };
             let reply = {
                 let _serving = client.is_served();
-                let reply = self.0.answer(&message).await;
-                if write(&mut to, &reply.message).await.is_err() {
-                    return;
-                }
-                reply
+                self.0.answer(&message).await
             };
+            // A client that does not read is as good as idle.
+            let written = tokio::select! {
+                biased;
+                written = timeout(limits.write, write(&mut to, &reply.message)) => written,
+                () = client.evicted() => return,
+            };
+            if !matches!(written, Ok(Ok(()))) {
+                return;
+            }
             if reply.is_last {
                 // What is not read when a connection is closed takes the answer with it.
                 let _ = to.shutdown().await;
                 return tokio::select! {
                     () = discard(from, limits) => {}
                     () = client.evicted() => {}
-                    () = ended(&shutdown) => {}
+                    () = &mut ended => {}
                 };
             }
+            // One that sends many messages at once does not hold up the others.
+            yield_now().await;
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The number of a process in a file, for scripts that stop it. It is locked while the process lives.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -33,6 +34,8 @@ pub enum PidFileError {
     },
 }
 
+const OWNER_ONLY: u32 = 0o600;
+
 impl PidFile {
     /// Writes the number of this process into `path`. What a process left behind is overwritten.
     ///
@@ -41,13 +44,20 @@ impl PidFile {
     pub fn create(path: &Path) -> Result<PidFile, PidFileError> {
         let failed = |cause| PidFileError::Write { path: path.to_owned(), cause };
         let mut options = File::options();
-        let mut file =
-            options.create(true).truncate(false).write(true).open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(PidFileError::Held(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        // For its owner: who can read it could hold its lock.
+        options.create(true).truncate(false).write(true).mode(OWNER_ONLY);
+        let mut file = loop {
+            let file = options.open(path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(PidFileError::Held(path.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            // The process before may have removed it meanwhile.
+            if is_at(&file, path) {
+                break file;
+            }
+        };
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", process::id()));
         written.map_err(failed)?;
         let own = OwnFile::new(path.to_owned(), &file.metadata().map_err(failed)?);
@@ -55,10 +65,15 @@ impl PidFile {
     }
 }
 
+/// Whether the file is the one that lies at `path`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let [own, there] = [file.metadata(), fs::metadata(path)]
+        .map(|found| found.ok().map(|found| (found.dev(), found.ino())));
+    own.is_some() && own == there
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

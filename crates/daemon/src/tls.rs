@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -21,12 +23,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig, version};
+use tokio_rustls::server::TlsStream;
 
 use crate::secret_file::{self, SecretFileError};
 
 /// What a listener shows to its clients. Clones share it.
 #[derive(Clone)]
-pub struct Tls(Arc<ServerConfig>);
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
 
 /// Files that give no TLS. *Misused* or *failed*.
 #[derive(Debug, Error)]
@@ -70,7 +76,10 @@ struct Files {
 }
 
 /// What tells that a file is another one.
-type Stamp = [Option<(u64, i64, i64, u64)>; 2];
+type Stamp = [Option<FileStamp>; 2];
+
+/// Inode, length, and when content and mode last changed, in seconds and nanoseconds.
+type FileStamp = (u64, u64, (i64, i64), (i64, i64));
 
 #[derive(Debug)]
 struct Certificates {
@@ -84,6 +93,8 @@ struct Shown {
     key: Arc<CertifiedKey>,
     stamp: Stamp,
     looked: Instant,
+    /// Why those that are there now are not used.
+    complaint: Option<String>,
 }
 
 /// Between two looks at the files.
@@ -97,23 +108,36 @@ impl Tls {
     pub fn read(certificate: PathBuf, private_key: PathBuf) -> Result<Tls, TlsError> {
         let (files, provider) = (Files { certificate, private_key }, Arc::new(provider()));
         let stamp = files.stamp();
-        let shown = Shown { key: files.read(&provider)?, stamp, looked: Instant::now() };
+        let shown =
+            Shown { key: files.read(&provider)?, stamp, looked: Instant::now(), complaint: None };
         let provider_of_keys = Arc::clone(&provider);
         let certificates =
             Certificates { files, provider: provider_of_keys, shown: Mutex::new(shown) };
+        let certificates = Arc::new(certificates);
         let versions = [&version::TLS13, &version::TLS12];
         let builder = ServerConfig::builder_with_provider(provider);
         let builder = builder.with_protocol_versions(&versions).map_err(TlsError::Setup)?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
+        let mut config =
+            builder.with_no_client_auth().with_cert_resolver(Arc::clone(&certificates) as _);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A baker comes anew for each vote: nothing of the last connection is kept for it.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Tls(Arc::new(config)))
+        Ok(Tls { config: Arc::new(config), certificates })
     }
 
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.0))
+    /// The handshake with a client, after a look at the files.
+    ///
+    /// # Errors
+    /// When the client speaks no TLS, or none that is spoken here.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        if self.certificates.is_to_be_looked_at() {
+            let certificates = Arc::clone(&self.certificates);
+            // A disk that hangs holds up this handshake, and no other connection.
+            let looked = spawn_blocking(move || certificates.look()).await;
+            looked.map_err(io::Error::other)?;
+        }
+        TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await
     }
 }
 
@@ -160,38 +184,50 @@ impl Files {
     }
 }
 
-fn stamp(path: &Path) -> Option<(u64, i64, i64, u64)> {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let found = fs::metadata(path).ok()?;
-    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+    let changed = (found.ctime(), found.ctime_nsec());
+    Some((found.ino(), found.len(), (found.mtime(), found.mtime_nsec()), changed))
 }
 
 impl Certificates {
-    /// The present ones. Files that are in the middle of being replaced are looked at again.
-    fn present(&self) -> Arc<CertifiedKey> {
+    /// Whether the last look was a while ago; if so, who asks is the one to look.
+    fn is_to_be_looked_at(&self) -> bool {
         let mut shown = self.shown.lock();
-        if shown.looked.elapsed() >= LOOK_PAUSE {
+        let is_due = shown.looked.elapsed() >= LOOK_PAUSE;
+        if is_due {
             shown.looked = Instant::now();
-            let stamp = self.files.stamp();
-            if stamp != shown.stamp {
-                shown.stamp = stamp;
-                match self.files.read(&self.provider) {
-                    Ok(key) => {
-                        tracing::info!("{}: a new certificate", self.files.certificate.display());
-                        shown.key = key;
-                    }
-                    Err(error) => {
-                        tracing::warn!("the new certificate is not used, the old one is: {error}");
-                    }
+        }
+        is_due
+    }
+
+    /// Takes the files if they have changed. Those that cannot be used, as in the middle of a renewal, are tried again.
+    fn look(&self) {
+        let stamp = self.files.stamp();
+        if stamp == self.shown.lock().stamp {
+            return;
+        }
+        let read = self.files.read(&self.provider);
+        let mut shown = self.shown.lock();
+        match read {
+            Ok(key) => {
+                tracing::info!("{}: a new certificate", self.files.certificate.display());
+                *shown = Shown { key, stamp, looked: shown.looked, complaint: None };
+            }
+            Err(error) => {
+                let complaint = Some(error.to_string());
+                if shown.complaint != complaint {
+                    tracing::warn!("the new certificate is not used, the old one is: {error}");
                 }
+                shown.complaint = complaint;
             }
         }
-        Arc::clone(&shown.key)
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.present())
+        Some(Arc::clone(&self.shown.lock().key))
     }
 }
 

@@ -4,7 +4,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use daemon::Shutdown;
 use daemon::connections::{Limits, Listener};
@@ -105,10 +107,73 @@ fn a_client_that_is_silent_or_slow_is_closed() {
 fn a_client_that_never_reads_is_closed() {
     let server = Server::start(Limits { connections: 1, write: MOMENT, ..patient() });
     let greedy = server.say(&b"\0\x01!".repeat(1000));
-    // The one place is free again; it was never idle.
     assert_eq!(rest(server.say(b"\0\x03bye")), b"\0\x03bye");
     drop(greedy);
     server.stop();
+}
+
+/// Each asks for something cheap again and again, and is never idle for long.
+#[test]
+fn a_crowd_that_asks_again_and_again_does_not_keep_a_newcomer_out() {
+    let server = Server::start(patient());
+    let end = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let crowd = || {
+            while !end.load(Ordering::Relaxed) {
+                let mut stream = server.say(b"\0\x02hi");
+                // Until it is put out.
+                while stream.read_exact(&mut [0; 4]).is_ok()
+                    && stream.write_all(b"\0\x02hi").is_ok()
+                {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+        };
+        (0..4).for_each(|_| drop(scope.spawn(crowd)));
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(rest(server.say(b"\0\x03bye")), b"\0\x03bye");
+        end.store(true, Ordering::Relaxed);
+        server.shutdown.request();
+    });
+}
+
+/// A client that never reads its answers has a minute to do so, and is put out when its place is needed.
+#[test]
+fn a_client_that_never_reads_makes_room() {
+    let server = Server::start(Limits { connections: 1, ..patient() });
+    let greedy = server.say(&b"\0\x01!".repeat(1000));
+    assert_eq!(rest(server.say(b"\0\x03bye")), b"\0\x03bye");
+    drop(greedy);
+    server.stop();
+}
+
+/// All places are taken, and the request waits to be accepted.
+#[test]
+fn a_stop_answers_who_waits_for_a_place() {
+    let server = Server::start(Limits { connections: 1, ..patient() });
+    let silent = server.say(b"\0\x05");
+    let waiting = server.say(b"\0\x03bye");
+    server.shutdown.request();
+    assert_eq!(rest(waiting), b"\0\x03bye");
+    assert!(rest(silent).is_empty());
+    server.stop();
+}
+
+/// It asks faster than what is no request is waited for.
+#[test]
+fn a_client_that_goes_on_asking_does_not_delay_a_stop() {
+    let server = Server::start(patient());
+    let mut stream = server.say(b"\0\x02hi");
+    stream.read_exact(&mut [0; 4]).unwrap();
+    let asking = thread::spawn(move || {
+        while stream.write_all(b"\0\x02hi").is_ok() && stream.read_exact(&mut [0; 4]).is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let started = Instant::now();
+    server.stop();
+    assert!(started.elapsed() < MINUTE / 6, "{:?}", started.elapsed());
+    asking.join().unwrap();
 }
 
 #[test]

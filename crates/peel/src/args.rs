@@ -228,7 +228,8 @@ pub(crate) enum KeyCommand {
 /// A key from standard input, or the keys of a wallet.
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyImport {
-    /// The folder of an octez wallet, as in ~/.tezos-signer: its keys become files and [[key]] entries.
+    /// The folder of an octez wallet, as in ~/.tezos-signer: its keys become files, and entries in
+    /// signer.toml.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "password_file", "unencrypted"])]
     pub(crate) octez_dir: Option<PathBuf>,
     /// With --octez-dir: only the key of this name. May be repeated.

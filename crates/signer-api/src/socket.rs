@@ -160,17 +160,20 @@ impl Reader<'_> {
         self.array().map(u8::from_be_bytes)
     }
 
-    /// A tagged hash. A tz5 key cannot be named over a socket.
+    /// A tagged hash.
     fn key(&mut self) -> Result<PublicKeyHash, SocketRequestError> {
         let key = PublicKeyHash::try_from(self.array::<21>()?);
-        let key = key.ok().filter(|key| key.curve() != Curve::MlDsa44);
-        key.ok_or(SocketRequestError("it names a key of an unknown kind"))
+        key.map_err(|_| SocketRequestError("it names a key of an unknown kind"))
     }
 
-    /// tz4 with a version behind it.
+    /// tz4 with a version behind it. A tz5 key cannot be asked for a signature over a socket.
     fn signing_key(&mut self) -> Result<(PublicKeyHash, SignatureVersion), SocketRequestError> {
         if self.0.first() != Some(&WITH_VERSION) {
-            return Ok((self.key()?, SignatureVersion::default()));
+            let key = self.key()?;
+            if key.curve() == Curve::MlDsa44 {
+                return Err(SocketRequestError("it asks a tz5 key for a signature"));
+            }
+            return Ok((key, SignatureVersion::default()));
         }
         self.u8()?;
         let key = self.key()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daemon::config::Authentication;
 use daemon::monitor::Monitor;
 use signer_api::{Answer, CallError, Hosts, Marks, Question, SignatureVersion};
-use tezos::{AuthenticatedRequest, Nonce, PublicKey, PublicKeyHash, Signature};
+use tezos::{AuthenticatedRequest, Nonce, OperationGroup, PublicKey, PublicKeyHash, Signature};
 use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
@@ -103,8 +103,8 @@ impl Api {
         question: &Question,
     ) -> Result<Nonce, String> {
         let Question { key, data, .. } = question;
-        self.check_authentication(request, question).map_err(|refused| refused.to_string())?;
         let entry = self.keyring.find(key).ok_or_else(|| unknown(key))?;
+        self.check_authentication(request, question).map_err(|refused| refused.to_string())?;
         let nonce = entry.dispatch.deterministic_nonce(data);
         nonce.ok_or_else(|| format!("{key} derives no nonces: only keys in memory do"))
     }
@@ -138,8 +138,14 @@ impl Api {
         version: SignatureVersion,
     ) -> Result<Signature, SignError> {
         let Question { key, data, .. } = question;
-        let admitted = entry.key.policy.admit(key, data).and_then(|admitted| {
-            self.check_authentication(AuthenticatedRequest::Sign, question)?;
+        // Operations take long to read, so who asks is looked at first.
+        let is_operation = data.first() == Some(&OperationGroup::MAGIC_BYTE);
+        let first = if is_operation { self.may_ask(question) } else { Ok(()) };
+        let admitted = first.and_then(|()| entry.key.policy.admit(key, data));
+        let admitted = admitted.and_then(|admitted| {
+            if !is_operation {
+                self.may_ask(question)?;
+            }
             let scheme = version.scheme(key.curve()).ok_or(Refused::Version)?;
             Ok((admitted, scheme))
         });
@@ -153,6 +159,10 @@ impl Api {
                 Err(refused.into())
             }
         }
+    }
+
+    fn may_ask(&self, question: &Question) -> Result<(), Refused> {
+        self.check_authentication(AuthenticatedRequest::Sign, question)
     }
 
     fn check_authentication(

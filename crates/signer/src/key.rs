@@ -1,5 +1,6 @@
 //! What is known of a key: written by the worker that owns its device, read everywhere.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use ledger::DeviceMarks;
@@ -24,8 +25,8 @@ pub(crate) struct Key {
     device_marks: Mutex<Option<DeviceMarks>>,
     /// What the last exchange showed.
     readiness: Mutex<Result<(), NotReady>>,
-    /// The kind that was last signed in a form that is not known here, and what to do.
-    unknown_form: Mutex<Option<(Kind, String)>>,
+    /// What was last signed, or refused, of each chain and kind in a form that is not known here, and what to do.
+    unknown_forms: Mutex<BTreeMap<(ChainId, Kind), String>>,
 }
 
 impl Key {
@@ -38,7 +39,7 @@ impl Key {
             identity: OnceLock::new(),
             device_marks: Mutex::default(),
             readiness,
-            unknown_form: Mutex::default(),
+            unknown_forms: Mutex::default(),
         }
     }
 
@@ -80,28 +81,29 @@ impl Key {
         marks.map(|marks| marks.of(chain).level)
     }
 
-    /// Notes in which form a payload was that was signed; one that is not known here is told loudly.
-    pub(crate) fn note_form(&self, payload: &Payload) {
-        let (kind, mark) = (payload.kind(), payload.mark());
-        let mut unknown = self.unknown_form.lock();
-        match payload.unknown_form() {
-            None => drop(unknown.take_if(|(of, _)| *of == kind)),
-            Some(why) => {
-                let known = KNOWN_PROTOCOLS.join(", ");
-                let text = format!(
-                    "update Peel: {} signed the {kind} {mark}, whose form this version does not know ({why}). It knows \
-                     the protocols {known}",
-                    self.name
-                );
-                tracing::warn!(key = self.name, "{text}");
-                *unknown = Some((kind, text));
-            }
-        }
+    /// Notes in which form a payload was that was signed or refused; one that is not known here is told loudly.
+    pub(crate) fn note_form(&self, payload: &Payload, what_became_of_it: &str) {
+        let place = (payload.chain(), payload.kind());
+        let mut unknown = self.unknown_forms.lock();
+        let Some(why) = payload.unknown_form() else {
+            unknown.remove(&place);
+            return;
+        };
+        let text = format!(
+            "update Peel: {} {what_became_of_it} the {} {}, whose form this version does not know ({why}). It knows the \
+             protocols {}",
+            self.name,
+            payload.kind(),
+            payload.mark(),
+            KNOWN_PROTOCOLS.join(", ")
+        );
+        tracing::warn!(key = self.name, "{text}");
+        unknown.insert(place, text);
     }
 
-    /// What to do because of what was last signed in a form that is not known here.
+    /// What to do because of what was last signed or refused in a form that is not known here.
     pub(crate) fn unknown_form(&self) -> Option<String> {
-        self.unknown_form.lock().as_ref().map(|(_, text)| text.clone())
+        self.unknown_forms.lock().values().next().cloned()
     }
 
     pub(crate) fn readiness(&self) -> Result<(), NotReady> {

@@ -52,7 +52,9 @@ impl KeyEntry {
     pub(crate) fn can_sign(&self, store: &Store) -> Result<(), String> {
         store.failure().map_or(Ok(()), |failure| Err(failure.to_string()))?;
         self.key.readiness().map_err(|state| state.to_string())?;
-        let Some(key) = self.key.hash() else { return Ok(()) };
+        let Some(key) = self.key.hash().filter(|_| self.key.policy.has_marks()) else {
+            return Ok(());
+        };
         let entries = store.entries();
         self.key.policy.chains.iter().try_for_each(|chain| {
             let entry = entries.iter().find(|entry| entry.key == key && entry.chain == *chain);

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use daemon::Shutdown;
 use daemon::connections::{
-    Limits, ListenError, Listener, UnixListenError, UnixListener, serve_streams,
+    Limits, ListenError, Listener, UnixListenError, UnixListener, UnixSocket, serve_streams,
 };
 use daemon::frames::Frames;
 use daemon::http::{Http, HttpService};
 use daemon::monitor::Monitor;
 use signer_api::Hosts;
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -38,24 +37,13 @@ pub(crate) struct Listeners {
     pub(crate) links: Option<Links>,
 }
 
-/// A listener that cannot be had.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// A port.
-    #[error(transparent)]
-    Port(#[from] ListenError),
-    /// The unix socket.
-    #[error(transparent)]
-    Unix(#[from] UnixListenError),
-}
-
 /// Streams that have come through the tunnel and wait for a slot. They are accepted at once unless all slots are in
 /// the middle of a request.
 const WAITING_STREAMS: usize = 32;
 
 impl Listeners {
     /// Listens on the ports. No gateway is dialled yet.
-    pub(crate) async fn open(config: &Config) -> Result<Listeners, OpenError> {
+    pub(crate) async fn open(config: &Config) -> Result<Listeners, ListenError> {
         let limits = Limits::default();
         let http = match &config.http {
             Some(http) => {
@@ -67,8 +55,6 @@ impl Listeners {
         let sockets = config.sockets.as_ref();
         let tcp = sockets.and_then(|sockets| sockets.tcp);
         let tcp_socket = Listener::bind_if_named(tcp, socket_limits()).await?;
-        let unix = sockets.and_then(|sockets| sockets.unix.as_ref());
-        let unix_socket = unix.map(|unix| UnixListener::bind(unix, socket_limits())).transpose()?;
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
@@ -77,7 +63,17 @@ impl Listeners {
             }
             None => (None, None),
         };
-        Ok(Listeners { http, tcp_socket, unix_socket, monitor, home, links })
+        Ok(Listeners { http, tcp_socket, unix_socket: None, monitor, home, links })
+    }
+
+    /// Makes the unix socket. After the store is open: its lock keeps two signers apart, which could otherwise take
+    /// the path from each other.
+    pub(crate) async fn open_unix_socket(
+        &mut self,
+        socket: &UnixSocket,
+    ) -> Result<(), UnixListenError> {
+        self.unix_socket = Some(UnixListener::bind(socket, socket_limits()).await?);
+        Ok(())
     }
 
     /// The port for bakers on this machine.

@@ -22,7 +22,7 @@ pub(crate) struct Operations(pub(crate) BTreeMap<OperationKind, Narrowing>);
 pub(crate) struct Narrowing {
     /// Only to these.
     pub(crate) to: Option<BTreeSet<Contract>>,
-    /// No more than this in one transaction, its fee included; in millionths of a tez.
+    /// No more than this in all transactions of a group, with the group's fees.
     pub(crate) at_most: Option<Tez>,
 }
 
@@ -47,16 +47,23 @@ pub enum OperationRefusal {
     /// It reveals another key.
     #[error("a reveal of another public key than this one")]
     Revealed,
-    /// The fee is out of proportion.
-    #[error("a fee of {0}; no more than {MAX_FEE} for an operation is ever signed")]
-    Fee(Tez),
+    /// The fees are out of proportion.
+    #[error("fees of {0}; no more than {MAX_FEE} for a group of operations is ever signed")]
+    Fees(Tez),
+    /// The transaction may pay for more storage than a new account.
+    #[error(
+        "a transaction that may pay for storage; one that is narrowed in the configuration must not"
+    )]
+    Storage,
     /// The transaction is not for one of those that are named.
     #[error("a transaction to {0}, which is not one of \"to\" in the configuration")]
     To(Contract),
-    /// The transaction is more than it may be.
-    #[error("a transaction of {moved} with its fee; \"at_most\" in the configuration is {at_most}")]
+    /// The transactions are more than they may be.
+    #[error(
+        "transactions of {moved} with their fees; \"at_most\" in the configuration is {at_most}"
+    )]
     AtMost {
-        /// Amount and fee.
+        /// Amounts and fees.
         moved: Tez,
         /// The limit.
         at_most: Tez,
@@ -68,8 +75,11 @@ pub enum OperationRefusal {
     Call,
 }
 
-/// As octez-client's --fee-cap: a fee goes to whoever bakes the block, so it would be a way round every limit.
+/// As octez-client's --fee-cap, for the sum: fees go to the baker of the block, so they would be a way round every
+/// limit.
 const MAX_FEE: Tez = Tez(1_000_000);
+/// Bytes that a new account takes: what octez-client lets a transfer pay for.
+const NEW_ACCOUNT: u64 = 257;
 
 impl Operations {
     /// Whether nothing is allowed.
@@ -85,7 +95,18 @@ impl Operations {
     ) -> Result<OperationGroup, OperationRefusal> {
         let group = OperationGroup::parse(bytes)?;
         group.contents().iter().try_for_each(|content| self.check(key, content))?;
-        Ok(group)
+        let fees = sum(group.contents().iter().map(|content| content.fee));
+        if fees > MAX_FEE {
+            return Err(OperationRefusal::Fees(fees));
+        }
+        let transfers = group.contents().iter().filter_map(|content| content.transfer.as_ref());
+        let moved = sum(transfers.map(|transfer| transfer.amount).chain([fees.0]));
+        let narrowing = self.0.get(&OperationKind::Transaction);
+        let at_most = narrowing.and_then(|narrowing| narrowing.at_most);
+        match at_most.filter(|at_most| moved > *at_most) {
+            Some(at_most) => Err(OperationRefusal::AtMost { moved, at_most }),
+            None => Ok(group),
+        }
     }
 
     fn check(
@@ -93,36 +114,42 @@ impl Operations {
         key: &PublicKeyHash,
         content: &OperationContent,
     ) -> Result<(), OperationRefusal> {
-        let OperationContent { kind, source, fee, transfer, revealed } = content;
-        let narrowing = self.0.get(kind).ok_or(OperationRefusal::Kind(*kind))?;
-        if source != key {
-            return Err(OperationRefusal::Source(*source));
+        let narrowing = self.0.get(&content.kind).ok_or(OperationRefusal::Kind(content.kind))?;
+        if content.source != *key {
+            return Err(OperationRefusal::Source(content.source));
         }
-        if revealed.as_ref().is_some_and(|revealed| revealed.hash() != *key) {
+        if content.revealed.is_some_and(|revealed| revealed != *key) {
             return Err(OperationRefusal::Revealed);
         }
-        let fee = Tez(*fee);
-        if fee > MAX_FEE {
-            return Err(OperationRefusal::Fee(fee));
+        match &content.transfer {
+            Some(transfer) if narrowing.is_narrow() => narrowing.check(transfer, content),
+            Some(_) | None => Ok(()),
         }
-        transfer.as_ref().map_or(Ok(()), |transfer| narrowing.check(transfer, fee))
     }
 }
 
+fn sum(amounts: impl Iterator<Item = u64>) -> Tez {
+    Tez(amounts.fold(0, u64::saturating_add))
+}
+
 impl Narrowing {
-    fn check(&self, transfer: &Transfer, fee: Tez) -> Result<(), OperationRefusal> {
+    fn is_narrow(&self) -> bool {
+        self.to.is_some() || self.at_most.is_some()
+    }
+
+    fn check(
+        &self,
+        transfer: &Transfer,
+        content: &OperationContent,
+    ) -> Result<(), OperationRefusal> {
         if self.to.as_ref().is_some_and(|to| !to.contains(&transfer.to)) {
             return Err(OperationRefusal::To(transfer.to));
         }
-        let moved = Tez(transfer.amount.saturating_add(fee.0));
-        if let Some(at_most) = self.at_most.filter(|at_most| moved > *at_most) {
-            return Err(OperationRefusal::AtMost { moved, at_most });
-        }
-        let is_narrowed = self.to.is_some() || self.at_most.is_some();
-        if is_narrowed && transfer.is_call {
+        if transfer.is_call {
             return Err(OperationRefusal::Call);
         }
-        Ok(())
+        let is_small = content.storage_limit.is_some_and(|limit| limit <= NEW_ACCOUNT);
+        if is_small { Ok(()) } else { Err(OperationRefusal::Storage) }
     }
 }
 

@@ -26,6 +26,11 @@ pub(crate) enum Admitted {
 }
 
 impl Policy {
+    /// Whether it signs what has a mark.
+    pub(crate) fn has_marks(&self) -> bool {
+        !self.kinds.is_empty()
+    }
+
     /// Parses `bytes` strictly, once, as what `key` may sign. What a later protocol may have written passes: of that
     /// the store decides.
     pub(crate) fn admit(&self, key: &PublicKeyHash, bytes: &[u8]) -> Result<Admitted, Refused> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daemon::connections::{ListenError, UnixListenError};
 use daemon::monitor::Monitor;
 use daemon::scrape::register_own;
 use daemon::{Fact, Health, Shutdown};
@@ -20,7 +21,7 @@ use crate::api::Api;
 use crate::config::Config;
 use crate::keyring::Keyring;
 use crate::links::Links;
-use crate::listeners::{Listeners, OpenError};
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::readings;
 use crate::workers::Workers;
@@ -46,7 +47,10 @@ pub enum RunError {
     Store(#[from] StoreFailure),
     /// A port cannot be listened on.
     #[error(transparent)]
-    Listen(#[from] OpenError),
+    Listen(#[from] ListenError),
+    /// The unix socket cannot be listened on.
+    #[error(transparent)]
+    Unix(#[from] UnixListenError),
     /// The system gave no thread, no signal handler or no address.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -66,11 +70,14 @@ impl Signer {
     /// # Errors
     /// When the store or a port cannot be had. A device need not be there.
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
-        let listeners = Listeners::open(&config).await?;
+        let mut listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
         let tcp_socket = listeners.tcp_socket()?;
         let store = open_store(&config.store, rules(&config)).await?;
         let store = Arc::new(store);
+        if let Some(socket) = config.sockets.as_ref().and_then(|sockets| sockets.unix.as_ref()) {
+            listeners.open_unix_socket(socket).await?;
+        }
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_signer");
         let metrics = Arc::new(Metrics::register(&mut registry));
@@ -185,7 +192,7 @@ fn rules(config: &Config) -> Rules {
 
 fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
     let entries = store.entries();
-    for entry in &keyring.0 {
+    for entry in keyring.0.iter().filter(|entry| entry.key.policy.has_marks()) {
         let Some(hash) = entry.key.hash() else { continue };
         for chain in &entry.key.policy.chains {
             if !entries.iter().any(|known| known.key == hash && known.chain == *chain) {

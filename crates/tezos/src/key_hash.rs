@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::Curve;
 use crate::base58::{self, Base58Error};
+use crate::digest::blake2b_160;
 
 /// `tz1…` to `tz5…`: the curve, and BLAKE2b-160 of the raw public key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,8 +30,9 @@ pub struct KeyHashError {
 pub struct UnknownTag(u8);
 
 impl PublicKeyHash {
-    pub(crate) fn new(curve: Curve, hash: [u8; 20]) -> PublicKeyHash {
-        PublicKeyHash { curve, hash }
+    /// Of the raw bytes of a public key.
+    pub(crate) fn of_key(curve: Curve, bytes: &[u8]) -> PublicKeyHash {
+        PublicKeyHash { curve, hash: blake2b_160(bytes) }
     }
 
     /// The curve of the key.

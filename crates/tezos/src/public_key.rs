@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::base58::{self, Base58Error};
 use crate::bls;
-use crate::digest::{blake2b_160, blake2b_256};
+use crate::digest::blake2b_256;
 use crate::{BlsScheme, Curve, PublicKeyHash, Signature};
 
 /// A public key that is a point of its curve. 32 bytes (tz1), 33 compressed (tz2, tz3), 48
@@ -72,7 +72,7 @@ impl PublicKey {
     /// The hash that names this key.
     #[must_use]
     pub fn hash(&self) -> PublicKeyHash {
-        PublicKeyHash::new(self.curve, blake2b_160(&self.bytes))
+        PublicKeyHash::of_key(self.curve, &self.bytes)
     }
 
     /// Whether `signature` is this key's for `message` (the bytes before any hash). Of tz2 only low s

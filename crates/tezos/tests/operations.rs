@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tezos::{Contract, OperationError, OperationGroup, OperationKind, Payload};
+use tezos::{Contract, OperationError, OperationGroup, OperationKind, Payload, PublicKey};
 
 fn cases(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(file);
@@ -56,8 +56,9 @@ fn what_octez_writes_is_read_if_its_kinds_are_known() {
             assert_eq!(to.as_deref(), expected["destination"].as_str().filter(|_| is_transaction));
             let is_call = transfer.is_some_and(|transfer| transfer.is_call);
             assert_eq!(is_call, expected["entrypoint"].is_string() && is_transaction, "{id}");
-            let revealed = content.revealed.as_ref().map(ToString::to_string);
-            assert_eq!(revealed.as_deref(), expected["public_key"].as_str(), "{id}");
+            let shown = expected["public_key"].as_str();
+            let shown = shown.map(|key| key.parse::<PublicKey>().unwrap().hash());
+            assert_eq!(content.revealed, shown, "{id}");
         }
         read += 1;
     }

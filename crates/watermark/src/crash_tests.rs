@@ -138,9 +138,12 @@ impl Platter {
 
     /// Returns when everything up to `level` is reserved on disk.
     fn await_reserved(&self, level: u32) {
-        let wanted =
-            |surface: &mut Surface| surface.entries[0].reserved.map(u32::from) < Some(level);
-        drop(self.0.1.wait_while(self.lock(), wanted).unwrap());
+        self.await_entry(|entry| entry.reserved.map(u32::from) >= Some(level));
+    }
+
+    fn await_entry(&self, is_there: impl Fn(&Entry) -> bool) {
+        let is_missing = |surface: &mut Surface| !is_there(&surface.entries[0]);
+        drop(self.0.1.wait_while(self.lock(), is_missing).unwrap());
     }
 }
 
@@ -383,9 +386,12 @@ fn row_16_recent_marks_that_are_behind_the_synced_ones_mean_nothing() {
 }
 
 #[test]
-fn row_21_power_fails_before_the_protocol_number_of_a_block_is_durable() {
+fn row_21_a_crash_comes_before_the_protocol_number_of_a_block_is_durable() {
     let disk = Platter::new();
     let store = disk.power_on();
+    sign(&store, &vote(Kind::Preattestation, 100, 0, 1)); // reserves 100 and 101
+    disk.await_reserved(101);
+    disk.set(Power::Stuck);
     sign(&store, &block(100, 24, &[]));
     disk.power_cut(store);
     let store = disk.power_on();
@@ -399,6 +405,18 @@ fn row_21_power_fails_before_the_protocol_number_of_a_block_is_durable() {
     store.close().unwrap();
     let store = disk.power_on();
     assert_eq!(ask(&store, &block(104, 25, &[0]), soon()), Fate::Signed, "a clean stop keeps it");
+}
+
+/// Also while nothing else is asked of the disk.
+#[test]
+fn the_protocol_number_of_a_block_goes_to_the_disk_by_itself() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &block(100, 24, &[]));
+    disk.await_entry(|entry| entry.protocols.known.is_some());
+    sign(&store, &block(101, 25, &[0]));
+    disk.await_entry(|entry| entry.protocols.upgraded_to == Some(25));
+    disk.power_cut(store);
 }
 
 #[test]
@@ -432,13 +450,26 @@ fn a_block_of_unknown_form_is_signed_after_an_upgrade_and_not_before() {
     assert_eq!(ask(&store, &block(101, 23, &[0]), soon()), Fate::UnknownForm, "a step back");
     sign(&store, &block(101, 25, &[0]));
     sign(&store, &block(102, 25, &[0]));
-    assert_eq!(store.entries()[0].known_block.map(|known| known.protocol), Some(24));
-    sign(&store, &block(103, 25, &[]));
+    assert_eq!(store.entries()[0].protocols.known.map(|known| known.protocol), Some(24));
     assert_eq!(
-        ask(&store, &block(104, 25, &[0]), soon()),
+        ask(&store, &block(103, 24, &[0]), soon()),
         Fate::UnknownForm,
-        "its form is known now"
+        "of the protocol before"
     );
+}
+
+/// A protocol may write both forms, and a client may ask for a block of the known one: neither stops the others.
+#[test]
+fn after_an_upgrade_a_block_of_known_form_stops_no_other() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &block(100, 24, &[]));
+    sign(&store, &block(101, 25, &[0]));
+    sign(&store, &block(102, 25, &[]));
+    sign(&store, &block(103, 255, &[]));
+    sign(&store, &block(104, 25, &[0]));
+    store.close().unwrap();
+    sign(&disk.power_on(), &block(105, 26, &[0, 0]));
 }
 
 /// A client that lies about the protocol number is believed until the next true block.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tezos::{ChainId, Digest, Kind, Level, Mark, Payload, PublicKeyHash, Signature};
 
-use crate::form::KnownBlock;
+use crate::form::SeenProtocols;
 use crate::refusal::Refusal;
 
 /// All that is known of what one key has signed on one chain. One row of the store.
@@ -21,8 +21,8 @@ pub struct Entry {
     pub reserved: Option<Level>,
     /// When the highest level of this entry last rose, in seconds since 1970; none if that is not known.
     pub raised_at: Option<u64>,
-    /// The last block of known form. It says which form a block may have, and nothing of the mark.
-    pub known_block: Option<KnownBlock>,
+    /// What was seen of the chain's protocols. It says which form a block may have, and nothing of the mark.
+    pub protocols: SeenProtocols,
     block: Option<Last>,
     preattestation: Option<Last>,
     attestation: Option<Last>,
@@ -71,7 +71,7 @@ impl Entry {
             floor,
             reserved: None,
             raised_at: None,
-            known_block: None,
+            protocols: SeenProtocols::default(),
             block: None,
             preattestation: None,
             attestation: None,
@@ -121,7 +121,7 @@ impl Entry {
     /// Raises the mark of the payload's kind. Only after [`Entry::judge`] said `Sign`.
     pub(crate) fn advance(&mut self, payload: &Payload) {
         *self.slot(payload.kind()) = Some(Last::asked(payload));
-        self.known_block = KnownBlock::of(payload).or(self.known_block);
+        self.protocols = self.protocols.after(payload);
     }
 
     /// Keeps the signature of the last payload of its kind, and gives both; one that is not the last is
@@ -161,7 +161,7 @@ impl Entry {
     pub fn lower(&mut self, level: Level) {
         self.floor = Some(level);
         self.reserved = None;
-        self.known_block.take_if(|block| block.level > level);
+        self.protocols = SeenProtocols::default();
         for kind in Kind::ALL {
             self.slot(kind).take_if(|last| last.mark.level > level);
         }

@@ -43,7 +43,7 @@ mod crash_tests;
 pub use bound::LevelBound;
 pub use disk::DiskError;
 pub use entry::{Entry, Last, Verdict};
-pub use form::{KnownBlock, UnknownForms};
+pub use form::{KnownBlock, SeenProtocols, UnknownFormWhy, UnknownForms};
 pub use marks::Reservation;
 pub use octez::{OctezFiles, OctezFilesError};
 pub use permit::{Decision, Permit};

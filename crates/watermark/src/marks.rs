@@ -7,7 +7,7 @@ use tezos::{ChainId, Level, Payload, PublicKeyHash, Signature};
 use crate::bound::{LevelBound, Now};
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last, Verdict};
-use crate::form::KnownBlock;
+use crate::form::SeenProtocols;
 use crate::recent::MarkId;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
@@ -27,6 +27,8 @@ struct Row {
     entry: Entry,
     /// The reservation that is durable.
     durable: Option<Level>,
+    /// The protocol numbers that are durable; those of a block that was just signed are not, without being asked for.
+    durable_protocols: (Option<u8>, Option<u8>),
     /// When the highest level last rose.
     raised: Now,
 }
@@ -69,7 +71,8 @@ impl Marks {
         let rows = entries.into_iter().map(|mut entry| {
             entry.settle();
             let raised = Now { wall: entry.raised_at.unwrap_or(now.wall), ..now };
-            ((entry.key, entry.chain), Row { entry, durable: None, raised })
+            let durable_protocols = numbers(&entry);
+            ((entry.key, entry.chain), Row { entry, durable: None, durable_protocols, raised })
         });
         Marks { rows: rows.collect(), rules, dirty: false }
     }
@@ -89,7 +92,9 @@ impl Marks {
             Verdict::Sign => match self.rows.get_mut(&(*key, chain)) {
                 Some(row) => {
                     self.dirty |= row.request_reservation(payload.mark().level);
-                    row.grant(payload, now, write)
+                    let judgement = row.grant(payload, now, write);
+                    self.dirty |= numbers(&row.entry) != row.durable_protocols;
+                    judgement
                 }
                 None => Judgement::Refused(Refusal::NoWatermark { key: *key, chain }),
             },
@@ -134,17 +139,22 @@ impl Marks {
             return Verdict::Refuse(Refusal::NoWatermark { key: *key, chain });
         };
         let verdict = row.judge(payload, self.rules.level_bound, now);
-        if verdict != Verdict::Sign || payload.unknown_form().is_none() {
+        let (Verdict::Sign, Some(what)) = (&verdict, payload.unknown_form()) else {
             return verdict;
+        };
+        match self.rules.unknown_forms.allow(payload, self.seen_protocols(chain)) {
+            Ok(()) => verdict,
+            Err(why) => {
+                let (kind, mark, what) = (payload.kind(), payload.mark(), what.clone());
+                Verdict::Refuse(Refusal::UnknownForm { kind, mark, what, why })
+            }
         }
-        let refusal = self.rules.unknown_forms.refusal(payload, self.known_block(chain));
-        refusal.map_or(verdict, Verdict::Refuse)
     }
 
-    /// The last block of known form on this chain, of any key.
-    fn known_block(&self, chain: ChainId) -> Option<KnownBlock> {
+    /// What was seen of the protocols of this chain, with any key.
+    fn seen_protocols(&self, chain: ChainId) -> SeenProtocols {
         let of_chain = self.rows.values().filter(|row| row.entry.chain == chain);
-        of_chain.filter_map(|row| row.entry.known_block).max()
+        of_chain.map(|row| row.entry.protocols).fold(SeenProtocols::default(), SeenProtocols::merge)
     }
 
     /// Keeps the signature of a payload, to be given again; gives what has to be written for it.
@@ -182,9 +192,12 @@ impl Marks {
         std::mem::take(&mut self.dirty)
     }
 
-    /// The entries whose requested reservation is not durable: what the writer has to commit.
+    /// The entries whose requested reservation, or protocol number, is not durable: what the writer has to commit.
     pub(crate) fn uncommitted(&self) -> Vec<Entry> {
-        let uncommitted = self.rows.values().filter(|row| row.entry.reserved > row.durable);
+        let is_uncommitted = |row: &&Row| {
+            row.entry.reserved > row.durable || numbers(&row.entry) != row.durable_protocols
+        };
+        let uncommitted = self.rows.values().filter(is_uncommitted);
         uncommitted.map(|row| row.entry.clone()).collect()
     }
 
@@ -193,6 +206,7 @@ impl Marks {
         for entry in entries {
             if let Some(row) = self.rows.get_mut(&(entry.key, entry.chain)) {
                 row.durable = row.durable.max(entry.reserved);
+                row.durable_protocols = numbers(entry);
             }
         }
     }
@@ -208,6 +222,12 @@ impl Marks {
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.rows.values().map(|row| row.entry.clone()).collect()
     }
+}
+
+/// The protocol numbers of an entry.
+fn numbers(entry: &Entry) -> (Option<u8>, Option<u8>) {
+    let SeenProtocols { known, upgraded_to } = entry.protocols;
+    (known.map(|block| block.protocol), upgraded_to)
 }
 
 impl Row {

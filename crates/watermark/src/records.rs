@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last};
-use crate::form::KnownBlock;
+use crate::form::{KnownBlock, SeenProtocols};
 use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
@@ -195,7 +195,7 @@ impl Records {
     pub fn parse_export(text: &str) -> Result<Vec<Entry>, RecordsError> {
         let document: Document = serde_json::from_str(text)
             .map_err(|error| RecordsError::Document(error.to_string()))?;
-        if document.peel_watermarks != DOCUMENT_VERSION {
+        if !DOCUMENT_VERSIONS.contains(&document.peel_watermarks) {
             let version = document.peel_watermarks;
             return Err(RecordsError::Document(format!("version {version} is not known here")));
         }
@@ -239,11 +239,13 @@ fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
             own.take_higher(kind, theirs);
         }
     }
-    own.known_block = own.known_block.max(foreign.known_block);
+    own.protocols = own.protocols.merge(foreign.protocols);
     own
 }
 
-const DOCUMENT_VERSION: u32 = 1;
+/// Version 1 had no protocols.
+const DOCUMENT_VERSION: u32 = 2;
+const DOCUMENT_VERSIONS: std::ops::RangeInclusive<u32> = 1..=DOCUMENT_VERSION;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +264,8 @@ struct EntryDocument {
     raised_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     known_block: Option<KnownBlockDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upgraded_to: Option<u8>,
     last: Vec<LastDocument>,
 }
 
@@ -298,9 +302,10 @@ impl From<&Entry> for EntryDocument {
             chain: entry.chain.to_string(),
             closed_up_to: entry.floor.map(i64::from),
             raised_at: entry.raised_at,
-            known_block: entry.known_block.map(|KnownBlock { level, protocol }| {
+            known_block: entry.protocols.known.map(|KnownBlock { level, protocol }| {
                 KnownBlockDocument { level: level.into(), protocol }
             }),
+            upgraded_to: entry.protocols.upgraded_to,
             last: Kind::ALL.into_iter().filter_map(last).collect(),
         }
     }
@@ -313,13 +318,14 @@ impl EntryDocument {
         let floor = self.closed_up_to.map(Level::try_from).transpose();
         let mut entry = Entry::new(key, chain, floor.map_err(|error| error.to_string())?);
         entry.raised_at = self.raised_at;
-        entry.known_block = match &self.known_block {
+        let known = match &self.known_block {
             None => None,
             Some(KnownBlockDocument { level, protocol }) => {
                 let level = Level::try_from(*level).map_err(|error| error.to_string())?;
                 Some(KnownBlock { level, protocol: *protocol })
             }
         };
+        entry.protocols = SeenProtocols { known, upgraded_to: self.upgraded_to };
         for last in &self.last {
             let kind =
                 Kind::from_name(&last.kind).ok_or_else(|| format!("{:?} is no kind", last.kind))?;

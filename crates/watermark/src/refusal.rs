@@ -3,6 +3,8 @@
 use tezos::{ChainId, Kind, Level, Mark, PayloadError, PublicKeyHash};
 use thiserror::Error;
 
+use crate::form::UnknownFormWhy;
+
 /// Why a request is *refused*. The words are those of octez-signer where it has them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -58,16 +60,16 @@ pub enum Refusal {
         highest: Level,
     },
     /// Bytes that no protocol known here writes, and that no later one can have written either.
-    #[error("{kind} {mark} is of a form that this version of Peel does not know: {why}{}", cure(*known))]
+    #[error("{kind} {mark} is of a form that this version of Peel does not know ({what}): {why}")]
     UnknownForm {
         /// What was asked for.
         kind: Kind,
         /// Where.
         mark: Mark,
         /// What is not known of it.
-        why: PayloadError,
-        /// For a block: the protocol number of the last one that was understood.
-        known: Option<u8>,
+        what: PayloadError,
+        /// Why it is not signed all the same, and what to do.
+        why: UnknownFormWhy,
     },
     /// The same bytes, but their signature never came back from the device. It may have been made.
     #[error("{kind} {mark} was given to the device before and no answer came: not asked again")]
@@ -77,16 +79,6 @@ pub enum Refusal {
         /// Where.
         mark: Mark,
     },
-}
-
-/// What would make a block of unknown form one that is signed.
-fn cure(known: Option<u8>) -> String {
-    known.map_or_else(String::new, |known| {
-        format!(
-            "; the last block that it knew was of protocol number {known}, and after an upgrade the number is higher. \
-             Update Peel, or see unknown_forms in docs/configuration.md"
-        )
-    })
 }
 
 impl Refusal {

@@ -370,7 +370,8 @@ fn a_store_of_the_first_version_is_brought_up_to_this_one() {
     let version_1 = format!(
         "DROP TABLE opening; ALTER TABLE entry DROP COLUMN raised_at;
          ALTER TABLE entry DROP COLUMN known_block_level;
-         ALTER TABLE entry DROP COLUMN known_block_protocol; PRAGMA user_version = 1;
+         ALTER TABLE entry DROP COLUMN known_block_protocol;
+         ALTER TABLE entry DROP COLUMN upgraded_to; PRAGMA user_version = 1;
          UPDATE entry SET floor = 99, checksum = '{CHECKSUM_OF_VERSION_1}';"
     );
     other.execute_batch(&version_1).unwrap();
@@ -395,7 +396,8 @@ fn the_last_block_that_was_understood_is_kept_and_exported() {
     store.close().unwrap();
     drop(store);
     let records = Records::open(&path).unwrap();
-    let known = |entries: &[watermark::Entry]| entries[0].known_block.map(|block| block.protocol);
+    let known =
+        |entries: &[watermark::Entry]| entries[0].protocols.known.map(|block| block.protocol);
     assert_eq!(known(records.entries()), Some(24));
     assert_eq!(known(&Records::parse_export(&records.export()).unwrap()), Some(24));
 }

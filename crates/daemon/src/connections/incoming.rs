@@ -22,10 +22,10 @@ use tokio::io::{
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::connections::Limits;
+use crate::tls::Tls;
 
 /// Where connections come from.
 pub(super) trait Source: Send + 'static {
@@ -81,13 +81,13 @@ impl IncomingConnection for TcpStream {
 /// A port with TLS.
 pub(super) struct TlsPort {
     pub(super) listener: TcpListener,
-    pub(super) acceptor: TlsAcceptor,
+    pub(super) tls: Tls,
 }
 
 /// A connection whose handshake comes first.
 pub(super) struct TlsIncoming {
     stream: TcpStream,
-    acceptor: TlsAcceptor,
+    tls: Tls,
 }
 
 impl Source for TlsPort {
@@ -95,12 +95,12 @@ impl Source for TlsPort {
 
     async fn next(&mut self) -> io::Result<TlsIncoming> {
         let stream = self.listener.next().await?;
-        Ok(TlsIncoming { stream, acceptor: self.acceptor.clone() })
+        Ok(TlsIncoming { stream, tls: self.tls.clone() })
     }
 
     async fn last(&mut self) -> Option<TlsIncoming> {
         let stream = self.listener.last().await?;
-        Some(TlsIncoming { stream, acceptor: self.acceptor.clone() })
+        Some(TlsIncoming { stream, tls: self.tls.clone() })
     }
 }
 
@@ -112,7 +112,7 @@ impl IncomingConnection for TlsIncoming {
         limits: &Limits,
     ) -> Option<(Self::Stream, impl Future<Output = ()> + Send)> {
         self.stream.set_nodelay(true).ok()?;
-        match timeout(limits.headers, self.acceptor.accept(self.stream)).await {
+        match timeout(limits.headers, self.tls.accept(self.stream)).await {
             Ok(Ok(stream)) => Some((stream, pending())),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");

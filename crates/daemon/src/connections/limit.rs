@@ -1,8 +1,9 @@
 //! The limit on the connections of a listener.
 //!
 //! When all slots are taken, the connection that has been idle for longest is closed: clients that connect and send
-//! nothing, or send it slowly, do not keep a baker out. No connection is closed in its first second: else a crowd
-//! would evict the baker that has just connected.
+//! nothing, or send it slowly, do not keep a baker out. Nor do those that ask for something cheap again and again: no
+//! connection is closed in its first second, else a crowd would evict the baker that has just connected, and
+//! after it any that is not being answered right now can be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +30,7 @@ pub(super) type Slot = OwnedSemaphorePermit;
 /// What is known of the client of a connection.
 #[derive(Debug)]
 pub struct Client {
+    connected: Instant,
     serving: AtomicUsize,
     /// Requests whose body is being read.
     sending: AtomicUsize,
@@ -47,6 +49,8 @@ pub(crate) struct Sending<'a>(&'a Client);
 
 /// For a client to send its request.
 const MIN_TIME: Duration = Duration::from_secs(1);
+/// For an evicted connection to end; one that began to be answered meanwhile does not.
+const EVICTION_PAUSE: Duration = Duration::from_millis(50);
 
 impl ConnectionLimit {
     pub(super) fn new(slots: usize) -> ConnectionLimit {
@@ -54,7 +58,7 @@ impl ConnectionLimit {
         ConnectionLimit { slots, clients: Vec::new(), tasks: JoinSet::new() }
     }
 
-    pub(super) fn try_slot(&self) -> Option<Slot> {
+    fn try_slot(&self) -> Option<Slot> {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
@@ -74,23 +78,24 @@ impl ConnectionLimit {
         }
     }
 
-    /// Evicts the connection that has been idle for longest, if its time is over; gives when to try again.
+    /// Evicts the connection that has been idle for longest, of those whose first second is over; gives when to try
+    /// again.
     fn evict_most_idle(&mut self, now: Instant) -> Instant {
         // The task of a connection that has ended holds its client no more.
         self.clients.retain(|client| Arc::strong_count(client) > 1);
-        let idle = self.clients.iter().filter(|client| client.is_not_served());
-        match idle.min_by_key(|client| client.idle_since()) {
-            Some(client) if client.idle_since() + MIN_TIME <= now => {
-                client.evicted.notify_one();
-                now + MIN_TIME
-            }
-            Some(client) => client.idle_since() + MIN_TIME,
-            None => now + MIN_TIME,
+        let is_ripe = |client: &&Arc<Client>| client.connected + MIN_TIME <= now;
+        let (ripe, young): (Vec<_>, Vec<_>) = self.clients.iter().partition(is_ripe);
+        let idle = ripe.into_iter().filter(|client| client.is_not_served());
+        if let Some(client) = idle.min_by_key(|client| client.idle_since()) {
+            client.evicted.notify_one();
+            return now + EVICTION_PAUSE;
         }
+        let next = young.iter().map(|client| client.connected + MIN_TIME).min();
+        next.unwrap_or(now + MIN_TIME).min(now + MIN_TIME)
     }
 
-    /// Runs the task of a connection, which has the slot until it ends.
-    pub(super) fn spawn<T>(&mut self, slot: Slot, task: impl FnOnce(Arc<Client>) -> T)
+    /// Runs the task of a connection, which has the slot until it ends; none at shutdown, when no more come.
+    pub(super) fn spawn<T>(&mut self, slot: Option<Slot>, task: impl FnOnce(Arc<Client>) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
     {
@@ -127,6 +132,7 @@ impl ConnectionLimit {
 impl Client {
     fn new() -> Client {
         Client {
+            connected: Instant::now(),
             serving: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),

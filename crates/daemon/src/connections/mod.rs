@@ -143,7 +143,7 @@ impl Listener {
         match tls {
             None => serving::serve(listener, protocol, shutdown, limits).await,
             Some(tls) => {
-                let port = TlsPort { listener, acceptor: tls.acceptor() };
+                let port = TlsPort { listener, tls };
                 serving::serve(port, protocol, shutdown, limits).await;
             }
         }

@@ -21,10 +21,11 @@ pub(super) async fn serve(
             serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
         });
     }
-    // Connections that were not accepted yet would be reset with the port, and a baker asks only once.
-    while let Some(incoming) = source.last().await {
-        let Some(slot) = connections.try_slot() else { break };
-        connections.spawn(slot, |client| {
+    // Connections that were not accepted yet would be reset with the port, and a baker asks only once. They need no
+    // slot: what is no request by now ends at once.
+    for _ in 0..BACKLOG {
+        let Some(incoming) = source.last().await else { break };
+        connections.spawn(None, |client| {
             serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
         });
     }
@@ -34,6 +35,9 @@ pub(super) async fn serve(
         connections.close().await;
     }
 }
+
+/// Connections that wait to be accepted at shutdown, at most.
+const BACKLOG: usize = 256;
 
 async fn serve_connection(
     incoming: impl IncomingConnection,
@@ -55,18 +59,18 @@ async fn serve_connection(
     }
 }
 
-/// The next connection and its slot; none at shutdown.
+/// The next connection and its slot; none at shutdown, when one that has come already needs no slot.
 async fn next<S: Source>(
     source: &mut S,
     connections: &mut ConnectionLimit,
     shutdown: &Shutdown,
-) -> Option<(S::IncomingConnection, Slot)> {
+) -> Option<(S::IncomingConnection, Option<Slot>)> {
     loop {
         tokio::select! {
             () = shutdown.requested() => return None,
             () = connections.one_ends() => {}
             incoming = source.next() => match incoming {
-                Ok(incoming) => return Some((incoming, connections.slot(shutdown).await?)),
+                Ok(incoming) => return Some((incoming, connections.slot(shutdown).await)),
                 Err(error) => {
                     // Out of file descriptors, most likely: let some connections end first.
                     tracing::warn!(%error, "a connection cannot be accepted");

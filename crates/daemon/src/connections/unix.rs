@@ -4,13 +4,15 @@
 //! moment can a user connect whom the mode keeps out. What lies in its place is replaced only if it is a socket that no
 //! program listens on.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use crate::Shutdown;
 use crate::connections::{Limits, Protocol, serving};
@@ -45,17 +47,20 @@ pub struct UnixListenError {
     why: String,
 }
 
-/// Only the user of this process.
-const PRIVATE: u32 = 0o700;
+/// For the program that may listen there.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 impl UnixListener {
     /// Makes the socket and listens on it.
     ///
     /// # Errors
     /// When another program listens there, something else lies there, or the system refuses.
-    pub fn bind(socket: &UnixSocket, limits: Limits) -> Result<UnixListener, UnixListenError> {
+    pub async fn bind(
+        socket: &UnixSocket,
+        limits: Limits,
+    ) -> Result<UnixListener, UnixListenError> {
         let failed = |why: String| UnixListenError { path: socket.path.clone(), why };
-        check_place(&socket.path).map_err(failed)?;
+        check_place(&socket.path).await.map_err(failed)?;
         let (listener, file) = make(socket).map_err(|error| failed(told(&error)))?;
         Ok(UnixListener { listener, limits, _file: file })
     }
@@ -67,7 +72,7 @@ impl UnixListener {
 }
 
 /// Whether there is nothing at `path`, or a socket that its program left behind.
-fn check_place(path: &Path) -> Result<(), String> {
+async fn check_place(path: &Path) -> Result<(), String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -76,10 +81,15 @@ fn check_place(path: &Path) -> Result<(), String> {
     if !found.file_type().is_socket() {
         return Err("something else lies there; remove it, or name another path".to_owned());
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err("another program listens there (is a signer running already?)".to_owned()),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(format!("a socket is there, and it is not known whose: {error}")),
+    match timeout(CONNECT_LIMIT, UnixStream::connect(path)).await {
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        Ok(Err(error)) if error.kind() != ErrorKind::WouldBlock => {
+            Err(format!("a socket is there, and it is not known whose: {error}"))
+        }
+        // Its queue is full, or it does not answer: it is there.
+        Ok(_) | Err(_) => {
+            Err("another program listens there (is a signer running already?)".to_owned())
+        }
     }
 }
 
@@ -94,8 +104,11 @@ fn told(error: &io::Error) -> String {
 }
 
 fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, OwnFile)> {
-    let folder = Beside::make(&socket.path)?;
-    let made = folder.0.join("s");
+    let beside = socket.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // For this user alone, under a name that no other user can know; gone when this function ends.
+    let beside = beside.unwrap_or(Path::new("."));
+    let folder = tempfile::Builder::new().prefix(".peel-").tempdir_in(beside)?;
+    let made = folder.path().join("s");
     let listener = tokio::net::UnixListener::bind(&made)?;
     fs::set_permissions(&made, Permissions::from_mode(socket.mode))?;
     if socket.user.is_some() || socket.group.is_some() {
@@ -104,29 +117,4 @@ fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, OwnFile)> 
     let found = fs::symlink_metadata(&made)?;
     fs::rename(&made, &socket.path)?;
     Ok((listener, OwnFile::new(socket.path.clone(), &found)))
-}
-
-/// A private folder beside a path, until it is dropped.
-struct Beside(PathBuf);
-
-impl Beside {
-    fn make(path: &Path) -> io::Result<Beside> {
-        let folder = path.with_extension(std::process::id().to_string());
-        let beside = Beside(folder);
-        beside.remove();
-        DirBuilder::new().mode(PRIVATE).create(&beside.0)?;
-        Ok(beside)
-    }
-
-    /// A process of this number may have died in the middle.
-    fn remove(&self) {
-        let _ = fs::remove_file(self.0.join("s"));
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        self.remove();
-    }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -29,12 +30,23 @@ struct Wallet {
 /// A key as it stands in signer.toml.
 struct Entry {
     name: String,
+    /// Its public key hash, if it is known.
+    hash: Option<PublicKeyHash>,
     /// Field and text.
     fields: Vec<(&'static str, String)>,
     /// The file that it needs, and its content.
     secret: Option<(String, Zeroizing<String>)>,
     /// What is left to do for it.
     to_do: Option<String>,
+}
+
+/// What a configuration has already: names, keys, and the files of those that are taken over.
+#[derive(Default)]
+struct Taken {
+    names: Vec<String>,
+    /// Public key hashes, with the name of the key.
+    keys: BTreeMap<String, String>,
+    files: Vec<String>,
 }
 
 /// Where octez-signer listens by default, too.
@@ -58,16 +70,17 @@ listen = \"127.0.0.1:9584\"
 pub(super) fn import(folder: &Path, only: &[String], config: &Path) -> anyhow::Result<()> {
     let wallet = Wallet::read(folder)?;
     wallet.check_names(only)?;
-    let there = names_in(config)?;
+    let mut there = Taken::in_configuration(config)?;
     let mut blocks = String::new();
     let mut to_do = Vec::new();
     let is_meant = |name: &String| only.is_empty() || only.contains(name);
     for (name, value) in wallet.keys.iter().filter(|(name, _)| is_meant(name)) {
-        if there.contains(name) {
+        if there.names.contains(name) {
             daemon::say!("{name}: is in {} already", config.display());
             continue;
         }
-        match wallet.entry(name, value) {
+        let entry = wallet.entry(name, value).and_then(|entry| there.take(entry));
+        match entry {
             Ok(entry) => {
                 entry.write_secret(config)?;
                 blocks += &entry.to_toml();
@@ -133,7 +146,7 @@ impl Wallet {
         let hash = self.hashes.get(name);
         let entry = |fields| {
             let name = name.to_owned();
-            Entry { name, fields, secret: None, to_do: None }
+            Entry { name, hash: hash.copied(), fields, secret: None, to_do: None }
         };
         match value.split_once(':') {
             Some(("unencrypted", plain)) => {
@@ -143,7 +156,8 @@ impl Wallet {
                     ("secret_key_file", file.clone()),
                     ("public_key_hash", key.hash().to_string()),
                 ];
-                Ok(Entry { secret: Some((file, value.clone())), ..entry(fields) })
+                let secret = Some((file, value.clone()));
+                Ok(Entry { secret, hash: Some(key.hash()), ..entry(fields) })
             }
             Some(("encrypted" | "aggregate_encrypted", sealed)) => {
                 sealed.parse::<EncryptedKey>().map_err(|error| error.to_string())?;
@@ -162,7 +176,7 @@ impl Wallet {
             Some(("ledger", locator)) => on_ledger(locator, hash).map(entry),
             Some(("http", _)) => {
                 let url: SignerUrl = value.parse().map_err(|error| format!("{error}"))?;
-                Ok(entry(vec![("upstream", url.to_string())]))
+                Ok(Entry { hash: Some(url.key), ..entry(vec![("upstream", url.to_string())]) })
             }
             Some(("remote", _)) => {
                 Err("its signer's address is not in the wallet, but in octez's environment; write \
@@ -214,11 +228,10 @@ impl Entry {
         bail!("{} is there already, with another key; move it away", path.display());
     }
 
-    /// Strings of JSON are strings of TOML.
     fn to_toml(&self) -> String {
-        let mut text = format!("\n[[key]]\nname = {}\n", Value::from(self.name.as_str()));
+        let mut text = format!("\n[[key]]\nname = {}\n", quoted(&self.name));
         for (field, value) in &self.fields {
-            text += &format!("{field} = {}\n", Value::from(value.as_str()));
+            text += &format!("{field} = {}\n", quoted(value));
         }
         text
     }
@@ -227,6 +240,11 @@ impl Entry {
         let fields = self.fields.iter().map(|(field, value)| format!("{field} {value}"));
         fields.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Strings of JSON are strings of TOML, but for one letter.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// For a name in a wallet, which may have any letter.
@@ -247,16 +265,49 @@ fn pairs(text: &str) -> Option<Vec<(String, Zeroizing<String>)>> {
     list.iter().map(pair).collect()
 }
 
-/// The names of the keys that a configuration has; none if it is not there.
-fn names_in(config: &Path) -> anyhow::Result<Vec<String>> {
-    if !config.exists() {
-        return Ok(Vec::new());
+impl Taken {
+    /// Nothing, if it is not there.
+    fn in_configuration(config: &Path) -> anyhow::Result<Taken> {
+        if !config.exists() {
+            return Ok(Taken::default());
+        }
+        let text = fs::read_to_string(config);
+        let text = text.with_context(|| format!("{} cannot be read", config.display()))?;
+        let table: toml::Table = text.parse().with_context(|| config.display().to_string())?;
+        let mut taken = Taken::default();
+        for key in table.get("key").and_then(toml::Value::as_array).into_iter().flatten() {
+            let field = |name: &str| key.get(name)?.as_str().map(str::to_owned);
+            let name = field("name").unwrap_or_default();
+            let upstream =
+                field("upstream").and_then(|url| Some(url.rsplit_once('/')?.1.to_owned()));
+            for hash in field("public_key_hash").into_iter().chain(upstream) {
+                taken.keys.insert(hash, name.clone());
+            }
+            taken.files.extend(field("secret_key_file"));
+            taken.names.push(name);
+        }
+        Ok(taken)
     }
-    let text = fs::read_to_string(config);
-    let text = text.with_context(|| format!("{} cannot be read", config.display()))?;
-    let table: toml::Table = text.parse().with_context(|| config.display().to_string())?;
-    let keys = table.get("key").and_then(toml::Value::as_array).into_iter().flatten();
-    Ok(keys.filter_map(|key| Some(key.get("name")?.as_str()?.to_owned())).collect())
+
+    /// A signer takes each key once, and each file holds one.
+    fn take(&mut self, entry: Entry) -> Result<Entry, String> {
+        if let Some(hash) = entry.hash {
+            if let Some(other) = self.keys.get(&hash.to_string()) {
+                return Err(format!("it is the same key as {other}"));
+            }
+            self.keys.insert(hash.to_string(), entry.name.clone());
+        }
+        if let Some((file, _)) = &entry.secret {
+            if self.files.contains(file) {
+                return Err(format!(
+                    "{file} is another key's; give one of them another name in the wallet"
+                ));
+            }
+            self.files.push(file.clone());
+        }
+        self.names.push(entry.name.clone());
+        Ok(entry)
+    }
 }
 
 /// Adds to the configuration, or makes one, whole or not at all.
@@ -265,12 +316,15 @@ fn append(config: &Path, blocks: &str) -> anyhow::Result<()> {
         return starter::configuration(config, &format!("{STARTER}{blocks}"));
     }
     let failed = || format!("{} cannot be written", config.display());
+    // Where a link leads to.
+    let config = &config.canonicalize().with_context(failed)?;
     let text = fs::read_to_string(config).with_context(failed)?;
     let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(failed)?;
     write!(file, "{}\n{blocks}", text.trim_end()).with_context(failed)?;
-    let mode = fs::metadata(config).with_context(failed)?.permissions();
-    file.as_file().set_permissions(mode).with_context(failed)?;
+    let found = fs::metadata(config).with_context(failed)?;
+    file.as_file().set_permissions(found.permissions()).with_context(failed)?;
+    fchown(file.as_file(), Some(found.uid()), Some(found.gid())).with_context(failed)?;
     file.as_file().sync_all().with_context(failed)?;
     file.persist(config).with_context(failed)?;
     Ok(())

@@ -12,6 +12,9 @@ use crate::peel::{done, fails, free_port, peel, run, said};
 
 const TZ1: &str = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx";
 const TZ1_SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
+/// octez's bootstrap2.
+const OTHER_SECRET: &str = "edsk39qAm1fiMjgmPkw1EgQYkMzkJezLNewd7PLNHTkr6w9XA2zdfo";
+const TZ3: &str = "tz3LUdmLdpj2ZpVY7uTQfYuxarVykqYXxvPA";
 const TZ2: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 
 fn sealed() -> (SecretKey, String) {
@@ -28,11 +31,12 @@ fn wallet(folder: &Path) {
     let tz4 = tz4.hash();
     let secrets = format!(
         r#"[ {{ "name": "payouts", "value": "remote:{TZ1}" }},
-             {{ "name": "other", "value": "http://127.0.0.1:6733/{TZ1}" }},
+             {{ "name": "other", "value": "http://127.0.0.1:6733/{TZ3}" }},
              {{ "name": "far", "value": "https://signer.example.com/{TZ1}" }},
              {{ "name": "nano", "value": "ledger://major-squirrel-thick-hedgehog/secp256k1/0h/0h?x=1" }},
              {{ "name": "lost nano", "value": "ledger://major-squirrel-thick-hedgehog/secp256k1/1h" }},
              {{ "name": "consensus key", "value": "encrypted:{sealed}" }},
+             {{ "name": "consensus_key", "value": "unencrypted:{OTHER_SECRET}" }},
              {{ "name": "baker", "value": "unencrypted:{TZ1_SECRET}" }} ]"#
     );
     let hashes = format!(
@@ -58,7 +62,7 @@ fn a_wallet_becomes_entries_and_files_and_what_does_not_is_told() {
     let text = fs::read_to_string(folder.path().join("signer.toml")).unwrap();
     for part in [
         "name = \"nano\"\nledger = \"secp256k1/0h/0h\"\npublic_key_hash = \"tz2Q3U8",
-        "name = \"other\"\nupstream = \"http://127.0.0.1:6733/tz1",
+        "name = \"other\"\nupstream = \"http://127.0.0.1:6733/tz3",
         "name = \"consensus key\"\nsecret_key_file = \"consensus_key.key\"\npassword_file = \"consensus_key.password\"",
         "name = \"baker\"\nsecret_key_file = \"baker.key\"\npublic_key_hash = \"tz1KqTp",
     ] {
@@ -68,6 +72,7 @@ fn a_wallet_becomes_entries_and_files_and_what_does_not_is_told() {
         ("payouts", "its signer's address is not in the wallet"),
         ("far", "a signer at https: is not asked"),
         ("lost nano", "its hash is not in public_key_hashs"),
+        ("consensus_key", "consensus_key.key is another key's"),
     ] {
         assert!(told.contains(&format!("{name}: NOT taken over: {why}")), "{told}");
         assert!(!text.contains(&format!("\"{name}\"")), "{text}");
@@ -99,6 +104,14 @@ fn a_second_import_changes_nothing_and_a_foreign_file_is_kept() {
         fails(folder.path(), "key import --octez-dir wallet --key baker --config signer.toml");
     assert!(told.contains("no key was taken over"), "{told}");
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
+
+    let same = folder.path().join("wallet/secret_keys");
+    let again = format!("[ {{ \"name\": \"alias\", \"value\": \"unencrypted:{TZ1_SECRET}\" }} ]");
+    let before = fs::read_to_string(&same).unwrap();
+    fs::write(&same, again).unwrap();
+    let (_, told) = fails(folder.path(), "key import --octez-dir wallet --config signer.toml");
+    assert!(told.contains("no key was taken over"), "{told}");
+    fs::write(&same, before).unwrap();
 
     // Onto a configuration that is there.
     done(folder.path(), "key import --octez-dir wallet --key nano --config signer.toml");

@@ -275,6 +275,12 @@ impl KeyConfig {
         }
     }
 
+    /// Whether it signs blocks or votes, which have marks.
+    #[must_use]
+    pub fn has_marks(&self) -> bool {
+        self.policy.has_marks()
+    }
+
     /// The key's place on the Ledger, if it is there.
     #[must_use]
     pub fn ledger_path(&self) -> Option<&KeyPath> {

@@ -58,7 +58,7 @@ fn only_the_kinds_that_are_named_are_signed() {
         ("seed-nonce-revelation", "operation kind 1 is never signed here"),
         ("batch-mixed-sources", "which is not this key's account"),
         ("reveal-tz3", "which is not this key's account"),
-        ("transfer-huge-numbers", "a fee of 4611686018427.387904 tez"),
+        ("transfer-huge-numbers", "fees of 4611686018427.387904 tez"),
     ] {
         let refusal = refusal(&daemon, &format!("synth-op-{id}"));
         assert!(refusal.contains(why), "{id}: {refusal}");
@@ -115,9 +115,48 @@ fn a_transaction_is_narrowed_to_destinations_and_an_amount() {
         let [transfer, ..] = allowed(&format!("{to}, at_most = {at_most:?}"));
         assert_eq!(transfer.is_ok(), is_signed, "{at_most}: {transfer:?}");
         if let Err(why) = transfer {
-            assert!(why.contains("a transaction of 1.00142 tez with its fee"), "{why}");
+            assert!(why.contains("transactions of 1.00142 tez with their fees"), "{why}");
         }
     }
+}
+
+/// The limits are the group's: a hundred transfers, each with a fee, are no way round them.
+#[test]
+fn the_limits_hold_for_all_of_a_group() {
+    let signed = |at_most: &str, fee: &[u8], storage: &[u8], count: usize| {
+        let narrowed = format!("[{{ kind = \"transaction\", at_most = {at_most:?} }}]");
+        let one = operation("synth-op-transfer");
+        let (head, content) = one.split_at(33);
+        // Behind tag and source: a fee of 0.00142 tez, counter, gas and storage limit of two bytes each.
+        let (start, rest) = content.split_at(22);
+        let counter_and_gas = &rest[2..6];
+        let content = [start, fee, counter_and_gas, storage, &rest[8..]].concat();
+        let group = [head, &content.repeat(count)].concat();
+        home(&narrowed).start().sign(TZ1, &group).signature().map(drop)
+    };
+    let (fee, storage) = (&[0x8c, 0x0b][..], &[0x81, 0x02][..]);
+    signed("100 tez", fee, storage, 99).unwrap();
+    let over = signed("99 tez", fee, storage, 99).unwrap_err();
+    assert!(over.contains("transactions of 99.14058 tez with their fees"), "{over}");
+    // 0.1 tez, eleven times.
+    let fees = signed("100 tez", &[0xa0, 0x8d, 0x06], storage, 11).unwrap_err();
+    assert!(fees.contains("fees of 1.1 tez"), "{fees}");
+    let burn = signed("100 tez", fee, &[0x82, 0x02], 1).unwrap_err();
+    assert!(burn.contains("may pay for storage"), "{burn}");
+}
+
+/// It needs no watermark, and is ready without one.
+#[test]
+fn a_key_that_only_pays_needs_no_watermark() {
+    let home = Home::new()
+        .with("[monitor]\nlisten = \"127.0.0.1:0\"")
+        .with_key("payouts", TZ1_SECRET)
+        .with("allow = [\"transaction\"]");
+    watermark::Records::open_or_create(&home.path("watermark.db")).unwrap();
+    let daemon = home.start();
+    signs(&daemon, "synth-op-transfer");
+    let ready = get(daemon.monitor.unwrap(), "/readyz");
+    assert_eq!(ready.status, 200, "{}", ready.text());
 }
 
 #[test]

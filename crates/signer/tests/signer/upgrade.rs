@@ -40,14 +40,17 @@ fn blocks_are_signed_after_an_upgrade_and_every_page_says_update() {
     let refusal = sign(&block(100, 25, &[0])).unwrap_err();
     assert!(refusal.contains("a form that this version of Peel does not know"), "{refusal}");
     sign(&block(100, 24, &[])).unwrap();
+    assert!(!says_to_update(&daemon));
     let refusal = sign(&block(101, 24, &[0])).unwrap_err();
-    assert!(refusal.contains("Update Peel"), "{refusal}");
+    assert!(refusal.contains("Peel is to be updated"), "{refusal}");
+    assert!(says_to_update(&daemon), "a block was refused: not all is well");
+    sign(&block(101, 24, &[])).unwrap();
     assert!(!says_to_update(&daemon));
 
-    let made = sign(&block(101, 25, &[0])).unwrap();
+    let made = sign(&block(102, 25, &[0])).unwrap();
     assert!(says_to_update(&daemon));
-    assert_eq!(sign(&block(101, 25, &[0])).unwrap(), made, "the stored one");
-    let refusal = sign(&block(101, 25, &[1])).unwrap_err();
+    assert_eq!(sign(&block(102, 25, &[0])).unwrap(), made, "the stored one");
+    let refusal = sign(&block(102, 25, &[1])).unwrap_err();
     assert!(refusal.contains("already signed with different data"), "{refusal}");
     sign(&attestation(101, 1)).unwrap();
     assert!(says_to_update(&daemon), "a vote of known form says nothing of blocks");
@@ -55,9 +58,9 @@ fn blocks_are_signed_after_an_upgrade_and_every_page_says_update() {
 
     let daemon = home.start();
     let sign = |payload: &[u8]| daemon.sign(TZ1, payload).signature();
-    sign(&block(102, 25, &[0, 1, 2])).unwrap();
+    sign(&block(103, 25, &[0, 1, 2])).unwrap();
     assert!(says_to_update(&daemon));
-    sign(&block(103, 25, &[])).unwrap();
+    sign(&block(104, 25, &[])).unwrap();
     assert!(!says_to_update(&daemon), "as after an update");
 }
 

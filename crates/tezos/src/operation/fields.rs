@@ -3,12 +3,12 @@
 use crate::operation::Contract;
 use crate::payload_error::PayloadError;
 use crate::reader::Reader;
-use crate::{Curve, PublicKey, PublicKeyHash};
+use crate::{Curve, PublicKeyHash};
 
 /// Takes the fields of operations off their front.
 pub(super) trait Fields {
     fn key_hash(&mut self, field: &'static str) -> Result<PublicKeyHash, PayloadError>;
-    fn public_key(&mut self, field: &'static str) -> Result<PublicKey, PayloadError>;
+    fn public_key(&mut self, field: &'static str) -> Result<PublicKeyHash, PayloadError>;
     fn natural(&mut self, field: &'static str) -> Result<Option<u64>, PayloadError>;
     fn integer(&mut self, field: &'static str) -> Result<(), PayloadError>;
     fn tez(&mut self, field: &'static str) -> Result<u64, PayloadError>;
@@ -46,17 +46,17 @@ impl Fields for Reader<'_> {
             .map_err(|_| malformed(field, "its tag is that of no curve"))
     }
 
-    fn public_key(&mut self, field: &'static str) -> Result<PublicKey, PayloadError> {
+    /// Its hash. Whether it is a point of its curve takes long to tell, and is the chain's to say.
+    fn public_key(&mut self, field: &'static str) -> Result<PublicKeyHash, PayloadError> {
         let curve = Curve::from_tag(self.u8(field)?);
+        let curve = curve.ok_or_else(|| malformed(field, "its tag is that of no curve"))?;
         let bytes = match curve {
-            Some(Curve::Ed25519) => self.array::<32>(field)?.to_vec(),
-            Some(Curve::Secp256k1 | Curve::P256) => self.array::<33>(field)?.to_vec(),
-            Some(Curve::Bls) => self.array::<48>(field)?.to_vec(),
-            Some(Curve::MlDsa44) => self.array::<1312>(field)?.to_vec(),
-            None => return Err(malformed(field, "its tag is that of no curve")),
+            Curve::Ed25519 => self.array::<32>(field)?.to_vec(),
+            Curve::Secp256k1 | Curve::P256 => self.array::<33>(field)?.to_vec(),
+            Curve::Bls => self.array::<48>(field)?.to_vec(),
+            Curve::MlDsa44 => self.array::<1312>(field)?.to_vec(),
         };
-        let key = curve.and_then(|curve| PublicKey::new(curve, &bytes).ok());
-        key.ok_or_else(|| malformed(field, "it is no key of its curve"))
+        Ok(PublicKeyHash::of_key(curve, &bytes))
     }
 
     /// Seven bits in each byte, the lowest first; the high bit says that another follows. None when it is larger than

@@ -13,10 +13,10 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::PublicKeyHash;
 use crate::operation::fields::Fields;
 use crate::payload_error::PayloadError;
 use crate::reader::Reader;
-use crate::{PublicKey, PublicKeyHash};
 
 pub use contract::{Contract, ContractError};
 
@@ -36,10 +36,12 @@ pub struct OperationContent {
     pub source: PublicKeyHash,
     /// What the account pays the baker who includes it, in millionths of a tez; 0 for a vote on a protocol.
     pub fee: u64,
+    /// Bytes of storage that it may pay for; none for more than any number that matters.
+    pub storage_limit: Option<u64>,
     /// What a transaction moves.
     pub transfer: Option<Transfer>,
-    /// The public key that a reveal shows.
-    pub revealed: Option<PublicKey>,
+    /// The hash of the public key that a reveal shows.
+    pub revealed: Option<PublicKeyHash>,
 }
 
 /// What a transaction moves.
@@ -211,16 +213,15 @@ impl OperationContent {
         let kind = OperationKind::ALL.into_iter().find(|kind| kind.tag() == tag);
         let kind = kind.ok_or(OperationError::Kind(tag))?;
         let source = reader.key_hash("source")?;
-        let fee = if kind.is_of_manager() {
-            let fee = reader.tez("fee")?;
-            for field in ["counter", "gas limit", "storage limit"] {
-                reader.natural(field)?;
-            }
-            fee
-        } else {
-            0
-        };
-        let mut content = OperationContent { kind, source, fee, transfer: None, revealed: None };
+        let (mut fee, mut storage_limit) = (0, Some(0));
+        if kind.is_of_manager() {
+            fee = reader.tez("fee")?;
+            reader.natural("counter")?;
+            reader.natural("gas limit")?;
+            storage_limit = reader.natural("storage limit")?;
+        }
+        let (transfer, revealed) = (None, None);
+        let mut content = OperationContent { kind, source, fee, storage_limit, transfer, revealed };
         content.read_rest(reader)?;
         Ok(content)
     }

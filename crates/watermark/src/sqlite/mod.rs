@@ -45,6 +45,7 @@ const SCHEMA: &str = "
         raised_at INTEGER,           -- when the highest level last rose, seconds since 1970
         known_block_level    INTEGER,  -- the last block of known form
         known_block_protocol INTEGER,  -- and the number of its protocol on the chain
+        upgraded_to INTEGER,           -- the lowest protocol number of a block of unknown form
         PRIMARY KEY (key, chain)
     ) STRICT;
     CREATE TABLE last (
@@ -77,6 +78,7 @@ const FROM_VERSION_2: &str = "
     BEGIN;
     ALTER TABLE entry ADD COLUMN known_block_level INTEGER;
     ALTER TABLE entry ADD COLUMN known_block_protocol INTEGER;
+    ALTER TABLE entry ADD COLUMN upgraded_to INTEGER;
     PRAGMA user_version = 3;
     COMMIT;
 ";

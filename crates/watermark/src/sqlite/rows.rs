@@ -7,7 +7,7 @@ use rusqlite::{Row, Transaction, params};
 use tezos::{Kind, Level, Mark, Round, blake2b_256};
 
 use crate::entry::{Entry, Last};
-use crate::form::KnownBlock;
+use crate::form::{KnownBlock, SeenProtocols};
 
 pub(super) fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
     let (key, chain) = (entry.key.to_string(), entry.chain.to_string());
@@ -15,8 +15,8 @@ pub(super) fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusql
     transaction
         .prepare_cached(
             "REPLACE INTO entry (key, chain, floor, reserved, checksum, raised_at, known_block_level,
-                                 known_block_protocol)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                                 known_block_protocol, upgraded_to)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             key,
@@ -25,8 +25,9 @@ pub(super) fn write_entry(transaction: &Transaction<'_>, entry: &Entry) -> rusql
             number(entry.reserved),
             checksum(entry),
             entry.raised_at.and_then(|at| i64::try_from(at).ok()),
-            number(entry.known_block.map(|block| block.level)),
-            entry.known_block.map(|block| block.protocol),
+            number(entry.protocols.known.map(|block| block.level)),
+            entry.protocols.known.map(|block| block.protocol),
+            entry.protocols.upgraded_to,
         ])?;
     for kind in Kind::ALL {
         match entry.last(kind) {
@@ -73,8 +74,11 @@ fn checksum(entry: &Entry) -> String {
         text += &format!("raised {at}\n");
     }
     // Version 2 had no such fields.
-    if let Some(KnownBlock { level, protocol }) = entry.known_block {
+    if let Some(KnownBlock { level, protocol }) = entry.protocols.known {
         text += &format!("known block {level} {protocol}\n");
+    }
+    if let Some(number) = entry.protocols.upgraded_to {
+        text += &format!("upgraded to {number}\n");
     }
     hex::encode(blake2b_256(text.as_bytes()))
 }
@@ -87,10 +91,12 @@ pub(super) struct EntryRow {
     checksum: String,
     raised_at: Option<i64>,
     known_block: (Option<i64>, Option<u8>),
+    upgraded_to: Option<u8>,
 }
 
 impl EntryRow {
-    pub(super) const SELECT: &'static str = "SELECT key, chain, floor, reserved, checksum, raised_at, known_block_level, known_block_protocol FROM entry";
+    pub(super) const SELECT: &'static str = "SELECT key, chain, floor, reserved, checksum, raised_at, known_block_level, known_block_protocol, \
+         upgraded_to FROM entry";
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
         Ok(EntryRow {
@@ -101,6 +107,7 @@ impl EntryRow {
             checksum: row.get(4)?,
             raised_at: row.get(5)?,
             known_block: (row.get(6)?, row.get(7)?),
+            upgraded_to: row.get(8)?,
         })
     }
 
@@ -115,12 +122,13 @@ impl EntryRow {
         let mut entry = Entry::new(self.key.parse().ok()?, self.chain.parse().ok()?, floor);
         entry.reserved = level(self.reserved)?;
         entry.raised_at = self.raised_at.map(u64::try_from).transpose().ok()?;
-        entry.known_block = match self.known_block {
+        let known = match self.known_block {
             (None, None) => None,
             (level, protocol) => {
                 Some(KnownBlock { level: Level::try_from(level?).ok()?, protocol: protocol? })
             }
         };
+        entry.protocols = SeenProtocols { known, upgraded_to: self.upgraded_to };
         Some(entry)
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     for key in &config.keys {
         let hash = key.hash().map_or("the Ledger tells".into(), |hash| hash.to_string());
         daemon::say!("key            {}: {hash}", key.name);
-        if let (Some(marks), Some(hash)) = (&marks, key.hash()) {
+        if let (Some(marks), Some(hash)) = (&marks, key.hash().filter(|_| key.has_marks())) {
             wrong.extend(marks.missing(hash, &config));
         }
     }
