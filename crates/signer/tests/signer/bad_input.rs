@@ -46,7 +46,7 @@ fn every_malformed_payload_is_refused_before_the_watermark_is_touched() {
     println!("{refused} refused");
     nothing_was_lost(&daemon);
     daemon.stop().unwrap();
-    let records = watermark::Records::open(&home.path("watermark.db")).unwrap();
+    let records = harness::open_records(&home.path("watermark.db"));
     let tz4_entry = records.entries().iter().find(|entry| entry.key.to_string() == tz4_hash);
     assert!(tezos::Kind::ALL.iter().all(|kind| tz4_entry.unwrap().last(*kind).is_none()));
 }
@@ -71,7 +71,7 @@ fn each_refusal_says_what_it_is() {
 #[test]
 fn a_key_without_a_watermark_signs_nothing() {
     let home = Home::new().with_key("baker", TZ1_SECRET);
-    watermark::Records::open_or_create(&home.path("watermark.db")).unwrap();
+    harness::open_records(&home.path("watermark.db"));
     let refusal = home.start().sign(TZ1, &attestation(100, 1)).signature().unwrap_err();
     assert!(refusal.contains("peel watermark init"), "{refusal}");
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread;
 
-use crate::harness::{Home, TZ1, TZ1_SECRET, attestation};
+use crate::harness::{Home, TZ1, TZ1_SECRET, attestation, finish};
 
 /// What Chromium shows of a page.
 ///
@@ -13,16 +13,15 @@ use crate::harness::{Home, TZ1, TZ1_SECRET, attestation};
 /// When it is not installed: a test that was skipped would prove nothing.
 fn page(url: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
-    let output = Command::new("chromium")
+    let mut chromium = Command::new("chromium");
+    chromium
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         // Whoever owns a name can let it point here.
         .arg("--host-resolver-rules=MAP evil.example 127.0.0.1")
         .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--virtual-time-budget=20000", "--dump-dom", url])
-        .output();
-    let output = output.unwrap_or_else(|error| unreachable!("apt-get install chromium: {error}"));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+        .args(["--virtual-time-budget=20000", "--dump-dom", url]);
+    String::from_utf8_lossy(&finish(&mut chromium).stdout).into_owned()
 }
 
 /// Serves one page until the test ends.

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::Arc;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use daemon::Shutdown;
@@ -51,7 +51,7 @@ impl Home {
 
     /// A watermark that closes everything up to `floor`.
     pub(crate) fn with_mark(self, key: &str, floor: Option<i64>) -> Home {
-        let mut records = Records::open_or_create(&self.path("watermark.db")).unwrap();
+        let mut records = open_records(&self.path("watermark.db"));
         let key: PublicKeyHash = key.parse().unwrap();
         let floor = floor.map(|level| Level::try_from(level).unwrap());
         records.add(key, ChainId::MAINNET, floor).unwrap();
@@ -219,9 +219,29 @@ pub(crate) fn vectors(file: &str) -> Vec<serde_json::Value> {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// A program that is being started has a copy of every open file, and so of every store's lock, until it is another
+/// program. A store that is opened again in that moment would be held by it.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Opens a store, or makes it, while no program is being started.
+pub(crate) fn open_records(path: &Path) -> Records {
+    let _no_start = STARTING.read().unwrap();
+    Records::open_or_create(path).unwrap()
+}
+
 /// Runs a program of another make to its end.
 pub(crate) fn run(program: &str, words: &[&str]) -> Output {
-    let ran = Command::new(program).args(words).output();
-    assert!(ran.is_ok(), "{program}: {ran:?}: \"cargo xtask test\" installs it");
-    ran.unwrap()
+    finish(Command::new(program).args(words))
+}
+
+/// The same, set up otherwise.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // It has become the other program when this returns.
+    let started = {
+        let _alone = STARTING.write().unwrap();
+        command.spawn()
+    };
+    assert!(started.is_ok(), "{started:?}: \"cargo xtask test\" installs it");
+    started.unwrap().wait_with_output().unwrap()
 }

@@ -152,7 +152,7 @@ fn a_key_that_only_pays_needs_no_watermark() {
         .with("[monitor]\nlisten = \"127.0.0.1:0\"")
         .with_key("payouts", TZ1_SECRET)
         .with("allow = [\"transaction\"]");
-    watermark::Records::open_or_create(&home.path("watermark.db")).unwrap();
+    harness::open_records(&home.path("watermark.db"));
     let daemon = home.start();
     signs(&daemon, "synth-op-transfer");
     let ready = get(daemon.monitor.unwrap(), "/readyz");

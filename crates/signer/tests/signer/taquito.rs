@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tezos::{BlsScheme, Curve, PublicKey, SecretKey, Signature};
 
-use crate::harness::{Home, attestation, run};
+use crate::harness::{Home, attestation, finish, run};
 
 /// The library, installed once as its lock file says.
 fn library() -> PathBuf {
@@ -21,10 +21,9 @@ fn library() -> PathBuf {
     }
     if !is_installed {
         let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        let ran = Command::new("npm").args(words).current_dir(&folder).output();
-        assert!(ran.is_ok(), "npm: {ran:?}: \"cargo xtask test\" installs it");
-        let told = String::from_utf8_lossy(&ran.as_ref().unwrap().stderr).into_owned();
-        assert!(ran.unwrap().status.success(), "npm has not fetched the library: {told}");
+        let ran = finish(Command::new("npm").args(words).current_dir(&folder));
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "npm has not fetched the library: {told}");
         fs::write(folder.join("installed"), lock).unwrap();
     }
     folder
