@@ -30,15 +30,9 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct Frames<S>(pub Arc<S>);
 
-impl<S> Clone for Frames<S> {
-    fn clone(&self) -> Frames<S> {
-        Frames(Arc::clone(&self.0))
-    }
-}
-
 impl<S: FrameService> Protocol for Frames<S> {
     async fn speak(
-        self,
+        &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         client: Arc<Client>,
         shutdown: Shutdown,
@@ -48,10 +42,11 @@ impl<S: FrameService> Protocol for Frames<S> {
         let mut ended = pin!(ended(&shutdown));
         loop {
             let message = tokio::select! {
-                // What has come whole is answered.
+                // Of a client that sends without a pause there is always a message.
                 biased;
-                message = read(&mut from, &client, limits) => message,
                 () = client.evicted() => return,
+                // What has come whole is answered.
+                message = read(&mut from, &client, limits) => message,
                 () = &mut ended => return,
             };
             // It went away, sent a part only, or sent nothing for too long.
@@ -69,7 +64,7 @@ impl<S: FrameService> Protocol for Frames<S> {
             if !matches!(written, Ok(Ok(()))) {
                 return;
             }
-            if reply.is_last {
+            if reply.is_last || shutdown.is_requested() {
                 // What is not read when a connection is closed takes the answer with it.
                 let _ = to.shutdown().await;
                 return tokio::select! {

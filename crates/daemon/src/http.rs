@@ -61,21 +61,15 @@ impl Limits {
 #[derive(Debug)]
 pub struct Http<S>(pub Arc<S>);
 
-impl<S> Clone for Http<S> {
-    fn clone(&self) -> Http<S> {
-        Http(Arc::clone(&self.0))
-    }
-}
-
 impl<S: HttpService> Protocol for Http<S> {
     async fn speak(
-        self,
+        &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         client: Arc<Client>,
         shutdown: Shutdown,
         limits: Limits,
     ) {
-        answer(stream, self.0, client, shutdown, limits).await;
+        answer(stream, Arc::clone(&self.0), client, shutdown, limits).await;
     }
 }
 

@@ -1,10 +1,9 @@
 //! Messages in frames, with few places.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -112,31 +111,36 @@ fn a_client_that_never_reads_is_closed() {
     server.stop();
 }
 
-/// Each asks for something cheap again and again, and is never idle for long.
-#[test]
-fn a_crowd_that_asks_again_and_again_does_not_keep_a_newcomer_out() {
-    let server = Server::start(patient());
-    let end = AtomicBool::new(false);
+/// Sends something cheap without a pause, and reads the answers, until it is put out. `began` is met at the first.
+fn ask_without_a_pause(mut stream: TcpStream, began: &Barrier) {
+    let mut answers = stream.try_clone().unwrap();
     thread::scope(|scope| {
-        let crowd = || {
-            while !end.load(Ordering::Relaxed) {
-                let mut stream = server.say(b"\0\x02hi");
-                // Until it is put out.
-                while stream.read_exact(&mut [0; 4]).is_ok()
-                    && stream.write_all(b"\0\x02hi").is_ok()
-                {
-                    thread::sleep(Duration::from_millis(20));
-                }
-            }
-        };
-        (0..4).for_each(|_| drop(scope.spawn(crowd)));
-        thread::sleep(Duration::from_millis(200));
+        scope.spawn(|| {
+            answers.read_exact(&mut [0; 4]).unwrap();
+            began.wait();
+            // Until the other side closes.
+            let _ = io::copy(&mut answers, &mut io::sink());
+        });
+        while stream.write_all(&b"\0\x02hi".repeat(100)).is_ok() {}
+    });
+}
+
+/// None of the crowd is ever idle.
+#[test]
+fn a_crowd_that_asks_without_a_pause_does_not_keep_a_newcomer_out() {
+    let server = Server::start(patient());
+    let began = Barrier::new(5);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| ask_without_a_pause(server.say(b""), &began));
+        }
+        began.wait();
         let mut answer = Vec::new();
         let read = server.say(b"\0\x03bye").read_to_end(&mut answer);
-        end.store(true, Ordering::Relaxed);
         server.shutdown.request();
         assert_eq!((read.ok(), answer.as_slice()), (Some(5), &b"\0\x03bye"[..]));
     });
+    server.stop();
 }
 
 /// A client that never reads its answers has a minute to do so, and is put out when its place is needed.
@@ -161,21 +165,17 @@ fn a_stop_answers_who_waits_for_a_place() {
     server.stop();
 }
 
-/// It asks faster than what is no request is waited for.
 #[test]
-fn a_client_that_goes_on_asking_does_not_delay_a_stop() {
+fn a_client_that_asks_without_a_pause_does_not_delay_a_stop() {
     let server = Server::start(patient());
-    let mut stream = server.say(b"\0\x02hi");
-    stream.read_exact(&mut [0; 4]).unwrap();
-    let asking = thread::spawn(move || {
-        while stream.write_all(b"\0\x02hi").is_ok() && stream.read_exact(&mut [0; 4]).is_ok() {
-            thread::sleep(Duration::from_millis(50));
-        }
+    let (stream, began) = (server.say(b""), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| ask_without_a_pause(stream, &began));
+        began.wait();
+        let started = Instant::now();
+        server.stop();
+        assert!(started.elapsed() < MINUTE / 6, "{:?}", started.elapsed());
     });
-    let started = Instant::now();
-    server.stop();
-    assert!(started.elapsed() < MINUTE / 6, "{:?}", started.elapsed());
-    asking.join().unwrap();
 }
 
 #[test]

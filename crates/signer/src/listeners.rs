@@ -98,12 +98,12 @@ impl Listeners {
             let links = |signing, cut| home.run(signing, cut);
             serving.spawn(serve_tunnel(links, Arc::new(for_gateways(&api)), shutdown.clone()));
         }
-        let socket_api = Frames(Arc::new(SocketApi(api.clone())));
+        let socket_api = Arc::new(SocketApi(api.clone()));
         if let Some(listener) = self.tcp_socket {
-            serving.spawn(listener.serve(socket_api.clone(), shutdown.clone()));
+            serving.spawn(listener.serve(Frames(Arc::clone(&socket_api)), shutdown.clone()));
         }
         if let Some(listener) = self.unix_socket {
-            serving.spawn(listener.serve(socket_api, shutdown.clone()));
+            serving.spawn(listener.serve(Frames(socket_api), shutdown.clone()));
         }
         if let Some((listener, hosts)) = self.http {
             serving.spawn(listener.serve(Http(Arc::new(Api { hosts, ..api })), shutdown.clone()));

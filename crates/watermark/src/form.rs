@@ -47,7 +47,7 @@ pub enum UnknownFormWhy {
     /// The configuration says so.
     #[error("unknown_forms under [policy] says \"refuse\". Update Peel")]
     Policy,
-    /// Nobody knows where its level stands.
+    /// A later protocol may have put its level elsewhere.
     #[error("a vote of such a form is not signed, for its level may stand elsewhere. Update Peel")]
     Vote,
     /// The store cannot tell an upgrade.

@@ -70,10 +70,10 @@ impl Default for Limits {
 }
 
 /// What is spoken on a connection: HTTP, or messages in frames.
-pub trait Protocol: Clone + Send + 'static {
+pub trait Protocol: Send + Sync + 'static {
     /// Answers requests until the client closes, a limit is passed, the connection is evicted, or shutdown.
     fn speak(
-        self,
+        &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
         client: Arc<Client>,
         shutdown: Shutdown,

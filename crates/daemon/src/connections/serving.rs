@@ -15,10 +15,11 @@ pub(super) async fn serve(
     shutdown: Shutdown,
     limits: Limits,
 ) {
+    let protocol = Arc::new(protocol);
     let mut connections = ConnectionLimit::new(limits.connections);
     while let Some((incoming, slot)) = next(&mut source, &mut connections, &shutdown).await {
         connections.spawn(slot, |client| {
-            serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
+            serve_connection(incoming, Arc::clone(&protocol), client, shutdown.clone(), limits)
         });
     }
     // Connections that were not accepted yet would be reset with the port, and a baker asks only once. They need no
@@ -26,7 +27,7 @@ pub(super) async fn serve(
     for _ in 0..BACKLOG {
         let Some(incoming) = source.last().await else { break };
         connections.spawn(None, |client| {
-            serve_connection(incoming, protocol.clone(), client, shutdown.clone(), limits)
+            serve_connection(incoming, Arc::clone(&protocol), client, shutdown.clone(), limits)
         });
     }
     drop(source);
@@ -41,7 +42,7 @@ const BACKLOG: usize = 256;
 
 async fn serve_connection(
     incoming: impl IncomingConnection,
-    protocol: impl Protocol,
+    protocol: Arc<impl Protocol>,
     client: Arc<Client>,
     shutdown: Shutdown,
     limits: Limits,
