@@ -163,7 +163,8 @@ impl<'a> Home<'a> {
         let (_, metrics) = self.monitoring("/metrics")?;
         let is_one = |line: Line| {
             let uplink = line.interface();
-            let labels = format!("gateway=\"1\",uplink=\"{uplink}\",service=\"signing\"{labels}");
+            let labels =
+                format!("gateway=\"{SSH}\",uplink=\"{uplink}\",service=\"signing\"{labels}");
             metrics.lines().any(|own| own == format!("peel_signer_link_{name}{{{labels}}} 1"))
         };
         Ok(Line::ALL.into_iter().all(is_one))

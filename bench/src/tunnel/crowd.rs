@@ -8,7 +8,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, Http, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
@@ -172,6 +172,7 @@ impl Crowd {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         for member in members {
             let gateway = home::Gateway {
+                name: "cloud".to_owned(),
                 address: loopback(SSH).to_string(),
                 user: "signer".to_owned(),
                 host_key: host_key.clone(),
@@ -211,7 +212,9 @@ impl Crowd {
 struct Yes;
 
 impl HttpService for Yes {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         let text = if request.uri().path().starts_with("/keys/") {
             "{\"public_key\":\"edpkuHjAQkmzP3PNwisMTyqU8R7Ut7URD7bm9CQuzF7ZsMUGcpWbVA\"}"
         } else {

@@ -47,11 +47,14 @@ pub fn read<T: DeserializeOwned, C, E: Error + Send + Sync + 'static>(
 }
 
 /// `[monitor]`: where metrics and health are asked for.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Monitor {
     /// An address and a port.
     pub listen: Listen,
+    /// Names under which it may be asked where it listens on the loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[authentication]`: the clients that may ask for signatures, as in octez-signer. There is at least one.

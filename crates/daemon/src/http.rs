@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -16,16 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::Shutdown;
 use crate::connections::{Client, IDLE_GRACE, Limits, Protocol, patient};
 
-/// The response to a request.
-pub type HttpResponse = Response<Full<Bytes>>;
-
 /// The whole body of a request, or why it is not there.
 pub type Body = Result<Bytes, BodyError>;
 
 /// Answers requests. Must always come to an end.
 pub trait HttpService: Send + Sync + 'static {
+    /// The body of a response: whole, or as it comes to be.
+    type Reply: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + 'static;
+
     /// Answers one request, whose body has been read.
-    fn answer(&self, request: Request<Body>) -> impl Future<Output = HttpResponse> + Send;
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Self::Reply>> + Send;
 }
 
 /// A body that is not there.

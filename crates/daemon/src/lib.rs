@@ -5,13 +5,15 @@
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`connections`]: listeners with limits on connections, bytes and time.
 //! - [`http`] and [`frames`]: what is spoken on them.
+//! - [`exposition`]: metrics as text.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
-//! - [`monitor`]: `/metrics`, `/livez`, `/readyz`.
+//! - [`monitor`]: `/metrics`, `/livez`, `/readyz`, `/status`.
 //! - [`open_files`]: as many of them as the system allows.
 //! - [`pidfile`]: the number of a process, for scripts that stop it.
 //! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
+//! - [`report`]: what a daemon says of itself.
 //! - [`scrape`]: metrics that are read at each scrape.
 //! - [`systemd`]: readiness and watchdog notifications.
 //! - [`tls`]: a certificate and its key, read anew when they change.
@@ -19,6 +21,7 @@
 
 pub mod config;
 pub mod connections;
+pub mod exposition;
 pub mod frames;
 pub mod health;
 pub mod http;
@@ -30,12 +33,13 @@ mod own_file;
 pub mod pidfile;
 pub mod ports;
 pub mod print;
+pub mod report;
 pub mod scrape;
 pub mod secret_file;
 mod shutdown;
 pub mod systemd;
 pub mod tls;
 
-pub use health::{Fact, Health};
+pub use health::{Fact, Health, Verdict};
 pub use listen::{Listen, ListenTextError};
 pub use shutdown::Shutdown;

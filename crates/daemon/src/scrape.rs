@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric, MetricEncoder,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -33,7 +35,7 @@ pub fn register_own(registry: &mut Registry, daemon: &str) {
 pub fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
-    value: i64,
+    value: impl EncodeGaugeValue + Clone,
 ) -> fmt::Result {
     ConstGauge::new(value).encode(describe(encoder, (name, help), MetricType::Gauge)?)
 }
@@ -42,10 +44,10 @@ pub fn gauge(
 ///
 /// # Errors
 /// When the encoder's buffer does not take it.
-pub fn gauges<L: EncodeLabelSet>(
+pub fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue + Clone>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
-    rows: impl IntoIterator<Item = (L, i64)>,
+    rows: impl IntoIterator<Item = (L, V)>,
 ) -> fmt::Result {
     let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
     family(describe(encoder, (name, help), MetricType::Gauge)?, rows)

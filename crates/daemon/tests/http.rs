@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, Listener};
-use daemon::http::{Body, Http, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::runtime::Runtime;
@@ -18,7 +18,9 @@ use tokio::task::JoinHandle;
 struct Hello;
 
 impl HttpService for Hello {
-    async fn answer(&self, _: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, _: Request<Body>) -> Response<Full<Bytes>> {
         Response::new(Full::new(Bytes::from_static(b"hello")))
     }
 }

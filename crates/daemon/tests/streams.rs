@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, Http, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -23,7 +23,9 @@ struct Hello {
 }
 
 impl HttpService for Hello {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         if request.uri().path() == "/slow" {
             self.began.notify_one();
             self.go_on.notified().await;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::config::Authentication;
-use daemon::http::{Body, BodyError, HttpResponse, HttpService};
+use daemon::http::{Body, BodyError, HttpService};
 use daemon::monitor::Monitor;
-use hyper::{Request, Uri};
+use http_body_util::Full;
+use hyper::{Method, Request, Response, Uri};
 use signer_api::{Answer, Call, CallError, Hosts, Media, parse_signing_body, signing_body};
 use tezos::{AuthenticatedRequest, KeyForm, Payload, PublicKeyHash, Signature};
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use tunnel::endpoint::SignerId;
 use crate::hedge::{Unanswered, hedge};
 use crate::http_client::{SignerRequest, SignerResponse};
 use crate::metrics::{Metrics, Outcome};
+use crate::report::AnswerResult;
 use crate::router::{Claim, Route, route};
 use crate::signer::Signer;
 use crate::signers::Signers;
@@ -41,22 +43,30 @@ pub(crate) struct Api {
 /// The gateway's own answer, or a signer's response.
 enum Reply {
     Own(Answer),
+    /// No signer is asked, for one of [`NOT_ASKED`](crate::metrics::NOT_ASKED).
+    NotAsked(&'static str, Answer),
     SignerResponse(SignerResponse),
 }
 
 impl HttpService for Api {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         let accepted = Media::accepted(request.headers());
+        let method = request.method().clone();
         let reply = self.dispatch(request, accepted).await;
+        if let Reply::NotAsked(reason, _) = &reply {
+            self.metrics.note_not_asked(&method, reason);
+        }
         reply.into_response(accepted.unwrap_or(Media::Json))
     }
 }
 
 impl Reply {
     /// Signers are asked in JSON, and what they answer is passed on as it is, unless the client wants something else.
-    fn into_response(self, media: Media) -> HttpResponse {
+    fn into_response(self, media: Media) -> Response<Full<Bytes>> {
         match self {
-            Reply::Own(answer) => answer.into_response(media),
+            Reply::Own(answer) | Reply::NotAsked(_, answer) => answer.into_response(media),
             Reply::SignerResponse(response) => {
                 let answer = if media == Media::Json { None } else { response.parse() };
                 answer.map_or_else(|| response.into_response(), |it| it.into_response(media))
@@ -74,16 +84,16 @@ impl From<Answer> for Reply {
 impl Api {
     async fn dispatch(&self, request: Request<Body>, accepted: Option<Media>) -> Reply {
         if let Err(error) = self.hosts.check(request.headers()) {
-            return Answer::Forbidden(error).into();
+            return Reply::NotAsked("web_page", Answer::Forbidden(error));
         }
         if accepted.is_none() {
-            return Answer::NotAcceptable.into();
+            return Reply::NotAsked("media", Answer::NotAcceptable);
         }
         match Call::parse(request.method(), request.uri()) {
-            Err(error) => Answer::Misuse(error).into(),
+            Err(error) => Reply::NotAsked("malformed", Answer::Misuse(error)),
             Ok(Call::Options(methods)) => Answer::Options(methods).into(),
             Ok(Call::Health) => self.health(request.uri()).await,
-            Ok(Call::Marks) => Answer::Misuse(CallError::NotFound).into(),
+            Ok(Call::Marks | Call::Report) => Answer::Misuse(CallError::NotFound).into(),
             Ok(Call::AuthorizedKeys) => self.authorized_keys().await,
             Ok(Call::KnownKeys) => self.known_keys(),
             Ok(Call::PublicKey(key)) => self.public_key(key, request.uri()).await,
@@ -99,7 +109,7 @@ impl Api {
     async fn health(&self, uri: &Uri) -> Reply {
         match self.port.and_then(|port| self.signers.get(port)) {
             Some(signer) => self.ask(signer, &get(uri)).await,
-            None => Answer::Metrics(self.monitor.metrics()).into(),
+            None => Answer::Metrics(self.monitor.metrics().await).into(),
         }
     }
 
@@ -132,8 +142,8 @@ impl Api {
     async fn public_key(&self, key: PublicKeyHash, uri: &Uri) -> Reply {
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
-            Err(Unavailable::NoSigner(_)) => return Answer::UnknownKey.into(),
-            Err(unavailable) => return unavailable.into_answer().into(),
+            Err(Unavailable::NoSigner(_)) => return no_such_key(),
+            Err(unavailable) => return unavailable.into(),
         };
         let advertised = signer.advertised();
         if let Some(answer) = advertised.as_ref().and_then(|known| known.public_key(&key)) {
@@ -155,20 +165,23 @@ impl Api {
     async fn status(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
         let signer = match self.signer_of(key) {
             Ok(signer) => signer,
-            Err(Unavailable::NoSigner(_)) => return Answer::UnknownKey.into(),
-            Err(unavailable) => return Answer::Status(Err(unavailable.message())).into(),
+            Err(Unavailable::NoSigner(_)) => return no_such_key(),
+            Err(unavailable) => {
+                let answer = Answer::Status(Err(unavailable.message()));
+                return Reply::NotAsked(unavailable.reason(), answer);
+            }
         };
         match self.ask(signer, &get(uri)).await {
             Reply::Own(Answer::AskAgain(message)) => Answer::Status(Err(message)).into(),
-            reply @ (Reply::Own(_) | Reply::SignerResponse(_)) => reply,
+            reply @ (Reply::Own(_) | Reply::NotAsked(..) | Reply::SignerResponse(_)) => reply,
         }
     }
 
     async fn relay_get(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
         match self.signer_of(key) {
             Ok(signer) => self.ask(signer, &get(uri)).await,
-            Err(Unavailable::NoSigner(_)) => Answer::UnknownKey.into(),
-            Err(unavailable) => unavailable.into_answer().into(),
+            Err(Unavailable::NoSigner(_)) => no_such_key(),
+            Err(unavailable) => unavailable.into(),
         }
     }
 
@@ -180,17 +193,18 @@ impl Api {
     ) -> Reply {
         let (request, data) = match read(key, request) {
             Ok(read) => read,
-            Err(answer) => return answer.into(),
+            Err((reason, answer)) => return Reply::NotAsked(reason, answer),
         };
         if !self.is_allowed(&key, &data, authentication) {
             tracing::warn!(%key, "refused: invalid authentication signature");
-            return Answer::Failure("invalid authentication signature".to_owned()).into();
+            let answer = Answer::Failure("invalid authentication signature".to_owned());
+            return Reply::NotAsked("authentication", answer);
         }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(unavailable) => {
                 tracing::warn!(%key, "not asked: {}", unavailable.message());
-                return unavailable.into_answer().into();
+                return unavailable.into();
             }
         };
         let reply = self.ask(signer, &request).await;
@@ -213,6 +227,7 @@ impl Api {
     async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {
         let Ok(_slot) = signer.slots.try_acquire() else {
             let message = format!("signer {:?} is asked too much at once; ask again", signer.name);
+            self.note(signer, request, Outcome::Unanswered("busy"), Duration::ZERO, None);
             return Answer::AskAgain(message).into();
         };
         let started = Instant::now();
@@ -221,9 +236,10 @@ impl Api {
         let outcome = match &answer {
             Ok(answer) if answer.is_ok() => Outcome::Answered,
             Ok(_) => Outcome::Declined,
-            Err(_) => Outcome::Unanswered,
+            Err(unanswered) => Outcome::Unanswered(unanswered.reason()),
         };
-        self.metrics.note_request(&signer.name, &request.method, outcome, started.elapsed());
+        let signer_took = answer.as_ref().ok().and_then(|answer| answer.took);
+        self.note(signer, request, outcome, started.elapsed(), signer_took);
         match answer {
             Ok(answer) => Reply::SignerResponse(answer),
             Err(unanswered) => {
@@ -243,6 +259,26 @@ impl Api {
                     }
                 }
             }
+        }
+    }
+
+    /// Counts what became of a request to a signer, and notes it for the page.
+    fn note(
+        &self,
+        signer: &Signer,
+        request: &SignerRequest,
+        outcome: Outcome,
+        took: Duration,
+        signer_took: Option<Duration>,
+    ) {
+        self.metrics.note_request(&signer.name, &request.method, outcome, (took, signer_took));
+        if request.method == Method::POST {
+            let result = match outcome {
+                Outcome::Answered => AnswerResult::Signed,
+                Outcome::Declined => AnswerResult::Declined,
+                Outcome::Unanswered(_) => AnswerResult::Unanswered,
+            };
+            signer.answers.note(result, took, request.vote());
         }
     }
 
@@ -301,6 +337,15 @@ impl Unavailable {
         }
     }
 
+    /// One of [`NOT_ASKED`](crate::metrics::NOT_ASKED).
+    fn reason(&self) -> &'static str {
+        match self {
+            Unavailable::NoSigner(_) => "no_signer",
+            Unavailable::Standby { .. } => "standby",
+            Unavailable::Unknown { .. } => "unknown",
+        }
+    }
+
     /// A standby refuses. A signer that may still connect is worth another request.
     fn into_answer(self) -> Answer {
         let message = self.message();
@@ -311,21 +356,35 @@ impl Unavailable {
     }
 }
 
-/// A signing request as it will be sent, and the bytes to sign.
-fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Vec<u8>), Answer> {
+impl From<Unavailable> for Reply {
+    fn from(unavailable: Unavailable) -> Reply {
+        Reply::NotAsked(unavailable.reason(), unavailable.into_answer())
+    }
+}
+
+fn no_such_key() -> Reply {
+    Reply::NotAsked("no_signer", Answer::UnknownKey)
+}
+
+/// A signing request as it will be sent, and the bytes to sign; else why it is not, and its answer.
+fn read(
+    key: PublicKeyHash,
+    request: Request<Body>,
+) -> Result<(SignerRequest, Vec<u8>), (&'static str, Answer)> {
     let Some(media) = Media::of_body(request.headers()) else {
-        return Err(Answer::UnsupportedMedia);
+        return Err(("media", Answer::UnsupportedMedia));
     };
+    let malformed = |error| ("malformed", Answer::Misuse(error));
     let (method, path_and_query) = (request.method().clone(), path_and_query(request.uri()));
     let body: Bytes = match request.into_body() {
         Ok(body) => body,
-        Err(BodyError::TooLarge(_)) => return Err(Answer::TooLarge),
-        Err(BodyError::TooSlow(_)) => return Err(Answer::TooSlow),
+        Err(BodyError::TooLarge(_)) => return Err(("too_large", Answer::TooLarge)),
+        Err(BodyError::TooSlow(_)) => return Err(("too_slow", Answer::TooSlow)),
         Err(error @ BodyError::Broken) => {
-            return Err(Answer::Misuse(CallError::Body(error.to_string())));
+            return Err(malformed(CallError::Body(error.to_string())));
         }
     };
-    let data = parse_signing_body(media, &body).map_err(Answer::Misuse)?;
+    let data = parse_signing_body(media, &body).map_err(malformed)?;
     let body = match media {
         Media::Json => body,
         Media::Bson | Media::OctetStream => Bytes::from(signing_body(&data)),
@@ -335,6 +394,7 @@ fn read(key: PublicKeyHash, request: Request<Body>) -> Result<(SignerRequest, Ve
     let position = payload.map(|payload| Position {
         key,
         chain: payload.chain(),
+        kind: payload.kind(),
         level: payload.mark().level,
     });
     Ok((SignerRequest { method, path_and_query, body, position }, data))

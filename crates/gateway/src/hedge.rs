@@ -33,6 +33,19 @@ pub(crate) enum Unanswered {
     TimedOut { name: String, limit: Duration },
 }
 
+impl Unanswered {
+    /// One of [`UNANSWERED`](crate::metrics::UNANSWERED).
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Unanswered::NotConnected(_) => "not_connected",
+            Unanswered::Behind { .. } => "behind",
+            Unanswered::Refused { .. } => "refused",
+            Unanswered::Failed { .. } => "failed",
+            Unanswered::TimedOut { .. } => "timed_out",
+        }
+    }
+}
+
 /// Sends a request, and gives the signer's response.
 ///
 /// # Errors

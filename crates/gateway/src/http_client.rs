@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use signer_api::Answer;
+use signer_api::{Answer, timing};
 use thiserror::Error;
 use tokio::time::Instant;
 use tunnel::Stream;
@@ -35,6 +36,8 @@ pub(crate) struct SignerRequest {
 pub(crate) struct SignerResponse {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<HeaderValue>,
+    /// How long the signer itself took, if it says so.
+    pub(crate) took: Option<Duration>,
     pub(crate) body: Bytes,
 }
 
@@ -62,6 +65,11 @@ impl SignerRequest {
     pub(crate) fn get(path: &str) -> SignerRequest {
         let (path_and_query, body) = (path.to_owned(), Bytes::new());
         SignerRequest { method: Method::GET, path_and_query, body, position: None }
+    }
+
+    /// The kind and the level of the block or vote that a signature is asked for.
+    pub(crate) fn vote(&self) -> Option<(&'static str, u32)> {
+        self.position.map(|position| (position.kind.name(), u32::from(position.level)))
     }
 
     fn to_http(&self) -> Result<Request<Full<Bytes>>, HttpError> {
@@ -122,7 +130,8 @@ impl Connection {
             let body = Limited::new(body, MAX_RESPONSE).collect().await;
             let body = body.map_err(|error| HttpError(error.to_string()))?.to_bytes();
             let content_type = parts.headers.get(CONTENT_TYPE).cloned();
-            Ok(SignerResponse { status: parts.status, content_type, body })
+            let took = timing::read(&parts.headers);
+            Ok(SignerResponse { status: parts.status, content_type, took, body })
         };
         tokio::pin!(answer);
         let answered = tokio::select! {

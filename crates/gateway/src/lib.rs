@@ -13,18 +13,25 @@
 #![warn(clippy::disallowed_types)]
 
 mod advertised;
+mod answers;
 mod api;
 pub mod config;
 mod hedge;
 mod http_client;
 mod metrics;
+mod monitor_api;
+mod page;
 mod path;
+pub mod report;
 mod router;
 mod run;
+mod scrape;
 mod sessions;
 mod shell;
 mod signer;
 mod signers;
+mod status;
+mod watch;
 mod witness;
 
 pub use config::Config;

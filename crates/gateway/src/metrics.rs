@@ -1,10 +1,11 @@
 //! What is counted as it happens, and what is read at each scrape. Labels are names from the configuration, and
-//! words of a bounded set.
+//! words of a bounded set. Every series that can be is there from the start, at 0.
 
 use std::fmt;
 use std::time::Duration;
 
 use daemon::scrape;
+use daemon::{Fact, Health, Verdict};
 use hyper::Method;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -22,19 +23,19 @@ use crate::signers::Signers;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
-    seconds: Family<SignerLabels, Histogram>,
+    seconds: Family<StageLabels, Histogram>,
     hedges: Family<SignerLabels, Counter>,
 }
 
-/// The result of a request.
+/// The result of a request to a signer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
     /// The signer answered with success.
     Answered,
     /// The signer answered with a refusal or a failure.
     Declined,
-    /// There was no response.
-    Unanswered,
+    /// There was no response, for this reason: one of [`UNANSWERED`].
+    Unanswered(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,11 +43,18 @@ struct RequestLabels {
     signer: String,
     method: &'static str,
     result: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SignerLabels {
     signer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    signer: String,
+    stage: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,28 +64,60 @@ struct ServiceLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UplinkLabels {
+    signer: String,
+    service: String,
+    uplink: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    signer: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
 
-/// From a software key beside the gateway to the longest limit.
+/// From a software key beside the gateway to the longest limit, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0];
+/// All of it, and what is left of that without the signer's own time.
+const WHOLE: &str = "whole";
+const TUNNEL: &str = "tunnel";
+const METHODS: [&str; 2] = ["GET", "POST"];
+const UNANSWERED_RESULT: &str = "unanswered";
+/// Why a signer gave no response.
+pub(crate) const UNANSWERED: [&str; 6] =
+    ["not_connected", "behind", "refused", "failed", "timed_out", "busy"];
+const REFUSED: &str = "refused";
+/// Why no signer was asked.
+pub(crate) const NOT_ASKED: [&str; 9] = [
+    "no_signer",
+    "standby",
+    "unknown",
+    "authentication",
+    "web_page",
+    "malformed",
+    "media",
+    "too_large",
+    "too_slow",
+];
+/// The name of no signer: none was asked.
+const NO_SIGNER: &str = "";
 
 impl Metrics {
-    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+    pub(crate) fn register(registry: &mut Registry, signers: &Signers) -> Metrics {
         let metrics = Metrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             hedges: Family::default(),
         };
-        registry.register(
-            "peel_gateway_requests",
-            "Requests to a signer, by result",
-            metrics.requests.clone(),
-        );
+        registry.register("peel_gateway_requests", "Requests, by result", metrics.requests.clone());
         registry.register(
             "peel_gateway_answer_seconds",
-            "From a signing request to its answer, when there was one",
+            "From a signing request to its answer, when there was one; of that, without the signer's own time",
             metrics.seconds.clone(),
         );
         registry.register(
@@ -85,40 +125,82 @@ impl Metrics {
             "Requests that were sent over another path too, the first one being silent",
             metrics.hedges.clone(),
         );
+        metrics.begin(signers);
         metrics
     }
 
+    fn begin(&self, signers: &Signers) {
+        for signer in signers.iter().map(|signer| signer.name.as_str()) {
+            for method in METHODS {
+                self.series(signer, method, "answered", "");
+                self.series(signer, method, "declined", "");
+                for reason in UNANSWERED {
+                    self.series(signer, method, UNANSWERED_RESULT, reason);
+                }
+            }
+            for stage in [WHOLE, TUNNEL] {
+                drop(self.seconds.get_or_create(&StageLabels { signer: signer.to_owned(), stage }));
+            }
+            drop(self.hedges.get_or_create(&SignerLabels { signer: signer.to_owned() }));
+        }
+        for reason in NOT_ASKED {
+            for method in METHODS {
+                self.series(NO_SIGNER, method, REFUSED, reason);
+            }
+        }
+    }
+
+    fn series(
+        &self,
+        signer: &str,
+        method: &'static str,
+        result: &'static str,
+        reason: &'static str,
+    ) {
+        let signer = signer.to_owned();
+        drop(self.requests.get_or_create(&RequestLabels { signer, method, result, reason }));
+    }
+
+    /// Counts a request to a signer. `signer_took`: what of that was the signer's own time, if it says so.
     pub(crate) fn note_request(
         &self,
         signer: &str,
         method: &Method,
         outcome: Outcome,
-        took: Duration,
+        (took, signer_took): (Duration, Option<Duration>),
     ) {
-        let signer = signer.to_owned();
-        let is_signing = *method == Method::POST;
-        let method = if is_signing { "POST" } else { "GET" };
-        let result = outcome.word();
-        self.requests
-            .get_or_create(&RequestLabels { signer: signer.clone(), method, result })
-            .inc();
-        if is_signing && matches!(outcome, Outcome::Answered) {
-            self.seconds.get_or_create(&SignerLabels { signer }).observe(took.as_secs_f64());
+        let (result, reason) = match outcome {
+            Outcome::Answered => ("answered", ""),
+            Outcome::Declined => ("declined", ""),
+            Outcome::Unanswered(reason) => (UNANSWERED_RESULT, reason),
+        };
+        self.count(signer, method, result, reason);
+        if *method == Method::POST && matches!(outcome, Outcome::Answered) {
+            self.observe(signer, WHOLE, took);
+            if let Some(signer_took) = signer_took {
+                self.observe(signer, TUNNEL, took.saturating_sub(signer_took));
+            }
         }
+    }
+
+    /// Counts a request for which no signer was asked, for one of [`NOT_ASKED`].
+    pub(crate) fn note_not_asked(&self, method: &Method, reason: &'static str) {
+        self.count(NO_SIGNER, method, REFUSED, reason);
+    }
+
+    fn count(&self, signer: &str, method: &Method, result: &'static str, reason: &'static str) {
+        let method = if *method == Method::POST { "POST" } else { "GET" };
+        let signer = signer.to_owned();
+        self.requests.get_or_create(&RequestLabels { signer, method, result, reason }).inc();
+    }
+
+    fn observe(&self, signer: &str, stage: &'static str, took: Duration) {
+        let labels = StageLabels { signer: signer.to_owned(), stage };
+        self.seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn note_hedge(&self, signer: &str) {
         self.hedges.get_or_create(&SignerLabels { signer: signer.to_owned() }).inc();
-    }
-}
-
-impl Outcome {
-    fn word(self) -> &'static str {
-        match self {
-            Outcome::Answered => "answered",
-            Outcome::Declined => "declined",
-            Outcome::Unanswered => "unanswered",
-        }
     }
 }
 
@@ -127,14 +209,19 @@ impl Outcome {
 pub(crate) struct Readings {
     pub(crate) signers: Signers,
     pub(crate) refusals: Refusals,
+    pub(crate) health: Health,
 }
+
+/// The states that a signer can be in, as its fact names them.
+const STATES: [&str; 6] = ["ready", "not_ready", "silent", "not_connected", "refused", "connected"];
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let of_signer = |signer| Service::BOTH.map(|service| sessions(signer, service));
-        let help = "Sessions of a signer, by service";
-        let sessions = self.signers.iter().flat_map(|signer| of_signer(signer));
-        scrape::gauges(&mut encoder, ("peel_gateway_sessions", help), sessions)?;
+        let help = "1: at least one signer can be asked";
+        let is_ready = i64::from(self.health.is_ready());
+        scrape::gauge(&mut encoder, ("peel_gateway_ready", help), is_ready)?;
+        self.encode_signers(&mut encoder)?;
+        self.encode_sessions(&mut encoder)?;
         let count = |refusal: Refusal| {
             (ReasonLabels { reason: refusal.word() }, self.refusals.count(refusal))
         };
@@ -144,11 +231,72 @@ impl Collector for Readings {
     }
 }
 
+impl Readings {
+    fn encode_signers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let facts: Vec<Fact> = self.signers.iter().map(|signer| signer.fact()).collect();
+        let ready = facts.iter().map(|fact| {
+            let labels = SignerLabels { signer: fact.subject.clone() };
+            (labels, i64::from(fact.verdict == Verdict::Good))
+        });
+        let help = "1: the signer is connected, and does not say that it cannot sign";
+        scrape::gauges(encoder, ("peel_gateway_signer_ready", help), ready)?;
+        let states = facts.iter().flat_map(|fact| {
+            STATES.map(|state| {
+                let labels = StateLabels { signer: fact.subject.clone(), state };
+                (labels, i64::from(fact.state == state))
+            })
+        });
+        let help = "1: the state that the signer is in, as seen from here";
+        scrape::gauges(encoder, ("peel_gateway_signer_state", help), states)?;
+        let offsets = self.signers.iter().filter_map(|signer| {
+            Some((SignerLabels { signer: signer.name.clone() }, signer.clock_offset()?))
+        });
+        let help = "By how much the signer's clock is ahead of this one";
+        scrape::gauges(encoder, ("peel_gateway_signer_clock_offset_seconds", help), offsets)
+    }
+
+    fn encode_sessions(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let of_signer = |signer| Service::BOTH.map(|service| sessions(signer, service));
+        let help = "Sessions of a signer, by service";
+        let sessions = self.signers.iter().flat_map(|signer| of_signer(signer));
+        scrape::gauges(encoder, ("peel_gateway_sessions", help), sessions)?;
+        let opened = self.signers.iter().flat_map(|signer| {
+            Service::BOTH.map(|service| (service_labels(signer, service), signer.opened(service)))
+        });
+        let help = "Sessions of a signer that were opened, by service";
+        scrape::counters(encoder, ("peel_gateway_sessions_opened", help), opened)?;
+        let round_trips = self.signers.iter().flat_map(|signer| round_trips(signer));
+        let help = "Round trip of a signer's sessions, by its uplink, when it was last measured";
+        scrape::gauges(encoder, ("peel_gateway_session_round_trip_seconds", help), round_trips)
+    }
+}
+
+fn service_labels(signer: &Signer, service: Service) -> ServiceLabels {
+    ServiceLabels { signer: signer.name.clone(), service: service.to_string() }
+}
+
 fn sessions(signer: &Signer, service: Service) -> (ServiceLabels, i64) {
     let count = match service {
         Service::Signing => signer.paths().len(),
         Service::Shell => signer.shells().len(),
     };
-    let labels = ServiceLabels { signer: signer.name.clone(), service: service.to_string() };
-    (labels, i64::try_from(count).unwrap_or(i64::MAX))
+    (service_labels(signer, service), i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Of each uplink the best session's: two of one uplink would be one series twice.
+fn round_trips(signer: &Signer) -> Vec<(UplinkLabels, f64)> {
+    let mut rows: Vec<(UplinkLabels, f64)> = Vec::new();
+    for session in signer.sessions() {
+        let labels = UplinkLabels {
+            signer: signer.name.clone(),
+            service: session.service().to_string(),
+            uplink: session.uplink().unwrap_or_default().to_owned(),
+        };
+        if let Some(round_trip) = session.round_trip()
+            && rows.iter().all(|(other, _)| *other != labels)
+        {
+            rows.push((labels, round_trip.as_secs_f64()));
+        }
+    }
+    rows
 }

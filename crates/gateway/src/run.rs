@@ -9,8 +9,9 @@ use daemon::connections::{Limits, ListenError, Listener};
 use daemon::http::Http;
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
+use daemon::report::Reporter;
 use daemon::scrape::register_own;
-use daemon::{Fact, Health, Shutdown};
+use daemon::{Fact, Health, Shutdown, Verdict};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -22,9 +23,13 @@ use tunnel::endpoint::{self, AuthorizedClient, Endpoint};
 use crate::api::Api;
 use crate::config::{Config, SignerConfig};
 use crate::metrics::{Metrics, Readings};
+use crate::monitor_api::MonitorApi;
+use crate::scrape::scrape;
 use crate::sessions::Sessions;
 use crate::shell::Shell;
 use crate::signers::Signers;
+use crate::status::Status;
+use crate::watch::watch;
 use crate::witness::{Witness, WitnessFileError};
 
 /// A gateway that runs.
@@ -88,10 +93,16 @@ impl Gateway {
         let signers = Signers::new(&config.signers);
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_gateway");
-        let metrics = Arc::new(Metrics::register(&mut registry));
-        let refusals = bound.endpoint.refusals();
-        registry.register_collector(Box::new(Readings { signers: signers.clone(), refusals }));
-        let monitor = Monitor::new(Arc::new(registry), health(&signers), Health::default());
+        let metrics = Arc::new(Metrics::register(&mut registry, &signers));
+        let (refusals, health) = (bound.endpoint.refusals(), health(&signers));
+        let readings = Readings { signers: signers.clone(), refusals, health: health.clone() };
+        registry.register_collector(Box::new(readings));
+        let reporter = Reporter::new("gateway", health);
+        let of_signers = signers.clone();
+        let hosts = config.monitor_hosts.clone();
+        let monitor = Monitor::new(Arc::new(registry), reporter, Health::default())
+            .with_others(move |own| scrape(of_signers.clone(), own))
+            .admitting(move |headers| hosts.check_viewer(headers).map_err(|why| why.to_string()));
         let api = Api {
             signers: signers.clone(),
             port: None,
@@ -136,9 +147,15 @@ impl Gateway {
             gateway.listeners.spawn(shell.serve(stop()));
         }
         if let Some(listener) = bound.monitor {
-            gateway.listeners.spawn(listener.serve(Http(Arc::new(api.monitor.clone())), stop()));
+            let status =
+                Status { reporter: api.monitor.reporter().clone(), signers: signers.clone() };
+            let monitor = MonitorApi::new(api.monitor.clone(), status);
+            gateway.listeners.spawn(listener.serve(Http(Arc::new(monitor)), stop()));
         }
         gateway.listeners.spawn(api.witness.clone().keep(stop()));
+        gateway.listeners.spawn(watch(signers.clone(), stop()));
+        let health = api.monitor.reporter().health().clone();
+        gateway.listeners.spawn(health.observe(stop()));
         let sessions = Sessions { signers: signers.clone(), witness: api.witness.clone() };
         let (session_handler, stop) = (Arc::new(sessions), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(session_handler, stop));
@@ -183,7 +200,7 @@ impl Bound {
             shells.push(bind_shell(signer).await?);
         }
         let all = Listener::bind_if_named(config.http, limits).await?;
-        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
+        let monitor = Listener::bind_if_named(config.monitor, Monitor::limits()).await?;
         let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),
@@ -197,17 +214,29 @@ impl Bound {
     }
 }
 
-/// Each signer is connected, and not refused. Without any of them nothing can be signed at all.
+/// Each signer, and its sessions. Without any signer that can be asked nothing can be signed at all.
 fn health(signers: &Signers) -> Health {
-    let signers = signers.clone();
+    let (signers, others) = (signers.clone(), signers.clone());
     let of_signers = move || {
         let mut facts: Vec<Fact> = signers.iter().map(|signer| signer.fact()).collect();
-        let here = facts.iter().find(|fact| fact.state.is_ok());
-        let state = here.map(|_| ()).ok_or_else(|| "no signer is connected".to_owned());
-        facts.insert(0, Fact::vital("signers".to_owned(), state));
+        facts.insert(0, of_all(&facts));
         facts
     };
-    Health::new(vec![Box::new(of_signers)])
+    let of_sessions = move || others.iter().flat_map(|signer| signer.session_facts()).collect();
+    Health::new(vec![Box::new(of_signers), Box::new(of_sessions)])
+}
+
+/// Whether a baker's request can come to a signature.
+fn of_all(signers: &[Fact]) -> Fact {
+    if signers.iter().any(|fact| matches!(fact.verdict, Verdict::Good | Verdict::Unknown)) {
+        return Fact::vital("signers", Ok(()));
+    }
+    let is_there = |fact: &&Fact| matches!(&*fact.state, "not_ready" | "silent");
+    let line = match signers.iter().find(is_there) {
+        Some(fact) => format!("no signer can sign; {}: {}", fact.subject, fact.line),
+        None => "no signer is connected".to_owned(),
+    };
+    Fact::new("signers", "none", Verdict::Failed, line)
 }
 
 /// A stop lets every request have its answer, up to the configured limit.

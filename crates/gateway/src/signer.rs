@@ -3,27 +3,39 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daemon::Fact;
+use daemon::health::seconds_since_1970;
+use daemon::report::Report;
+use daemon::{Fact, Verdict};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::{Mutex, MutexGuard};
 use signer_api::Marks;
 use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tunnel::endpoint::{Session, SignerId};
+use tunnel::{Service, SignerPort};
 
 use crate::advertised::{Advertised, Keys, MAX_KEYS};
+use crate::answers::Answers;
 use crate::config::SignerConfig;
 use crate::path::Path;
 use crate::router::Claim;
+use crate::scrape::LastScrape;
+use crate::watch::{METERED_STALE_AFTER, STALE_AFTER};
 
 /// A signer as the gateway sees it.
 #[derive(Debug)]
 pub(crate) struct Signer {
     pub(crate) id: SignerId,
     pub(crate) name: String,
+    pub(crate) port: SignerPort,
+    /// What bakers got lately.
+    pub(crate) answers: Answers,
+    pub(crate) last_scrape: LastScrape,
     /// For requests at once: one signer that hangs does not take all slots of the port of all.
     pub(crate) slots: Semaphore,
     paths: Connected<Arc<Path>>,
@@ -33,14 +45,27 @@ pub(crate) struct Signer {
     advertised: Mutex<Option<(u64, Arc<Advertised>)>>,
     /// Why its last connection was refused, if it was.
     refused: Mutex<Option<String>>,
+    /// What it last said of itself, and when.
+    report: Mutex<Option<LastReport>>,
     /// Notified when it has advertised something.
     updates: watch::Sender<()>,
+}
+
+/// What a signer said of itself.
+#[derive(Debug)]
+struct LastReport {
+    at: Instant,
+    /// Seconds by which its clock is ahead of this one.
+    offset: f64,
+    report: Arc<Report>,
 }
 
 /// The paths, or the shells, of a signer, and a notice of each that is added.
 #[derive(Debug)]
 struct Connected<T> {
     all: Mutex<Vec<T>>,
+    /// How many there were since the start.
+    count: AtomicU64,
     added: watch::Sender<()>,
 }
 
@@ -52,6 +77,7 @@ pub(crate) struct Membership<'a, T, F: Fn(&T) -> bool> {
 
 /// For a signer without a path to reconnect.
 pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
+const NOT_CONNECTED: &str = "not connected; its own log says why: look at home, by another way";
 /// More than bakers send to one signer at once.
 const MAX_REQUESTS: usize = 64;
 
@@ -64,12 +90,16 @@ impl Signer {
         Signer {
             id: config.id,
             name: config.name.clone(),
+            port: config.port,
+            answers: Answers::default(),
+            last_scrape: LastScrape::default(),
             slots: Semaphore::new(MAX_REQUESTS),
             paths: Connected::default(),
             shells: Connected::default(),
             claim: Mutex::new(Arc::new(claim)),
             advertised: Mutex::default(),
             refused: Mutex::default(),
+            report: Mutex::default(),
             updates: watch::Sender::new(()),
         }
     }
@@ -99,6 +129,19 @@ impl Signer {
         let mut shells = self.shells.all().clone();
         shells.sort_by_key(|shell| (shell.is_metered(), Reverse(shell.id())));
         shells
+    }
+
+    /// All of its sessions, those of the signing service first, and the best one of each first.
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        let paths = self.paths();
+        let signing = paths.iter().map(|path| path.session().clone());
+        signing.chain(self.shells()).collect()
+    }
+
+    /// By how many seconds its clock is ahead of this one, as of its last report.
+    pub(crate) fn clock_offset(&self) -> Option<f64> {
+        let last = lock(&self.report);
+        last.as_ref().map(|last| last.offset).filter(|offset| offset.is_finite())
     }
 
     /// Notified when a path is added.
@@ -166,16 +209,85 @@ impl Signer {
         lock(&self.refused).clone()
     }
 
-    /// Whether it is connected.
+    /// How many sessions of a service there were since the start.
+    pub(crate) fn opened(&self, service: Service) -> u64 {
+        match service {
+            Service::Signing => self.paths.count.load(Ordering::Relaxed),
+            Service::Shell => self.shells.count.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes what it says of itself.
+    pub(crate) fn note_report(&self, report: Report) {
+        let (at, offset) = (Instant::now(), report.now - seconds_since_1970());
+        *lock(&self.report) = Some(LastReport { at, offset, report: Arc::new(report) });
+    }
+
+    /// What it last said of itself, and how long ago.
+    pub(crate) fn report(&self) -> Option<(Duration, Arc<Report>)> {
+        let last = lock(&self.report);
+        last.as_ref().map(|last| (last.at.elapsed(), Arc::clone(&last.report)))
+    }
+
+    /// Whether it can be asked, as far as is known here.
     pub(crate) fn fact(&self) -> Fact {
-        let state = match (self.paths.all().is_empty(), self.refusal()) {
-            (false, _) => Ok(()),
-            (true, Some(why)) => Err(format!("refused: {why}")),
-            (true, None) => {
-                Err("not connected; its own log says why: look at home, by another way".to_owned())
-            }
+        let fact = |state, verdict, line: String| {
+            Fact::new("signer", state, verdict, line).about(self.name.clone())
         };
-        Fact::partial(format!("signer_{}", self.name), state)
+        let paths = self.paths();
+        let Some(best) = paths.first() else {
+            return match self.refusal() {
+                Some(why) => fact("refused", Verdict::Degraded, format!("refused: {why}")),
+                None => fact("not_connected", Verdict::Degraded, NOT_CONNECTED.to_owned()),
+            };
+        };
+        if best.is_silent() {
+            let line = "connected, and nothing is heard over any of its lines".to_owned();
+            return fact("silent", Verdict::Degraded, line);
+        }
+        if !best.session().is_peel() {
+            let line = "connected; it is not Peel, and says nothing of its device".to_owned();
+            return fact("connected", Verdict::Good, line);
+        }
+        let is_metered = best.session().is_metered();
+        let stale = if is_metered { METERED_STALE_AFTER } else { STALE_AFTER };
+        match self.report() {
+            Some((age, report)) if age < stale => self.reported(&report, fact),
+            Some(_) | None => {
+                let line = "connected, and has not said yet how it is".to_owned();
+                fact("connected", Verdict::Unknown, line)
+            }
+        }
+    }
+
+    /// One for each of its sessions.
+    pub(crate) fn session_facts(&self) -> Vec<Fact> {
+        let facts = self.sessions().into_iter().map(|session| {
+            let uplink = session.uplink().unwrap_or("any").to_owned();
+            let subject = format!("{}_{}_{uplink}_{}", self.name, session.service(), session.id());
+            let fact = Fact::new("session", "open", Verdict::Good, "open".to_owned());
+            let fact = fact.about(subject).with("metered", u8::from(session.is_metered()).into());
+            match session.round_trip() {
+                Some(round_trip) => fact.with("round_trip", round_trip.as_secs_f64()),
+                None => fact,
+            }
+        });
+        facts.collect()
+    }
+
+    /// What it says of itself: the first fact without which it does not sign.
+    fn reported(
+        &self,
+        report: &Report,
+        fact: impl Fn(&'static str, Verdict, String) -> Fact,
+    ) -> Fact {
+        let vital = report.facts.iter().find(|own| own.verdict == Verdict::Failed);
+        match vital {
+            None => fact("ready", Verdict::Good, "ok".to_owned()),
+            Some(own) => {
+                fact("not_ready", Verdict::Degraded, format!("{}: {}", own.name(), own.line))
+            }
+        }
     }
 
     /// Notified when it has advertised something.
@@ -197,6 +309,7 @@ impl Signer {
 impl<T> Connected<T> {
     fn add<F: Fn(&T) -> bool>(&self, one: T, is_it: F) -> Membership<'_, T, F> {
         self.all().push(one);
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.added.send_replace(());
         Membership { connected: self, is_it }
     }
@@ -208,7 +321,8 @@ impl<T> Connected<T> {
 
 impl<T> Default for Connected<T> {
     fn default() -> Connected<T> {
-        Connected { all: Mutex::default(), added: watch::Sender::new(()) }
+        let (all, count) = Default::default();
+        Connected { all, count, added: watch::Sender::new(()) }
     }
 }
 

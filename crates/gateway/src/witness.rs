@@ -17,7 +17,7 @@ use daemon::Shutdown;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use signer_api::Marks;
-use tezos::{ChainId, Level, PublicKeyHash};
+use tezos::{ChainId, Kind, Level, PublicKeyHash};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -40,11 +40,12 @@ struct Answered {
     process: Option<String>,
 }
 
-/// The key, chain and level of a request.
+/// The key, chain, kind and level of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) key: PublicKeyHash,
     pub(crate) chain: ChainId,
+    pub(crate) kind: Kind,
     pub(crate) level: Level,
 }
 
@@ -112,7 +113,7 @@ impl Witness {
 
     /// Notes that a request was answered by a process.
     pub(crate) fn note(&self, position: Position, process: Option<&str>) {
-        let Position { key, chain, level } = position;
+        let Position { key, chain, level, .. } = position;
         let mut answered = self.lock();
         if answered.len() >= MAX_ENTRIES && !answered.contains_key(&(key, chain)) {
             return;
@@ -271,7 +272,8 @@ mod tests {
     }
 
     fn position(level: i64) -> Position {
-        Position { key: key(), chain: ChainId::MAINNET, level: Level::try_from(level).unwrap() }
+        let (chain, level) = (ChainId::MAINNET, Level::try_from(level).unwrap());
+        Position { key: key(), chain, kind: Kind::Block, level }
     }
 
     fn marks(process: &str, level: i64) -> Marks {

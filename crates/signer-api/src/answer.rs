@@ -53,12 +53,14 @@ pub enum Answer {
     Marks(Marks),
     /// Metrics, in the text format of Prometheus.
     Metrics(String),
+    /// What a signer tells its gateway of its health, in JSON.
+    Report(String),
     /// What can be done with a path.
     Options(&'static [&'static str]),
 }
 
 const TEXT: &str = "text/plain";
-const PROMETHEUS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Answer {
     /// The answer as it goes over the wire: values and errors as the client wants them, the rest as text.
@@ -90,6 +92,7 @@ impl Answer {
             Answer::Status(Err(line)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{line}\n")),
             Answer::Marks(marks) => self.value(Media::Json, &marks.to_json()),
             Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text.clone()),
+            Answer::Report(json) => body(StatusCode::OK, Media::Json.name(), json.clone()),
             Answer::Options(methods) => {
                 let mut response = text(StatusCode::OK, "");
                 set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, &methods.join(", "));
@@ -129,6 +132,7 @@ impl Answer {
             | Answer::Status(Ok(_))
             | Answer::Marks(_)
             | Answer::Metrics(_)
+            | Answer::Report(_)
             | Answer::Options(_) => Err("this is answered over HTTP only".to_owned()),
         }
     }

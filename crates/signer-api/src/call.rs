@@ -42,6 +42,8 @@ pub enum Call {
     Health,
     /// `GET /marks`, ours, through the tunnel only: up to where everything is signed or closed.
     Marks,
+    /// `GET /status`, ours, through the tunnel only: facts.
+    Report,
     /// `OPTIONS` of a path that exists.
     Options(&'static [&'static str]),
 }
@@ -139,6 +141,7 @@ impl Call {
             ["known_keys"] => Ok(Call::KnownKeys),
             ["healthz"] => Ok(Call::Health),
             ["marks"] => Ok(Call::Marks),
+            ["status"] => Ok(Call::Report),
             ["statusz", key] => Ok(Call::Status(parse_key(key)?)),
             ["keys", key] if method == Method::GET => Ok(Call::PublicKey(parse_key(key)?)),
             ["keys", key] => Call::sign(parse_key(key)?, &query),
@@ -167,7 +170,7 @@ fn decode_segments(path: &str) -> Result<Vec<Cow<'_, str>>, CallError> {
 
 fn methods(path: &[&str]) -> Option<&'static [&'static str]> {
     match path {
-        ["authorized_keys" | "known_keys" | "healthz" | "marks"]
+        ["authorized_keys" | "known_keys" | "healthz" | "marks" | "status"]
         | ["statusz" | "bls_prove_possession", _] => Some(GET),
         ["keys", _] => Some(GET_AND_POST),
         _ => None,

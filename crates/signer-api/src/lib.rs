@@ -16,6 +16,7 @@ mod marks;
 mod media;
 mod origin;
 mod socket;
+pub mod timing;
 
 pub use answer::{Answer, AnswerBody};
 pub use call::{Call, CallError, SignatureVersion, parse_signing_body, signing_body};

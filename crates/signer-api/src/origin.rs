@@ -50,10 +50,23 @@ impl Hosts {
     /// # Errors
     /// When one did, as it seems.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), OriginError> {
+        if headers.contains_key(SEC_FETCH_SITE) {
+            return Err(OriginError::Page("Sec-Fetch-Site"));
+        }
+        self.check_viewer(headers)
+    }
+
+    /// Whether a program made this request, or a person who looks at it in a browser, or a page of the listener's own:
+    /// for what only shows.
+    ///
+    /// # Errors
+    /// When another page did, as it seems.
+    pub fn check_viewer(&self, headers: &HeaderMap) -> Result<(), OriginError> {
         if headers.contains_key(ORIGIN) {
             return Err(OriginError::Page("Origin"));
         }
-        if headers.contains_key(SEC_FETCH_SITE) {
+        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        if !matches!(site, None | Some(b"none" | b"same-origin")) {
             return Err(OriginError::Page("Sec-Fetch-Site"));
         }
         match self {
@@ -103,6 +116,21 @@ mod tests {
                 let refused = Err(OriginError::Page("Sec-Fetch-Site"));
                 assert_eq!(check(&hosts, "sec-fetch-site", site), refused);
             }
+        }
+    }
+
+    #[test]
+    fn a_person_may_look_and_another_page_may_not() {
+        let check = |site| {
+            let mut headers = HeaderMap::new();
+            headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+            Hosts::Any.check_viewer(&headers)
+        };
+        for site in ["none", "same-origin"] {
+            assert_eq!(check(site), Ok(()), "{site}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert_eq!(check(site), Err(OriginError::Page("Sec-Fetch-Site")), "{site}");
         }
     }
 

@@ -10,6 +10,7 @@ use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
 use crate::keyring::{KeyEntry, Keyring};
+use crate::metrics::Metrics;
 use crate::policy::Admitted;
 
 /// Answers a baker.
@@ -17,6 +18,7 @@ use crate::policy::Admitted;
 pub(crate) struct Api {
     pub(crate) keyring: Keyring,
     pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Who may ask; none: every client.
     pub(crate) authentication: Option<Authentication>,
     pub(crate) allow_list_known_keys: bool,
@@ -43,6 +45,14 @@ impl Api {
         let reached =
             entries.iter().filter_map(|entry| Some((entry.key, entry.chain, entry.reached()?)));
         Answer::Marks(Marks { process: process.clone(), reached: reached.collect() })
+    }
+
+    /// For gateways only.
+    pub(crate) fn report(&self) -> Answer {
+        match self.process {
+            Some(_) => Answer::Report(self.monitor.reporter().report().to_json()),
+            None => Answer::Misuse(CallError::NotFound),
+        }
     }
 
     /// Answers with every key or with 502: after a partial list the gateway would refuse the missing keys.
@@ -93,7 +103,8 @@ impl Api {
     pub(crate) fn status(&self, key: &PublicKeyHash) -> Answer {
         let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
         let ready = entry.can_sign(&self.store);
-        Answer::Status(ready.map(|()| format!("{} ({}) can sign", entry.key.name, key)))
+        let can_sign = |()| format!("{} ({}) can sign", entry.key.name, key);
+        Answer::Status(ready.map(can_sign).map_err(|why| why.to_string()))
     }
 
     /// The nonce that a key in memory derives.
@@ -120,6 +131,7 @@ impl Api {
             if self.keyring.has_unknown() {
                 return Answer::AskAgain(NOT_SEEN.to_owned());
             }
+            self.metrics.note_unknown_key();
             return Answer::Failure(unknown(&question.key));
         };
         match self.ask(entry, question, version).await {
@@ -150,13 +162,17 @@ impl Api {
             Ok((admitted, scheme))
         });
         match admitted {
-            Ok((Admitted::Payload(payload), scheme)) => entry.sign(*key, payload, scheme).await,
+            Ok((Admitted::Payload(payload), scheme)) => {
+                entry.sign(*key, payload, scheme, &self.metrics).await
+            }
             Ok((Admitted::Operations(group), scheme)) => {
                 entry.dispatch.sign_operations(&entry.key, &group, scheme)
             }
             Err(refused) => {
                 tracing::warn!(key = entry.key.name, "refused: {refused}");
-                Err(refused.into())
+                let error = SignError::from(refused);
+                self.metrics.note_unserved(&entry.key.name, None, &error);
+                Err(error)
             }
         }
     }

@@ -5,6 +5,7 @@
 //! between two levels. Only the disk can make it wait, and then it waits off the runtime's thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tezos::{BlsScheme, Nonce, OperationGroup, Signature};
@@ -12,6 +13,7 @@ use watermark::{Reservation, Store};
 
 use crate::error::{Failed, Refused, SignError};
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::queue::{Job, Queue};
 use crate::worker::{ANSWER_LIMIT, LATE_AFTER, Worker};
 
@@ -35,18 +37,17 @@ const ONLY_IN_MEMORY: &str = "only keys in memory sign operations";
 
 impl Dispatch {
     /// Signs a payload, or gives the reason why not, in bounded time.
-    pub(crate) async fn sign(&self, job: Job) -> Result<Signature, SignError> {
-        match self {
+    pub(crate) async fn sign(&self, job: Job, metrics: &Metrics) -> Result<Signature, SignError> {
+        let (key, kind) = (Arc::clone(&job.key), job.payload.kind());
+        let served = match self {
             Dispatch::InPlace(in_place) => in_place.sign(job).await,
-            Dispatch::Thread(queue) => {
-                let answer = queue.submit(job)?;
-                match tokio::time::timeout(ANSWER_LIMIT, answer).await {
-                    Ok(Ok(result)) => result,
-                    Ok(Err(_)) => Err(Failed::Stopping.into()),
-                    Err(_) => Err(Failed::NoAnswer.into()),
-                }
-            }
-        }
+            Dispatch::Thread(queue) => wait_for(queue, job).await,
+        };
+        served.unwrap_or_else(|failed| {
+            let error = SignError::from(failed);
+            metrics.note_unserved(&key.name, Some(kind), &error);
+            Err(error)
+        })
     }
 
     /// Signs operations, which no device but a key in memory does.
@@ -96,16 +97,31 @@ impl InPlace {
         InPlace { worker: Mutex::new(worker), store }
     }
 
-    async fn sign(&self, job: Job) -> Result<Signature, SignError> {
+    async fn sign(&self, mut job: Job) -> Result<Served, Failed> {
         if self.store.request_reservation(&job.hash, &job.payload) == Reservation::Requested {
             let (store, hash, payload) = (Arc::clone(&self.store), job.hash, job.payload.clone());
             let deadline = job.asked + LATE_AFTER;
             let waiting = move || store.await_reserved(&hash, &payload, deadline);
+            let begun = Instant::now();
             match tokio::task::spawn_blocking(waiting).await {
                 Ok(reserved) => reserved.map_err(Failed::Store)?,
-                Err(_) => return Err(Failed::Stopping.into()),
+                Err(_) => return Err(Failed::Stopping),
             }
+            job.reserved_in = begun.elapsed();
         }
-        self.worker.lock().work_on(&job)
+        Ok(self.worker.lock().work_on(&job))
+    }
+}
+
+/// What a worker made of a request; it has counted it.
+type Served = Result<Signature, SignError>;
+
+/// Waits for the thread of this queue. Fails when the request did not come to it, or is not answered in time.
+async fn wait_for(queue: &Queue, job: Job) -> Result<Served, Failed> {
+    let answer = queue.submit(job)?;
+    match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+        Ok(Ok(served)) => Ok(served),
+        Ok(Err(_)) => Err(Failed::Stopping),
+        Err(_) => Err(Failed::NoAnswer),
     }
 }

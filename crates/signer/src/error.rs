@@ -155,6 +155,26 @@ impl Failed {
         }
     }
 
+    /// The reasons, beside those of a disk that fails.
+    pub(crate) const REASONS: [&str; 16] = [
+        "store_slow",
+        "store_writer_died",
+        "stopping",
+        "device_absent",
+        "device_busy",
+        "device_locked",
+        "device_in_other_app",
+        "device_not_authorized",
+        "device_has_other_seed",
+        "computer_faulty",
+        "device_not_ready",
+        "device_failed",
+        "wrong_signature",
+        "late",
+        "busy",
+        "no_answer",
+    ];
+
     fn reason(&self) -> &'static str {
         match self {
             Failed::Store(StoreFailure::Disk(error)) => error.reason(),
@@ -172,6 +192,12 @@ impl Failed {
 }
 
 impl Refused {
+    /// The reasons for which bytes are refused before it is known what they are.
+    pub(crate) const REASONS_UNREAD: [&str; 7] =
+        ["magic_byte", "malformed", "chain", "kind", "operation", "authentication", "version"];
+    /// The reasons for which a block or vote is refused, beside those of the watermark.
+    pub(crate) const REASONS: [&str; 2] = ["version", "by_device"];
+
     fn reason(&self) -> &'static str {
         match self {
             Refused::Payload(PayloadError::MagicByte(_)) => "magic_byte",
@@ -188,6 +214,18 @@ impl Refused {
 }
 
 impl NotReady {
+    /// The names of all states.
+    pub(crate) const REASONS: [&str; 8] = [
+        "device_absent",
+        "device_busy",
+        "device_locked",
+        "device_in_other_app",
+        "device_not_authorized",
+        "device_has_other_seed",
+        "computer_faulty",
+        "device_not_ready",
+    ];
+
     /// The state's name: a short, bounded word for metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {

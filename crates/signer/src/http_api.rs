@@ -1,16 +1,28 @@
 //! The HTTP side of the answers.
 
-use daemon::http::{Body, BodyError, HttpResponse, HttpService};
-use hyper::Request;
-use signer_api::{Answer, Call, CallError, Media, Question, parse_signing_body};
+use std::time::Instant;
+
+use bytes::Bytes;
+use daemon::http::{Body, BodyError, HttpService};
+use http_body_util::Full;
+use hyper::{Method, Request, Response};
+use signer_api::{Answer, Call, CallError, Media, Question, parse_signing_body, timing};
 
 use crate::api::Api;
 
 impl HttpService for Api {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         let accepted = Media::accepted(request.headers());
+        let tells_time = self.process.is_some() && request.method() == Method::POST;
+        let begun = Instant::now();
         let answer = dispatch(self, request, accepted).await;
-        answer.into_response(accepted.unwrap_or(Media::Json))
+        let mut response = answer.into_response(accepted.unwrap_or(Media::Json));
+        if tells_time {
+            timing::write(response.headers_mut(), begun.elapsed());
+        }
+        response
     }
 }
 
@@ -24,8 +36,9 @@ async fn dispatch(api: &Api, request: Request<Body>, accepted: Option<Media>) ->
     match Call::parse(request.method(), request.uri()) {
         Err(error) => Answer::Misuse(error),
         Ok(Call::Options(methods)) => Answer::Options(methods),
-        Ok(Call::Health) => Answer::Metrics(api.monitor.metrics()),
+        Ok(Call::Health) => Answer::Metrics(api.monitor.metrics().await),
         Ok(Call::Marks) => api.marks(),
+        Ok(Call::Report) => api.report(),
         Ok(Call::AuthorizedKeys) => api.authorized_keys(),
         Ok(Call::KnownKeys) => api.known_keys(),
         Ok(Call::PublicKey(key)) => api.public_key(&key),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use daemon::health::seconds_since_1970;
 use ledger::DeviceMarks;
 use parking_lot::Mutex;
-use tezos::{ChainId, KNOWN_PROTOCOLS, Kind, Level, Payload, PublicKey, PublicKeyHash};
+use tezos::{ChainId, KNOWN_PROTOCOLS, Kind, Level, Mark, Payload, PublicKey, PublicKeyHash};
 
 use crate::error::NotReady;
 use crate::policy::Policy;
@@ -25,8 +28,22 @@ pub(crate) struct Key {
     device_marks: Mutex<Option<DeviceMarks>>,
     /// What the last exchange showed.
     readiness: Mutex<Result<(), NotReady>>,
+    /// What was signed last, of each kind.
+    signed: Mutex<BTreeMap<Kind, LastSignature>>,
+    /// How often its device was connected to.
+    connects: AtomicU64,
     /// What was last signed, or refused, of each chain and kind in a form that is not known here, and what to do.
     unknown_forms: Mutex<BTreeMap<(ChainId, Kind), String>>,
+}
+
+/// A signature that was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastSignature {
+    pub(crate) mark: Mark,
+    /// In seconds since 1970.
+    pub(crate) at: f64,
+    /// From the request to the signature.
+    pub(crate) took: Duration,
 }
 
 impl Key {
@@ -39,6 +56,8 @@ impl Key {
             identity: OnceLock::new(),
             device_marks: Mutex::default(),
             readiness,
+            signed: Mutex::default(),
+            connects: AtomicU64::default(),
             unknown_forms: Mutex::default(),
         }
     }
@@ -79,6 +98,27 @@ impl Key {
     pub(crate) fn device_level(&self, chain: ChainId) -> Option<Level> {
         let marks = *self.device_marks.lock();
         marks.map(|marks| marks.of(chain).level)
+    }
+
+    /// Notes that its device was connected to.
+    pub(crate) fn note_connected(&self) {
+        self.connects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often its device was connected to.
+    pub(crate) fn connects(&self) -> u64 {
+        self.connects.load(Ordering::Relaxed)
+    }
+
+    /// Notes a signature that was made just now, `took` after it was asked for.
+    pub(crate) fn note_signature(&self, payload: &Payload, took: Duration) {
+        let last = LastSignature { mark: payload.mark(), at: seconds_since_1970(), took };
+        self.signed.lock().insert(payload.kind(), last);
+    }
+
+    /// The last signature of a kind since the start; none if there was none.
+    pub(crate) fn last_signature(&self, kind: Kind) -> Option<LastSignature> {
+        self.signed.lock().get(&kind).copied()
     }
 
     /// Notes in which form a payload was that was signed or refused; one that is not known here is told loudly.

@@ -1,15 +1,17 @@
 //! The keys of this signer, and how the requests for each are served.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tezos::{BlsScheme, Kind, Level, Payload, PublicKeyHash, Signature};
 
 use watermark::{Refusal, Store};
 
 use crate::dispatch::Dispatch;
-use crate::error::SignError;
+use crate::error::{NotReady, SignError};
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::queue::Job;
 
 /// A key, and how the requests for it are served.
@@ -49,9 +51,12 @@ impl Keyring {
 impl KeyEntry {
     /// Whether the key can sign now, as far as is known: its device, the store, its watermark, and the device's own
     /// mark.
-    pub(crate) fn can_sign(&self, store: &Store) -> Result<(), String> {
-        store.failure().map_or(Ok(()), |failure| Err(failure.to_string()))?;
-        self.key.readiness().map_err(|state| state.to_string())?;
+    pub(crate) fn can_sign(&self, store: &Store) -> Result<(), CannotSign> {
+        if let Some(failure) = store.failure() {
+            return Err(CannotSign { state: failure.reason(), line: failure.to_string() });
+        }
+        let not_ready = |why: NotReady| CannotSign { state: why.reason(), line: why.to_string() };
+        self.key.readiness().map_err(not_ready)?;
         let Some(key) = self.key.hash().filter(|_| self.key.policy.has_marks()) else {
             return Ok(());
         };
@@ -59,9 +64,13 @@ impl KeyEntry {
         self.key.policy.chains.iter().try_for_each(|chain| {
             let entry = entries.iter().find(|entry| entry.key == key && entry.chain == *chain);
             let none = Refusal::NoWatermark { key, chain: *chain };
-            let reached = entry.ok_or_else(|| none.to_string())?.reached();
+            let no_mark = || CannotSign { state: none.reason(), line: none.to_string() };
+            let reached = entry.ok_or_else(no_mark)?.reached();
             match self.key.device_level(*chain) {
-                Some(level) if reached < Some(level) => Err(device_is_ahead(level, reached)),
+                Some(level) if reached < Some(level) => {
+                    let line = device_is_ahead(level, reached);
+                    Err(CannotSign { state: DEVICE_AHEAD, line })
+                }
                 Some(_) | None => Ok(()),
             }
         })
@@ -73,6 +82,7 @@ impl KeyEntry {
         hash: PublicKeyHash,
         payload: Payload,
         scheme: BlsScheme,
+        metrics: &Metrics,
     ) -> Result<Signature, SignError> {
         let key = Arc::clone(&self.key);
         let job = Job {
@@ -82,8 +92,33 @@ impl KeyEntry {
             asked: Instant::now(),
             votes_twice: key.policy.kinds.contains(&Kind::Preattestation),
             key,
+            reserved_in: Duration::ZERO,
         };
-        self.dispatch.sign(job).await
+        self.dispatch.sign(job, metrics).await
+    }
+}
+
+/// Why a key cannot sign now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CannotSign {
+    /// A short, bounded word.
+    pub(crate) state: &'static str,
+    /// One line for a person, with the cure.
+    pub(crate) line: String,
+}
+
+const DEVICE_AHEAD: &str = "device_mark_ahead";
+
+impl CannotSign {
+    /// All states that there are, beside those of a store that fails.
+    pub(crate) fn states() -> impl Iterator<Item = &'static str> {
+        NotReady::REASONS.into_iter().chain(["no_watermark", DEVICE_AHEAD])
+    }
+}
+
+impl fmt::Display for CannotSign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod config;
 mod device;
 mod dispatch;
 mod error;
+mod facts;
 mod http_api;
 mod key;
 mod keyring;

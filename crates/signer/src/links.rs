@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use daemon::{Fact, scrape};
+use daemon::{Fact, Verdict, scrape};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::registry::Registry;
@@ -16,15 +16,15 @@ pub(crate) struct Links(Arc<dyn Fn() -> Vec<LinkReport> + Send + Sync>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LinkLabels {
-    /// Counted from 1, as a person counts the `[[tunnel.gateway]]`.
-    gateway: usize,
+    /// As the configuration names it.
+    gateway: String,
     uplink: String,
     service: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabels {
-    gateway: usize,
+    gateway: String,
     uplink: String,
     service: String,
     reason: &'static str,
@@ -43,11 +43,16 @@ impl Links {
         registry.register_collector(Box::new(self.clone()));
     }
 
+    /// Whether a gateway can reach this signer at all, and how each link is.
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        [self.fact()].into_iter().chain((self.0)().iter().map(of_link)).collect()
+    }
+
     /// A gateway can reach this signer over at least one of them.
-    pub(crate) fn fact(&self) -> Fact {
+    fn fact(&self) -> Fact {
         let links = self.signing();
         let state = if links.iter().any(is_up) { Ok(()) } else { Err(complaint(&links)) };
-        Fact::vital("tunnel".to_owned(), state)
+        Fact::vital("tunnel", state).logged_elsewhere()
     }
 
     fn signing(&self) -> Vec<LinkReport> {
@@ -70,16 +75,36 @@ fn is_up(link: &LinkReport) -> bool {
 }
 
 fn complaint(links: &[LinkReport]) -> String {
-    let each = links.iter().map(|link| {
-        let why = match (&link.error, link.state) {
-            (Some(error), _) => error.message.as_str(),
-            (None, LinkState::Standby) => "another connection has the port",
-            (None, LinkState::Down | LinkState::Up) => "dialling",
-        };
-        format!("gateway {} over {}: {why}", link.gateway + 1, route(link))
-    });
+    let each = links
+        .iter()
+        .map(|link| format!("gateway {} over {}: {}", link.gateway_name, route(link), how(link)));
     let each: Vec<String> = each.collect();
     format!("no gateway is connected; {}", each.join("; "))
+}
+
+/// How a link is, in words.
+fn how(link: &LinkReport) -> &str {
+    match (&link.error, link.state) {
+        (_, LinkState::Up) => "up",
+        (Some(error), _) => error.message.as_str(),
+        (None, LinkState::Standby) => "another connection has the port",
+        (None, LinkState::Down) => "dialling",
+    }
+}
+
+/// One that is not up is a part of the work: another one may be up. The link logs its changes itself.
+fn of_link(link: &LinkReport) -> Fact {
+    let (state, verdict) = match link.state {
+        LinkState::Up => ("up", Verdict::Good),
+        // Of a stock sshd one connection alone has the port.
+        LinkState::Standby => ("standby", Verdict::Good),
+        LinkState::Down => ("dialling", Verdict::Degraded),
+    };
+    let subject = format!("{}_{}_{}", link.gateway_name, route(link), link.service);
+    Fact::new("link", state, verdict, how(link).to_owned())
+        .about(subject)
+        .with("metered", f64::from(u8::from(link.metered)))
+        .logged_elsewhere()
 }
 
 fn route(link: &LinkReport) -> &str {
@@ -88,7 +113,7 @@ fn route(link: &LinkReport) -> &str {
 
 fn labels(link: &LinkReport) -> LinkLabels {
     let (uplink, service) = (route(link).to_owned(), link.service.to_string());
-    LinkLabels { gateway: link.gateway + 1, uplink, service }
+    LinkLabels { gateway: link.gateway_name.clone(), uplink, service }
 }
 
 impl Collector for Links {
@@ -134,7 +159,18 @@ mod tests {
         let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
         let (since, error) = (Instant::now(), None);
-        LinkReport { gateway: 0, uplink, metered, service, state, since, error, ups: 2 }
+        let gateway_name = "cloud".to_owned();
+        LinkReport {
+            gateway: 0,
+            gateway_name,
+            uplink,
+            metered,
+            service,
+            state,
+            since,
+            error,
+            ups: 2,
+        }
     }
 
     fn signing(uplink: &str, state: LinkState) -> LinkReport {
@@ -162,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_signer_whose_signing_door_nobody_can_reach_is_not_ready() {
-        let up = |reports: &[LinkReport]| links(reports).fact().state.is_ok();
+        let up = |reports: &[LinkReport]| links(reports).fact().is_good();
         assert!(up(&[refused(), signing("wwan0", LinkState::Up)]));
         assert!(!up(&[refused(), link("eth0", Service::Shell, LinkState::Up)]));
         assert!(!up(&[signing("eth0", LinkState::Standby)]));
@@ -175,8 +211,8 @@ mod tests {
         assert_eq!(
             links.fact().to_string(),
             "[-] tunnel: no gateway is connected; \
-             gateway 1 over eth0: the gateway does not know this key; paste it; \
-             gateway 1 over any: another connection has the port"
+             gateway cloud over eth0: the gateway does not know this key; paste it; \
+             gateway cloud over any: another connection has the port"
         );
     }
 
@@ -184,10 +220,10 @@ mod tests {
     fn a_link_is_shown_with_bounded_labels() {
         let text = metrics(&[refused(), link(ANY_ROUTE, Service::Shell, LinkState::Up)]);
         for line in [
-            "peel_signer_link_up{gateway=\"1\",uplink=\"eth0\",service=\"signing\"} 0",
-            "peel_signer_link_up{gateway=\"1\",uplink=\"any\",service=\"shell\"} 1",
-            "peel_signer_link_ups_total{gateway=\"1\",uplink=\"eth0\",service=\"signing\"} 2",
-            "peel_signer_link_error{gateway=\"1\",uplink=\"eth0\",service=\"signing\",reason=\"key_refused\"} 1",
+            "peel_signer_link_up{gateway=\"cloud\",uplink=\"eth0\",service=\"signing\"} 0",
+            "peel_signer_link_up{gateway=\"cloud\",uplink=\"any\",service=\"shell\"} 1",
+            "peel_signer_link_ups_total{gateway=\"cloud\",uplink=\"eth0\",service=\"signing\"} 2",
+            "peel_signer_link_error{gateway=\"cloud\",uplink=\"eth0\",service=\"signing\",reason=\"key_refused\"} 1",
         ] {
             assert!(text.lines().any(|own| own == line), "{line} is not in\n{text}");
         }

@@ -55,7 +55,7 @@ impl Listeners {
         let sockets = config.sockets.as_ref();
         let tcp = sockets.and_then(|sockets| sockets.tcp);
         let tcp_socket = Listener::bind_if_named(tcp, socket_limits()).await?;
-        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
+        let monitor = Listener::bind_if_named(config.monitor, Monitor::limits()).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
                 let (home, status) = Home::new(tunnel);
@@ -158,18 +158,22 @@ async fn serve_tunnel<S, F>(
 
 #[cfg(test)]
 mod tests {
-    use daemon::http::{Body, HttpResponse};
-    use hyper::Request;
+    use bytes::Bytes;
+    use daemon::http::Body;
+    use http_body_util::Full;
+    use hyper::{Request, Response};
     use prometheus_client::registry::Registry;
     use signer_api::{Answer, Media};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::sync::Notify;
 
     use daemon::Health;
+    use daemon::report::Reporter;
     use watermark::{LevelBound, Records, Store};
 
     use super::*;
     use crate::keyring::Keyring;
+    use crate::metrics::Metrics;
 
     /// Says that it began, and waits until it may go on.
     #[derive(Default)]
@@ -179,7 +183,9 @@ mod tests {
     }
 
     impl HttpService for Slow {
-        async fn answer(&self, _: Request<Body>) -> HttpResponse {
+        type Reply = Full<Bytes>;
+
+        async fn answer(&self, _: Request<Body>) -> Response<Full<Bytes>> {
             self.began.notify_one();
             self.go_on.notified().await;
             Answer::Metrics("hello".to_owned()).into_response(Media::Json)
@@ -222,13 +228,15 @@ mod tests {
         let store = folder.path().join("watermark.db");
         drop(Records::open_or_create(&store).unwrap());
         let health = Health::default();
+        let reporter = Reporter::new("signer", health.clone());
         let api = Api {
             keyring: Keyring::default(),
             store: Arc::new(Store::open(&store, LevelBound::NONE).unwrap()),
             authentication: None,
             allow_list_known_keys: false,
             allow_to_prove_possession: false,
-            monitor: Monitor::new(Arc::new(Registry::default()), health.clone(), health),
+            metrics: Arc::new(Metrics::register(&mut Registry::default(), [])),
+            monitor: Monitor::new(Arc::new(Registry::default()), reporter, health),
             process: None,
             hosts: Hosts::Any,
         };

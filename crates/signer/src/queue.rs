@@ -70,6 +70,8 @@ pub(crate) struct Job {
     pub(crate) asked: Instant,
     /// The key signs preattestations too: before an attestation, one is to be expected.
     pub(crate) votes_twice: bool,
+    /// How long its level's reservation was waited for, before it came to the worker.
+    pub(crate) reserved_in: Duration,
 }
 
 /// What the worker does next.
@@ -269,7 +271,8 @@ mod tests {
         let policy = Policy::default();
         let key = Arc::new(Key::new("baker".to_owned(), Some(hash), policy));
         let asked = Instant::now();
-        queue.submit(Job { key, hash, payload, scheme, asked, votes_twice: true })
+        let reserved_in = Duration::ZERO;
+        queue.submit(Job { key, hash, payload, scheme, asked, votes_twice: true, reserved_in })
     }
 
     fn next(queue: &Queue) -> Option<(Kind, u32)> {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use daemon::connections::{ListenError, UnixListenError};
 use daemon::monitor::Monitor;
+use daemon::report::Reporter;
 use daemon::scrape::register_own;
-use daemon::{Fact, Health, Shutdown};
+use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
 use thiserror::Error;
@@ -19,6 +20,7 @@ use watermark::{DiskError, Rules, Store, StoreFailure};
 
 use crate::api::Api;
 use crate::config::Config;
+use crate::facts::{self, Look};
 use crate::keyring::Keyring;
 use crate::links::Links;
 use crate::listeners::Listeners;
@@ -80,8 +82,10 @@ impl Signer {
         }
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_signer");
-        let metrics = Arc::new(Metrics::register(&mut registry));
+        let keys = config.keys.iter().map(|key| (key.name.as_str(), &key.policy));
+        let metrics = Arc::new(Metrics::register(&mut registry, keys));
         let authentication = config.authentication.clone();
+        let hosts = config.monitor_hosts.clone();
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
@@ -91,12 +95,17 @@ impl Signer {
         if let Some(links) = &listeners.links {
             links.register(&mut registry);
         }
-        let health = health(&keyring, &store, listeners.links.clone());
+        let links = listeners.links.clone();
+        let of_links: Look = Box::new(move || links.iter().flat_map(Links::facts).collect());
+        let health = facts::health(&keyring, &store, vec![of_links]);
         let liveness = workers.liveness();
-        let monitor = Monitor::new(Arc::new(registry), health, liveness.clone());
+        let reporter = Reporter::new("signer", health.clone());
+        let monitor = Monitor::new(Arc::new(registry), reporter, liveness.clone())
+            .admitting(move |headers| hosts.check_viewer(headers).map_err(|why| why.to_string()));
         let api = Api {
             keyring: keyring.clone(),
             store: Arc::clone(&store),
+            metrics,
             authentication,
             allow_list_known_keys,
             allow_to_prove_possession,
@@ -104,7 +113,8 @@ impl Signer {
             process: None,
             hosts: Hosts::Any,
         };
-        let serving = listeners.serve(api, monitor, &shutdown);
+        let mut serving = listeners.serve(api, monitor, &shutdown);
+        serving.spawn(health.observe(shutdown.clone()));
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })
@@ -205,31 +215,6 @@ fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
             }
         }
     }
-}
-
-/// The store's last write, each key's device, and the tunnel.
-fn health(keyring: &Keyring, store: &Arc<Store>, links: Option<Links>) -> Health {
-    let (store, marks) = (Arc::clone(store), Arc::clone(store));
-    let of_store = move || {
-        let state = store.failure().map_or(Ok(()), |error| Err(error.to_string()));
-        vec![Fact::vital("watermark_store".to_owned(), state)]
-    };
-    let (keyring, forms) = (keyring.clone(), keyring.clone());
-    let of_keys = move || {
-        let facts = keyring
-            .0
-            .iter()
-            .map(|entry| Fact::vital(format!("key_{}", entry.key.name), entry.can_sign(&marks)));
-        facts.collect()
-    };
-    let of_protocol = move || vec![Fact::partial("protocol".to_owned(), forms.known_forms())];
-    let of_tunnel = move || links.iter().map(Links::fact).collect();
-    Health::new(vec![
-        Box::new(of_store),
-        Box::new(of_keys),
-        Box::new(of_protocol),
-        Box::new(of_tunnel),
-    ])
 }
 
 /// More than the slowest device takes to give up, and a slow disk for the last commit.

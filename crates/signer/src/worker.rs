@@ -12,7 +12,7 @@ use crate::device::{Device, NoSignature};
 use crate::error::{Failed, Refused, SignError};
 use crate::key::Key;
 use crate::made::Made;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Stages};
 use crate::queue::{Job, Next, Queue};
 use crate::verifier::{Unverified, Verifier};
 use crate::worker_thread::WorkerThread;
@@ -78,12 +78,19 @@ impl Worker {
     /// Serves a request, counts it and writes it into the log.
     pub(crate) fn work_on(&mut self, job: &Job) -> Result<Signature, SignError> {
         let started = Instant::now();
-        let outcome = self.serve(job);
+        // What the reservation was waited for is the store's.
+        let queue = job.asked.elapsed().saturating_sub(job.reserved_in);
+        let mut stages = Stages { queue, store: job.reserved_in, ..Stages::default() };
+        let outcome = self.serve(job, &mut stages);
         let took = started.elapsed();
-        self.metrics.note(&job.key.name, &job.payload, &outcome, took);
+        stages.whole = job.asked.elapsed();
+        self.metrics.note(&job.key.name, &job.payload, &outcome, &stages);
         log(job, &outcome, took);
         match &outcome {
-            Ok(Made::Now(_)) => job.key.note_form(&job.payload, "signed"),
+            Ok(Made::Now(_)) => {
+                job.key.note_signature(&job.payload, stages.whole);
+                job.key.note_form(&job.payload, "signed");
+            }
             Err(SignError::Refused(Refused::Watermark(Refusal::UnknownForm { .. }))) => {
                 job.key.note_form(&job.payload, "refused");
             }
@@ -120,7 +127,7 @@ impl Worker {
     }
 
     /// The one way to a signature of a block or vote. The order of the steps is the promise of this program.
-    fn serve(&mut self, job: &Job) -> Result<Made, SignError> {
+    fn serve(&mut self, job: &Job, stages: &mut Stages) -> Result<Made, SignError> {
         let Job { key, hash, payload, scheme, .. } = job;
         let waited = job.asked.elapsed();
         if waited > LATE_AFTER {
@@ -133,10 +140,13 @@ impl Worker {
         self.device.takes(payload, *scheme)?;
         self.device.prepare(hash).map_err(Failed::NotReady)?;
         let deadline = job.asked + LATE_AFTER;
+        let marking = Instant::now();
         let permit = match self.store.advance(hash, payload, deadline)? {
             Decision::Again(made) => return again(job, made),
             Decision::Sign(permit) => permit,
         };
+        let signing = Instant::now();
+        stages.store += signing - marking;
         let made = match self.device.sign(permit, *scheme) {
             Ok(made) => made,
             Err(NoSignature::Declined(error)) => {
@@ -145,6 +155,7 @@ impl Worker {
             }
             Err(NoSignature::Unknown(error)) => return Err(error),
         };
+        stages.device = signing.elapsed();
         if self.verifier.is_none() {
             check(job, &made)?;
         }
@@ -280,7 +291,7 @@ mod tests {
             let worker = Worker {
                 device: Box::new(spy),
                 store,
-                metrics: Arc::new(Metrics::register(&mut Registry::default())),
+                metrics: Arc::new(Metrics::register(&mut Registry::default(), [])),
                 verifier: None,
             };
             Fixture { folder, worker, key, seen }
@@ -289,7 +300,9 @@ mod tests {
         fn serve(&mut self, payload: Payload, asked: Instant) -> Result<Made, SignError> {
             let scheme = BlsScheme::default();
             let (key, hash) = (Arc::clone(&self.key), self.key.hash().unwrap());
-            self.worker.serve(&Job { key, hash, payload, scheme, asked, votes_twice: true })
+            let reserved_in = Duration::ZERO;
+            let job = Job { key, hash, payload, scheme, asked, votes_twice: true, reserved_in };
+            self.worker.serve(&job, &mut Stages::default())
         }
 
         fn times_asked(&self) -> usize {

@@ -89,7 +89,7 @@ impl Workers {
                 let idle = queue.last_beat().elapsed();
                 let stuck = || format!("not seen for {} s", idle.as_secs());
                 let state = if idle < STUCK_AFTER { Ok(()) } else { Err(stuck()) };
-                Fact::vital(format!("worker_{name}"), state)
+                Fact::vital("worker", state).about(name.clone())
             });
             facts.collect()
         };

@@ -141,6 +141,21 @@ impl DiskError {
         }
     }
 
+    /// All that [`DiskError::reason`] gives.
+    pub const REASONS: [&str; 11] = [
+        "store_missing",
+        "store_exists",
+        "store_foreign",
+        "store_newer",
+        "store_corrupt",
+        "store_locked",
+        "store_replaced",
+        "store_left_over",
+        "store_read_only",
+        "disk_full",
+        "disk_failed",
+    ];
+
     /// A short, bounded word for metrics and health.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -82,6 +82,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All that [`Refusal::reason`] gives.
+    pub const REASONS: [&str; 6] = [
+        "no_watermark",
+        "below_watermark",
+        "double_signature",
+        "unanswered",
+        "too_far",
+        "unknown_form",
+    ];
+
     /// A short, bounded word for metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {

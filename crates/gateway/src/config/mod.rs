@@ -28,6 +28,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Where monitoring asks, if anywhere.
     pub monitor: Option<SocketAddr>,
+    /// As which hosts it may be asked there.
+    pub monitor_hosts: Hosts,
     /// The signers, in the order in which they are named.
     pub signers: Vec<SignerConfig>,
     /// As which hosts its ports for bakers may be asked.
@@ -138,7 +140,10 @@ impl Config {
             host_key: Identity::parse(&host_key).map_err(Why::HostKey)?,
             hosts: Hosts::of(http_address(http), &hosts),
             http,
-            monitor: typed.monitor.map(|monitor| monitor.listen.0),
+            monitor: typed.monitor.as_ref().map(|monitor| monitor.listen.0),
+            monitor_hosts: typed
+                .monitor
+                .map_or(Hosts::Any, |monitor| Hosts::of(monitor.listen.0.ip(), &monitor.hosts)),
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,

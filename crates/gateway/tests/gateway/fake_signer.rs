@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::Shutdown;
 use daemon::connections::{Limits, serve_streams};
-use daemon::http::{Body, Http, HttpResponse, HttpService};
+use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -89,7 +89,9 @@ impl Script {
 struct Server(Arc<Script>);
 
 impl HttpService for Server {
-    async fn answer(&self, request: Request<Body>) -> HttpResponse {
+    type Reply = Full<Bytes>;
+
+    async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let body = body.unwrap_or_default();
         let (status, text) = self.0.reply(&parts.method, parts.uri.path(), body).await;
@@ -122,6 +124,7 @@ impl FakeSigner {
         gateways: &[SocketAddr],
     ) -> FakeSigner {
         let gateway = |address: &SocketAddr| home::Gateway {
+            name: address.to_string(),
             address: address.to_string(),
             user: "signer".to_owned(),
             host_key: host_key.clone(),

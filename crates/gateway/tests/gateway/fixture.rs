@@ -77,6 +77,7 @@ impl Fixture {
             host_key: host_key.clone(),
             http: Some(loopback),
             monitor: Some(loopback),
+            monitor_hosts: Hosts::of(loopback.ip(), &[]),
             signers: configs.collect(),
             hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,

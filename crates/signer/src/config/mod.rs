@@ -43,6 +43,8 @@ pub struct Config {
     pub tunnel: Option<home::Config>,
     /// Where monitoring asks, if anywhere.
     pub monitor: Option<SocketAddr>,
+    /// As which hosts it may be asked there.
+    pub monitor_hosts: Hosts,
     /// Where the Ledger is.
     pub ledger: Address,
     /// The keys.
@@ -183,7 +185,10 @@ impl Config {
             http,
             sockets,
             tunnel,
-            monitor: typed.monitor.map(|monitor| monitor.listen.0),
+            monitor: typed.monitor.as_ref().map(|monitor| monitor.listen.0),
+            monitor_hosts: typed
+                .monitor
+                .map_or(Hosts::Any, |monitor| Hosts::of(monitor.listen.0.ip(), &monitor.hosts)),
             ledger: transport.parse()?,
             rules: Rules {
                 level_bound: level_bound::understand(&typed.level_bound)?,

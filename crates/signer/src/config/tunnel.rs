@@ -32,6 +32,8 @@ pub(super) enum TunnelWhy {
     Address(String),
     #[error("gateway {0:?} is there twice; keep one")]
     SameGateway(String),
+    #[error("two gateways have the name {0:?}, or it is empty; give each its own")]
+    GatewayName(String),
     #[error("gateway {address:?}: host_key: {why}; \"peel gateway init\" prints it")]
     HostKey { address: String, why: KeyError },
     #[error("uplink {0:?} is no name of a network interface; \"ip link\" shows them")]
@@ -66,16 +68,20 @@ fn gateways(typed: Vec<typed::Gateway>) -> Result<Vec<Gateway>, TunnelWhy> {
     if typed.is_empty() {
         return Err(TunnelWhy::NoGateway);
     }
-    let mut known = HashSet::new();
-    let gateways = typed.into_iter().map(|typed::Gateway { address, user, host_key }| {
+    let (mut known, mut names) = (HashSet::new(), HashSet::new());
+    let gateways = typed.into_iter().map(|typed::Gateway { name, address, user, host_key }| {
         if !is_address(&address) {
             return Err(TunnelWhy::Address(address));
         }
         if !known.insert(address.to_lowercase()) {
             return Err(TunnelWhy::SameGateway(address));
         }
+        let name = name.unwrap_or_else(|| address.clone());
+        if name.is_empty() || !names.insert(name.clone()) {
+            return Err(TunnelWhy::GatewayName(name));
+        }
         match host_key.parse() {
-            Ok(host_key) => Ok(Gateway { address, user, host_key }),
+            Ok(host_key) => Ok(Gateway { name, address, user, host_key }),
             Err(why) => Err(TunnelWhy::HostKey { address, why }),
         }
     });

@@ -134,6 +134,7 @@ pub(super) struct Tunnel {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gateway {
+    pub(super) name: Option<String>,
     pub(super) address: String,
     #[serde(default = "default_user")]
     pub(super) user: String,

@@ -78,6 +78,7 @@ impl LedgerDevice {
         // Only now: a device that has one key and not the other is another device.
         for (key, public_key) in found {
             key.identify(public_key)?;
+            key.note_connected();
         }
         Ok(app)
     }

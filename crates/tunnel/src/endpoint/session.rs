@@ -98,6 +98,12 @@ impl Session {
         self.0.peer_version.is_metered
     }
 
+    /// The name of the client's uplink, if it says so.
+    #[must_use]
+    pub fn uplink(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether the client says that it is Peel, and no stock ssh.
     #[must_use]
     pub fn is_peel(&self) -> bool {

@@ -52,6 +52,8 @@ pub struct Config {
 /// An ssh endpoint in the cloud.
 #[derive(Debug, Clone)]
 pub struct Gateway {
+    /// For facts and metrics.
+    pub name: String,
     /// `HOST:PORT`.
     pub address: String,
     /// The ssh user.
@@ -83,6 +85,7 @@ impl Home {
     pub fn new(config: Config) -> (Home, LinkStatus) {
         let reports = config.links().into_iter().map(|link| LinkReport {
             gateway: link.gateway_index,
+            gateway_name: link.gateway.name.clone(),
             uplink: link.interface(),
             metered: link.is_metered(),
             service: link.service(),

@@ -21,6 +21,8 @@ pub struct LinkStatus {
 pub struct LinkReport {
     /// Which gateway, counted from 0 as in [`Config::gateways`](super::Config::gateways).
     pub gateway: usize,
+    /// Its name ([`Gateway::name`](super::Gateway::name)).
+    pub gateway_name: String,
     /// The interface; none for the system's route.
     pub uplink: Option<String>,
     /// Whether the uplink is metered.
@@ -121,6 +123,7 @@ mod tests {
     fn status(links: &[(usize, bool, LinkState)]) -> LinkStatus {
         let report = |&(gateway, metered, state)| LinkReport {
             gateway,
+            gateway_name: String::new(),
             uplink: None,
             metered,
             service: Service::Signing,

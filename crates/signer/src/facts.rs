@@ -1,0 +1,63 @@
+//! The facts of the signer: what `/readyz`, `/status`, the watchdog and the alerts read.
+
+use std::sync::Arc;
+
+use daemon::{Fact, Health, Verdict};
+use tezos::Kind;
+use watermark::Store;
+
+use crate::key::{Key, LastSignature};
+use crate::keyring::{KeyEntry, Keyring};
+
+/// What this is about beside keys, marks and signatures: each gives facts at once.
+pub(crate) type Look = Box<dyn Fn() -> Vec<Fact> + Send + Sync>;
+
+/// The store's last write, each key and its last signatures, and then `others`.
+pub(crate) fn health(keyring: &Keyring, store: &Arc<Store>, others: Vec<Look>) -> Health {
+    let (written, marks) = (Arc::clone(store), Arc::clone(store));
+    let of_store = move || {
+        let state = written.failure().map_or(Ok(()), |error| Err(error.to_string()));
+        vec![Fact::vital("watermark_store", state)]
+    };
+    let [keys, signatures, forms] = [keyring, keyring, keyring].map(Keyring::clone);
+    let of_keys = move || keys.0.iter().map(|entry| of_key(entry, &marks)).collect();
+    let of_signatures =
+        move || signatures.0.iter().flat_map(|entry| of_signatures(&entry.key)).collect();
+    let of_protocol = move || vec![Fact::partial("protocol", forms.known_forms())];
+    let mut looks: Vec<Look> = vec![Box::new(of_store), Box::new(of_keys)];
+    looks.extend(others);
+    looks.extend([Box::new(of_protocol) as Look, Box::new(of_signatures)]);
+    Health::new(looks)
+}
+
+/// Its changes are logged by the key itself.
+fn of_key(entry: &KeyEntry, store: &Store) -> Fact {
+    let fact = match entry.can_sign(store) {
+        Ok(()) => Fact::new("key", "ready", Verdict::Good, "ok".to_owned()),
+        Err(why) => Fact::new("key", why.state, Verdict::Failed, why.line),
+    };
+    let waiting = u32::try_from(entry.dispatch.waiting()).unwrap_or(u32::MAX);
+    fact.about(entry.key.name.clone()).with("waiting", waiting.into()).logged_elsewhere()
+}
+
+fn of_signatures(key: &Key) -> Vec<Fact> {
+    let kinds = key.policy.kinds.iter();
+    kinds.map(|kind| of_signature(key, *kind, key.last_signature(*kind))).collect()
+}
+
+/// That nothing was signed since the start is neither good nor bad: a key may have no rights now.
+fn of_signature(key: &Key, kind: Kind, last: Option<LastSignature>) -> Fact {
+    let subject = format!("{}_{}", key.name, kind.name());
+    let Some(LastSignature { mark, at, took }) = last else {
+        let line = "nothing yet since the start".to_owned();
+        return Fact::new("signed", "none", Verdict::Good, line).about(subject).logged_elsewhere();
+    };
+    let line = format!("{mark}, in {} ms", took.as_millis());
+    Fact::new("signed", "signed", Verdict::Good, line)
+        .about(subject)
+        .with("level", u32::from(mark.level).into())
+        .with("round", u32::from(mark.round).into())
+        .with("seconds", took.as_secs_f64())
+        .with("at", at)
+        .logged_elsewhere()
+}
