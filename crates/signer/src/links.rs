@@ -30,6 +30,13 @@ struct ErrorLabels {
     reason: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByteLabels {
+    #[prometheus(flatten)]
+    link: LinkLabels,
+    direction: &'static str,
+}
+
 /// The uplink's name when it is whatever route the system has.
 const ANY_ROUTE: &str = "any";
 
@@ -55,10 +62,18 @@ impl Links {
         Fact::vital("tunnel", state).logged_elsewhere()
     }
 
-    fn signing(&self) -> Vec<LinkReport> {
+    /// Those of the signing service.
+    pub(crate) fn signing(&self) -> Vec<LinkReport> {
         let mut links = (self.0)();
         links.retain(|link| link.service == Service::Signing);
         links
+    }
+
+    /// Whether a metered uplink carries the votes, although there are others.
+    fn is_metered_in_use(&self) -> bool {
+        let (metered, others): (Vec<_>, Vec<_>) =
+            self.signing().into_iter().partition(|link| link.metered);
+        metered.iter().any(is_up) && !others.is_empty() && !others.iter().any(is_up)
     }
 
     /// 0 when the main line carries a link, as the charts of others read it; none when every line is
@@ -101,10 +116,14 @@ fn of_link(link: &LinkReport) -> Fact {
         LinkState::Down => ("dialling", Verdict::Degraded),
     };
     let subject = format!("{}_{}_{}", link.gateway_name, route(link), link.service);
-    Fact::new("link", state, verdict, how(link).to_owned())
+    let fact = Fact::new("link", state, verdict, how(link).to_owned())
         .about(subject)
         .with("metered", f64::from(u8::from(link.metered)))
-        .logged_elsewhere()
+        .logged_elsewhere();
+    match link.round_trip {
+        Some(round_trip) => fact.with("round_trip", round_trip.as_secs_f64()),
+        None => fact,
+    }
 }
 
 fn route(link: &LinkReport) -> &str {
@@ -122,9 +141,24 @@ impl Collector for Links {
         let up = links.iter().map(|link| (labels(link), i64::from(is_up(link))));
         let help = "1: requests can come over this link";
         scrape::gauges(&mut encoder, ("peel_signer_link_up", help), up)?;
+        let round_trips = links.iter().filter_map(|link| {
+            Some((labels(link), link.round_trip.filter(|_| is_up(link))?.as_secs_f64()))
+        });
+        let help = "Round trip of this link, when it was last measured";
+        let name = "peel_signer_link_round_trip_seconds";
+        scrape::gauges(&mut encoder, (name, help), round_trips)?;
+        let bytes = links.iter().flat_map(|link| {
+            let of = |direction| ByteLabels { link: labels(link), direction };
+            [(of("sent"), link.sent), (of("received"), link.received)]
+        });
+        let help = "Bytes of this link's connections";
+        scrape::counters(&mut encoder, ("peel_signer_link_bytes", help), bytes)?;
         let ups = links.iter().map(|link| (labels(link), link.ups));
         let help = "How often this link came up";
         scrape::counters(&mut encoder, ("peel_signer_link_ups", help), ups)?;
+        let in_use = i64::from(self.is_metered_in_use());
+        let help = "1: a metered uplink carries the votes, no other one being up";
+        scrape::gauge(&mut encoder, ("peel_signer_metered_in_use", help), in_use)?;
         let errors = links.iter().filter_map(|link| Some((error_labels(link)?, 1)));
         let help = "1: this link is not up, for this reason";
         scrape::gauges(&mut encoder, ("peel_signer_link_error", help), errors)?;
@@ -148,7 +182,7 @@ impl fmt::Debug for Links {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tokio::time::Instant;
     use tunnel::home::LinkError;
 
@@ -158,22 +192,23 @@ mod tests {
     fn link(uplink: &str, service: Service, state: LinkState) -> LinkReport {
         let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
-        let (since, error) = (Instant::now(), None);
-        let gateway_name = "cloud".to_owned();
         LinkReport {
             gateway: 0,
-            gateway_name,
+            gateway_name: "cloud".to_owned(),
             uplink,
             metered,
             service,
             state,
-            since,
-            error,
+            since: Instant::now(),
+            error: None,
             ups: 2,
+            round_trip: None,
+            sent: 0,
+            received: 0,
         }
     }
 
-    fn signing(uplink: &str, state: LinkState) -> LinkReport {
+    pub(crate) fn signing(uplink: &str, state: LinkState) -> LinkReport {
         link(uplink, Service::Signing, state)
     }
 
@@ -183,7 +218,7 @@ mod tests {
         LinkReport { error, ..signing("eth0", LinkState::Down) }
     }
 
-    fn links(reports: &[LinkReport]) -> Links {
+    pub(crate) fn links(reports: &[LinkReport]) -> Links {
         let reports = reports.to_vec();
         Links::new(move || reports.clone())
     }

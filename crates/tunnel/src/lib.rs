@@ -22,6 +22,7 @@ pub mod link;
 mod service;
 mod short_scalar;
 mod stream;
+mod traffic;
 mod turns;
 mod version;
 mod wire;

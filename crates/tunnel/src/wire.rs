@@ -17,12 +17,14 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::traffic::Traffic;
 use crate::turns::Turn;
 
 /// The TCP connection, as the ssh task reads and writes it.
 pub(crate) struct Wire {
     stream: TcpStream,
     liveness: Liveness,
+    traffic: Traffic,
     /// One for reading and one for writing: each wakes its own task.
     cut: [Pin<Box<WaitForCancellationFutureOwned>>; 2],
     /// None once the client is authenticated, and at the signer's end.
@@ -63,13 +65,18 @@ const WRITING: usize = 1;
 pub(crate) const WINDOW: u32 = 256 * 1024;
 
 impl Wire {
-    /// The wire, read through a buffer: russh reads the length of a packet before it reads the rest.
-    pub(crate) fn new(stream: TcpStream) -> (BufReader<Wire>, Liveness) {
-        Wire::with_turn(stream, None)
+    /// The wire, read through a buffer: russh reads the length of a packet before it reads the rest. Its bytes
+    /// are added to `traffic`.
+    pub(crate) fn new(stream: TcpStream, traffic: Traffic) -> (BufReader<Wire>, Liveness) {
+        Wire::with_turn(stream, traffic, None)
     }
 
     /// The same, read only when it is its turn.
-    pub(crate) fn with_turn(stream: TcpStream, turn: Option<Turn>) -> (BufReader<Wire>, Liveness) {
+    pub(crate) fn with_turn(
+        stream: TcpStream,
+        traffic: Traffic,
+        turn: Option<Turn>,
+    ) -> (BufReader<Wire>, Liveness) {
         let liveness = Liveness {
             opened: Instant::now(),
             heard: Arc::default(),
@@ -81,6 +88,7 @@ impl Wire {
             stream,
             cut: [cut(), cut()],
             liveness: liveness.clone(),
+            traffic,
             turn,
             ahead: BytesMut::new(),
         };
@@ -103,8 +111,10 @@ impl Wire {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let received = buffer.filled().len().saturating_sub(before);
+        if received > 0 {
             self.liveness.note();
+            self.traffic.note_received(received);
         }
         read
     }
@@ -228,8 +238,10 @@ impl AsyncWrite for Wire {
             return Poll::Ready(Err(was_cut()));
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if written.is_pending() {
-            self.read_ahead(context)?;
+        match &written {
+            Poll::Pending => self.read_ahead(context)?,
+            Poll::Ready(Ok(sent)) => self.traffic.note_sent(*sent),
+            Poll::Ready(Err(_)) => {}
         }
         written
     }
@@ -254,7 +266,7 @@ mod tests {
     async fn wire() -> (BufReader<Wire>, Liveness, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (wire, liveness) = Wire::new(near);
+        let (wire, liveness) = Wire::new(near, Traffic::default());
         (wire, liveness, listener.accept().await.unwrap().0)
     }
 
@@ -289,7 +301,7 @@ mod tests {
     /// More than the system's buffers take.
     #[tokio::test]
     async fn two_ends_that_write_before_they_read_do_not_wait_for_each_other() {
-        let length = MAX_AHEAD - AHEAD_CHUNK;
+        let (length, traffic) = (MAX_AHEAD - AHEAD_CHUNK, Traffic::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (far, _) = listener.accept().await.unwrap();
@@ -299,10 +311,14 @@ mod tests {
             socket.set_recv_buffer_size(64 * 1024).unwrap();
         }
         let both = async {
-            let (near, far) = (Wire::new(near).0, Wire::new(far).0);
+            let wire = |stream| Wire::new(stream, traffic.clone()).0;
+            let (near, far) = (wire(near), wire(far));
             tokio::join!(writes_then_reads(near, length), writes_then_reads(far, length))
         };
         assert!(tokio::time::timeout(Duration::from_secs(20), both).await.is_ok());
+        // Also those that were read ahead.
+        let total = 2 * u64::try_from(length).unwrap();
+        assert_eq!((traffic.sent(), traffic.received()), (total, total));
     }
 
     #[tokio::test]

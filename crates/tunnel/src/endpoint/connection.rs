@@ -18,6 +18,7 @@ use crate::endpoint::refusal::brief;
 use crate::endpoint::registry::Registry;
 use crate::endpoint::{GRACE, Refusal, SessionHandler};
 use crate::stream::{Linger, OpenChannels};
+use crate::traffic::Traffic;
 use crate::turns::Turns;
 use crate::wire::{Liveness, Wire};
 
@@ -56,7 +57,8 @@ impl<A: SessionHandler> Connection<A> {
         turns: &Turns,
     ) -> Connection<A> {
         let authenticated = CancellationToken::new();
-        let (wire, liveness) = Wire::with_turn(stream, Some(turns.of(authenticated.clone())));
+        let turn = turns.of(authenticated.clone());
+        let (wire, liveness) = Wire::with_turn(stream, Traffic::default(), Some(turn));
         Connection { registry, session_handler, russh, slot, peer, wire, liveness, authenticated }
     }
 

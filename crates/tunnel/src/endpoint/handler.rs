@@ -92,7 +92,7 @@ impl<A: SessionHandler> ServerHandler<A> {
             id: self.registry.next_id(),
             signer: client.authorized.id,
             service,
-            peer_version: self.peer_version,
+            peer_version: self.peer_version.clone(),
             asked,
             handle: ssh.handle(),
             context: self.context.clone(),

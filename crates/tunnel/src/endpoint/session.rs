@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::SignerId;
 use crate::endpoint::context::ConnectionContext;
-use crate::version::Version;
+use crate::version::{UplinkName, Version};
 use crate::{Service, Stream};
 
 /// A connection over which streams to one service of a client can be opened. Clones share it.
@@ -98,10 +98,11 @@ impl Session {
         self.0.peer_version.is_metered
     }
 
-    /// The name of the client's uplink, if it says so.
+    /// The interface at the client's side, as the client names it: at most 15 of `A-Z a-z 0-9 _ . -`. None of a
+    /// stock ssh, and of a connection over whatever route the client's system has.
     #[must_use]
     pub fn uplink(&self) -> Option<&str> {
-        None
+        self.0.peer_version.uplink.as_ref().map(UplinkName::as_str)
     }
 
     /// Whether the client says that it is Peel, and no stock ssh.

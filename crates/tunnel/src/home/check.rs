@@ -14,6 +14,7 @@ use crate::home::error::LinkError;
 use crate::home::handler::Target;
 use crate::home::name::Name;
 use crate::home::{Config, Gateway, Uplink};
+use crate::traffic::Traffic;
 
 /// The result of one attempt, over one uplink to one gateway.
 #[derive(Debug, Clone)]
@@ -72,6 +73,8 @@ impl Config {
             identity: self.identity.clone(),
             gateway: gateway.clone(),
             metered: uplink.is_some_and(|uplink| uplink.metered),
+            uplink: interface.map(str::to_owned),
+            traffic: Traffic::default(),
             target: Target::Signing(nowhere),
             forward_lock: Arc::default(),
             is_check: true,

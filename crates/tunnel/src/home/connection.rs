@@ -1,5 +1,6 @@
 //! An ssh connection to a gateway: the handshake, the forward, and the end.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use russh::client::{self, AuthResult};
 use russh::keys::{Algorithm, PrivateKeyWithHashAlg};
 use russh::{Disconnect, Preferred, SshId};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +18,8 @@ use crate::home::Gateway;
 use crate::home::error::LinkError;
 use crate::home::handler::{ClientHandler, ServerInfo, Target};
 use crate::stream::{Linger, OpenChannels};
-use crate::version::Version;
+use crate::traffic::Traffic;
+use crate::version::{UplinkName, Version};
 use crate::wire::{CutOnDrop, Liveness, WINDOW, Wire};
 use crate::{Identity, algorithms};
 
@@ -30,9 +32,14 @@ pub(super) struct Connection {
     pub(super) liveness: Liveness,
     channels: OpenChannels,
     tasks: TaskTracker,
+    /// The answer to the keepalive that measures the round trip, while it is waited for.
+    pong: Option<Pong>,
     _ended: DropGuard,
     _cut: CutOnDrop,
 }
+
+/// Gives how long the answer took; never, when there is none.
+type Pong = Pin<Box<dyn Future<Output = Duration> + Send>>;
 
 /// What is needed to make a [`Connection`].
 #[derive(Clone)]
@@ -40,6 +47,10 @@ pub(super) struct Handshake {
     pub(super) identity: Identity,
     pub(super) gateway: Gateway,
     pub(super) metered: bool,
+    /// The interface that the connection is bound to.
+    pub(super) uplink: Option<String>,
+    /// Where the connection's bytes are counted.
+    pub(super) traffic: Traffic,
     pub(super) target: Target,
     pub(super) forward_lock: ForwardLock,
     /// The connection is only tried: no request is to be sent over it.
@@ -63,7 +74,7 @@ impl Handshake {
     /// When either key is wrong, or ssh ends.
     pub(super) async fn run(self, stream: TcpStream) -> Result<Connection, LinkError> {
         let config = Arc::new(self.russh_config());
-        let (wire, liveness) = Wire::new(stream);
+        let (wire, liveness) = Wire::new(stream, self.traffic);
         let (cut, tasks, ended) =
             (liveness.cut_on_drop(), TaskTracker::new(), CancellationToken::new());
         let (server, channels) = (Arc::<Mutex<ServerInfo>>::default(), OpenChannels::default());
@@ -105,13 +116,19 @@ impl Handshake {
             liveness,
             channels,
             tasks,
+            pong: None,
             _ended: ended.drop_guard(),
             _cut: cut,
         })
     }
 
     fn russh_config(&self) -> client::Config {
-        let version = Version { is_peel: true, is_metered: self.metered, is_check: self.is_check };
+        let version = Version {
+            is_peel: true,
+            is_metered: self.metered,
+            is_check: self.is_check,
+            uplink: self.uplink.as_deref().and_then(UplinkName::parse),
+        };
         client::Config {
             client_id: SshId::Standard(version.line().into()),
             // Silence is detected in `wire`, where a write that is stuck cannot hide it, and the link
@@ -174,12 +191,46 @@ impl Connection {
         ending(&self.gateway, &self.server)
     }
 
-    /// Sends a keepalive. The liveness shows whatever comes back.
-    pub(super) fn ping(&self) {
+    /// Sends a keepalive. The liveness shows whatever comes back; [`Connection::round_trip`] measures it, while no
+    /// other one is being measured.
+    pub(super) fn ping(&mut self) {
+        if self.pong.is_none() {
+            self.pong = Some(self.measure());
+            return;
+        }
         // When the queue is full, there is enough under way that has to be answered.
         if let Some(Err(error)) = self.ssh.send_keepalive(true).now_or_never() {
             tracing::debug!(%error, "no keepalive: the connection has ended");
         }
+    }
+
+    /// Sends the keepalive that is to be measured, if there is one, and returns how long its answer took; none when
+    /// the connection has ended.
+    pub(super) async fn round_trip(&mut self) -> Option<Duration> {
+        let pong = async {
+            match &mut self.pong {
+                Some(pong) => pong.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            took = pong => {
+                self.pong = None;
+                Some(took)
+            }
+            () = self.liveness.gone() => None,
+        }
+    }
+
+    fn measure(&self) -> Pong {
+        let (ssh, liveness, sent) = (Arc::clone(&self.ssh), self.liveness.clone(), Instant::now());
+        Box::pin(async move {
+            // Of a connection that has ended russh says that it answered; its wire is gone by then.
+            if ssh.send_ping().await.is_err() || liveness.is_gone() {
+                return std::future::pending().await;
+            }
+            sent.elapsed()
+        })
     }
 
     /// Whether the channel limit is reached, and the link has to reconnect.
@@ -190,10 +241,13 @@ impl Connection {
     /// Disconnects, and waits for a moment until the gateway has closed the connection.
     pub(super) async fn close(self) {
         let disconnect = self.ssh.disconnect(Disconnect::ByApplication, "the signer stops", "en");
-        if timeout(DISCONNECT_LIMIT, async { disconnect.await.is_ok() && self.flushed().await })
-            .await
-            .is_err()
-        {
+        let gone = self.liveness.gone();
+        let closing = async {
+            if disconnect.await.is_ok() {
+                gone.await;
+            }
+        };
+        if timeout(DISCONNECT_LIMIT, closing).await.is_err() {
             tracing::debug!("the gateway did not close the connection in time");
         }
         let Connection { tasks, liveness, .. } = self;
@@ -202,11 +256,6 @@ impl Connection {
         if timeout(DISCONNECT_LIMIT, tasks.wait()).await.is_err() {
             tracing::debug!("a shell's connection does not end");
         }
-    }
-
-    async fn flushed(&self) -> bool {
-        self.liveness.gone().await;
-        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
@@ -54,7 +55,11 @@ impl Driver {
             let event = tokio::select! {
                 () = stop.cancelled() => break,
                 done = step(&mut self.step) => self.on_result(done),
-                () = gone(self.connection.as_ref()) => {
+                took = round_trip(self.connection.as_mut()) => {
+                    if took.is_some() {
+                        self.status.change(|report| report.round_trip = took);
+                        continue;
+                    }
                     self.log_end();
                     Event::Lost
                 }
@@ -137,7 +142,7 @@ impl Driver {
                 }
             }
             Action::Ping => {
-                if let Some(connection) = &self.connection {
+                if let Some(connection) = &mut self.connection {
                     connection.ping();
                 }
             }
@@ -221,8 +226,10 @@ impl Driver {
                 (report.state, report.since) = (state, Instant::now());
                 report.ups += u64::from(state == LinkState::Up);
             }
-            if state == LinkState::Up {
-                report.error = None;
+            match state {
+                LinkState::Up => report.error = None,
+                LinkState::Down => report.round_trip = None,
+                LinkState::Standby => {}
             }
         });
         if let Some([before, now]) = change
@@ -256,10 +263,11 @@ async fn reliance(
     !was_relied_on
 }
 
-/// Returns when the connection has ended; never, if there is none.
-async fn gone(connection: Option<&Connection>) {
+/// Returns when a keepalive was answered, with the round trip, and when the connection has ended, without; never, if
+/// there is no connection.
+async fn round_trip(connection: Option<&mut Connection>) -> Option<Duration> {
     match connection {
-        Some(connection) => connection.liveness.gone().await,
+        Some(connection) => connection.round_trip().await,
         None => std::future::pending().await,
     }
 }

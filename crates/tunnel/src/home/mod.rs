@@ -93,6 +93,9 @@ impl Home {
             since: Instant::now(),
             error: None,
             ups: 0,
+            round_trip: None,
+            sent: 0,
+            received: 0,
         });
         let status = LinkStatus::new(reports.collect());
         (Home { config, status: status.clone() }, status)
@@ -145,6 +148,8 @@ impl Home {
                 identity: self.config.identity.clone(),
                 gateway: link.gateway.clone(),
                 metered: link.is_metered(),
+                uplink: link.interface(),
+                traffic: self.status.traffic(at),
                 target,
                 forward_lock: Arc::clone(forward_lock),
                 is_check: false,

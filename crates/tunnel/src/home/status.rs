@@ -1,6 +1,7 @@
 //! The links as they are now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
@@ -8,12 +9,20 @@ use tokio::time::Instant;
 
 use crate::Service;
 use crate::home::error::LinkError;
+use crate::traffic::Traffic;
 
 /// The links as they are now. Clones share them.
 #[derive(Debug, Clone)]
 pub struct LinkStatus {
-    links: Arc<Vec<Mutex<LinkReport>>>,
+    links: Arc<Vec<Entry>>,
     changed: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    report: Mutex<LinkReport>,
+    /// Read when the report is asked for.
+    traffic: Traffic,
 }
 
 /// A link as it is now.
@@ -37,6 +46,13 @@ pub struct LinkReport {
     pub error: Option<LinkError>,
     /// How often it was up.
     pub ups: u64,
+    /// How long the gateway's ssh took to answer the last keepalive; none when no keepalive was answered since the
+    /// connection was made. No keepalive is sent while anything else is heard.
+    pub round_trip: Option<Duration>,
+    /// Bytes that its connections sent since the start, with those of ssh, without those of TCP and IP.
+    pub sent: u64,
+    /// Bytes that its connections received since the start, counted in the same way.
+    pub received: u64,
 }
 
 /// Where a link is in its life.
@@ -59,14 +75,20 @@ pub(super) struct StatusUpdater {
 
 impl LinkStatus {
     pub(super) fn new(links: Vec<LinkReport>) -> LinkStatus {
-        let links = links.into_iter().map(Mutex::new).collect();
+        let entry = |report| Entry { report: Mutex::new(report), traffic: Traffic::default() };
+        let links = links.into_iter().map(entry).collect();
         LinkStatus { links: Arc::new(links), changed: watch::Sender::new(()) }
     }
 
     /// All links as they are now.
     #[must_use]
     pub fn links(&self) -> Vec<LinkReport> {
-        self.links.iter().map(|link| lock(link).clone()).collect()
+        self.links.iter().map(Entry::report).collect()
+    }
+
+    /// Where the bytes of a link are counted.
+    pub(super) fn traffic(&self, at: usize) -> Traffic {
+        self.links.get(at).map(|link| link.traffic.clone()).unwrap_or_default()
     }
 
     pub(super) fn updater(&self, at: usize) -> StatusUpdater {
@@ -74,10 +96,21 @@ impl LinkStatus {
     }
 }
 
+impl Entry {
+    fn report(&self) -> LinkReport {
+        let (sent, received) = (self.traffic.sent(), self.traffic.received());
+        LinkReport { sent, received, ..self.lock().clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LinkReport> {
+        self.report.lock()
+    }
+}
+
 impl StatusUpdater {
     /// Changes the report, and gives it as it was and as it is; none when there is no such link.
     pub(super) fn change(&self, change: impl FnOnce(&mut LinkReport)) -> Option<[LinkReport; 2]> {
-        let mut link = lock(self.status.links.get(self.at)?);
+        let mut link = self.status.links.get(self.at)?.lock();
         let before = link.clone();
         change(&mut link);
         let change = [before, link.clone()];
@@ -109,10 +142,6 @@ impl StatusUpdater {
     }
 }
 
-fn lock(link: &Mutex<LinkReport>) -> MutexGuard<'_, LinkReport> {
-    link.lock()
-}
-
 #[cfg(test)]
 mod tests {
     use LinkState::{Down, Standby, Up};
@@ -131,6 +160,9 @@ mod tests {
             since: Instant::now(),
             error: None,
             ups: 0,
+            round_trip: None,
+            sent: 0,
+            received: 0,
         };
         LinkStatus::new(links.iter().map(report).collect())
     }

@@ -17,5 +17,6 @@ mod log;
 mod openssh_as_endpoint;
 mod openssh_as_signer;
 mod pair;
+mod reports;
 mod stock;
 mod streams;

@@ -69,6 +69,16 @@ async fn a_signer_is_reached_through_a_stock_sshd() {
     }
 }
 
+#[tokio::test]
+async fn a_stock_sshd_answers_the_keepalives_that_are_measured() {
+    let cloud = StockCloud::with("ed25519", "ed25519").await;
+    let signer = Signer::with(cloud.config(&[]));
+    let round_trip = || signer.status.links()[0].round_trip;
+    until("a round trip is measured", || round_trip().is_some()).await;
+    assert!(round_trip().unwrap() < LIMIT);
+    signer.stop().await;
+}
+
 /// Debian's sshd has an RSA, an ECDSA and an ed25519 host key; any of them may be the one in the
 /// configuration.
 #[tokio::test]
