@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
 use tezos::{ChainId, Level, PublicKeyHash};
 
+use crate::commands::status::MonitorUrl;
+
 /// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
@@ -52,6 +54,18 @@ pub(crate) enum Command {
     /// Software keys, in the wallet formats of octez.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is.
+    Status {
+        /// Where its [monitor] listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
+        #[arg(long, value_name = "URL")]
+        url: Option<MonitorUrl>,
+        /// Show it anew each second, until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// The watermark store. Stop the signer first: the store has one owner.
     #[command(subcommand)]
     Watermark(WatermarkCommand),

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Gateway(command) => commands::gateway::run(command),
         Command::Ledger(command) => commands::ledger::run(command),
         Command::Key(command) => commands::key::run(command),
+        Command::Status { url, watch, json } => commands::status::run(url.as_ref(), watch, json),
         Command::Watermark(command) => commands::watermark::run(command),
     };
     match done {

@@ -8,4 +8,5 @@ mod running;
 mod serving;
 pub(crate) mod signer;
 mod starter;
+pub(crate) mod status;
 pub(crate) mod watermark;

@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 
 /// For each step of a question to this machine.
 const LIMIT: Duration = Duration::from_secs(3);
+/// Bytes; the report of a gateway with many signers is the longest.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 
 /// Asks the daemon whose `[monitor]` is there for its facts, shows them, and fails when one does not hold.
 pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow::Result<()> {
@@ -38,13 +40,13 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// The status and the body of an answer.
-fn ask(at: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+pub(super) fn ask(at: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.take(1024 * 1024).read_to_string(&mut answer)?;
+    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
     let (_, body) = answer.split_once("\r\n\r\n").context("it speaks no HTTP")?;
     Ok((status.context("it speaks no HTTP")?, body.to_owned()))

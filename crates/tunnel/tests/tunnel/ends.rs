@@ -110,8 +110,8 @@ impl Signer {
         address: SocketAddr,
         host_key: PublicKey,
     ) -> home::Config {
-        let gateway =
-            home::Gateway { address: address.to_string(), user: "signer".to_owned(), host_key };
+        let (name, user) = ("cloud".to_owned(), "signer".to_owned());
+        let gateway = home::Gateway { name, address: address.to_string(), user, host_key };
         home::Config {
             identity: identity.clone(),
             port: SignerPort::new(port).unwrap(),

@@ -111,6 +111,7 @@ async fn a_stalled_shell_does_not_stall_the_signing_port() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let sshd = TcpListener::bind(loopback()).await.unwrap();
     let gateway = home::Gateway {
+        name: "cloud".to_owned(),
         address: cloud.address.to_string(),
         user: "signer".to_owned(),
         host_key: cloud.host_key.public(),

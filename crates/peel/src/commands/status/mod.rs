@@ -1,0 +1,164 @@
+//! `peel status`: the facts of a daemon on one screen.
+
+mod screen;
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use daemon::report::Report;
+use gateway::report::GatewayReport;
+
+use crate::commands::running;
+
+/// Where a daemon's `[monitor]` is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MonitorUrl(String);
+
+/// What a daemon answers: a gateway says more than a signer.
+#[derive(Debug, Clone)]
+enum Answer {
+    Signer(Report),
+    Gateway(GatewayReport),
+}
+
+const SIGNER: &str = "127.0.0.1:9584";
+const GATEWAY: &str = "127.0.0.1:9583";
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Shows it once, or until the process is ended.
+pub(crate) fn run(url: Option<&MonitorUrl>, watch: bool, json: bool) -> anyhow::Result<()> {
+    loop {
+        let shown = show(url, watch, json);
+        if !watch {
+            return shown;
+        }
+        // A daemon that is being started again is asked until it is there.
+        if let Err(error) = shown {
+            daemon::say!("\n{error:#}");
+        }
+        if !daemon::print::is_complete() {
+            return Ok(());
+        }
+        thread::sleep(EVERY);
+    }
+}
+
+fn show(url: Option<&MonitorUrl>, watch: bool, json: bool) -> anyhow::Result<()> {
+    let (at, body) = asked(url);
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => {
+            begin_screen(watch && !json);
+            return Err(error);
+        }
+    };
+    if json {
+        daemon::say!("{}", body.trim_end());
+        return fail_unless_well(&parse(&body)?, true);
+    }
+    let answer = parse(&body).with_context(|| format!("{at} does not answer as Peel does"))?;
+    begin_screen(watch);
+    daemon::say!("{}", screen::draw(&answer, &at, io::stdout().is_terminal()));
+    fail_unless_well(&answer, watch)
+}
+
+/// On a terminal that is watched, what stood there before goes.
+fn begin_screen(watch: bool) {
+    if watch && io::stdout().is_terminal() {
+        daemon::say!("\x1b[H\x1b[2J");
+    }
+}
+
+/// The address that was asked, and what it answered.
+fn asked(url: Option<&MonitorUrl>) -> (String, anyhow::Result<String>) {
+    let Some(url) = url else {
+        let [signer, gateway] = [SIGNER, GATEWAY].map(|at| (at.to_owned(), ask(at)));
+        return if signer.1.is_err() && gateway.1.is_ok() { gateway } else { signer };
+    };
+    (url.0.clone(), ask(&url.0))
+}
+
+fn ask(at: &str) -> anyhow::Result<String> {
+    let mut addresses = at.to_socket_addrs().with_context(|| format!("{at} is not found"))?;
+    let address: SocketAddr = addresses.next().with_context(|| format!("{at} is not found"))?;
+    let (status, body) = running::ask(address, "/status").with_context(|| {
+        format!("nothing answers at {at}; is the daemon running, with [monitor] listen = \"{at}\"?")
+    })?;
+    if status != 200 {
+        bail!(
+            "{at} answers {status} to GET /status; is it the [monitor] of a Peel of this version?"
+        );
+    }
+    Ok(body)
+}
+
+fn parse(body: &str) -> anyhow::Result<Answer> {
+    if let Ok(gateway) = serde_json::from_str(body) {
+        return Ok(Answer::Gateway(gateway));
+    }
+    Ok(Answer::Signer(serde_json::from_str(body)?))
+}
+
+/// The lines say already what is wrong.
+fn fail_unless_well(answer: &Answer, is_silent: bool) -> anyhow::Result<()> {
+    let count = screen::complaints(answer.report()).count();
+    if count == 0 || is_silent && answer.report().ready {
+        return Ok(());
+    }
+    bail!("not all is well: see the lines with [-]")
+}
+
+impl Answer {
+    fn report(&self) -> &Report {
+        match self {
+            Answer::Signer(report) => report,
+            Answer::Gateway(gateway) => &gateway.own,
+        }
+    }
+}
+
+impl FromStr for MonitorUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MonitorUrl, String> {
+        let at = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let is_good = at.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+        });
+        if is_good {
+            Ok(MonitorUrl(at.to_owned()))
+        } else {
+            Err(format!("{text:?} is not http://HOST:PORT; the daemon's [monitor] says where"))
+        }
+    }
+}
+
+impl fmt::Display for MonitorUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_host_and_a_port() {
+        for (text, at) in [
+            ("http://127.0.0.1:9584", "127.0.0.1:9584"),
+            ("http://localhost:9583/", "localhost:9583"),
+            ("[::1]:9584", "[::1]:9584"),
+        ] {
+            assert_eq!(text.parse(), Ok(MonitorUrl(at.to_owned())));
+        }
+        for text in ["", "http://", "localhost", "https://x:y", "http://a/b:1"] {
+            assert!(text.parse::<MonitorUrl>().is_err(), "{text}");
+        }
+    }
+}
