@@ -12,6 +12,10 @@
 //! saw, it keeps up to where each key was answered (`witness.rs`), so that a copy of a signer, or a backup that was put back, is noticed.
 #![warn(clippy::disallowed_types)]
 
+// Samples of reports are shared by the tests in here and those of the page in a browser.
+#[cfg(test)]
+extern crate self as gateway;
+
 mod advertised;
 mod answers;
 mod api;
@@ -20,7 +24,8 @@ mod hedge;
 mod http_client;
 mod metrics;
 mod monitor_api;
-mod page;
+#[doc(hidden)]
+pub mod page;
 mod path;
 pub mod report;
 mod router;
