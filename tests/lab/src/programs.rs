@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-/// Debian packages, and the programs that the lab takes from each.
-pub const PACKAGES: [(&str, &[&str]); 5] = [
+/// Debian packages, and the programs that tests take from each.
+pub const PACKAGES: [(&str, &[&str]); 6] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["setpriv", "unshare"]),
     ("openssh-client", &["ssh", "ssh-keygen"]),
     ("openssh-server", &["sshd"]),
     ("autossh", &["autossh"]),
+    ("modemmanager", &["mmcli", "ModemManager"]),
 ];
 
 /// Where the system's own programs are, which an ordinary user's PATH leaves out.

@@ -4,6 +4,8 @@
 //! interface, no carrier, no address, no route. Nothing is sent, and no address is kept.
 
 mod interface;
+#[cfg(test)]
+mod real;
 mod routes;
 mod state;
 mod system;

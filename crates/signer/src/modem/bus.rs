@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use lab::programs;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -25,9 +26,9 @@ pub(super) struct Bus {
 
 impl Bus {
     pub(super) async fn start() -> Bus {
-        let mut daemon = Command::new("dbus-daemon");
+        let mut daemon = command("dbus-daemon");
         daemon.args(["--session", "--nofork", "--print-address=1"]).stdout(Stdio::piped());
-        let mut daemon = start(daemon, "dbus-daemon");
+        let mut daemon = daemon.spawn().unwrap();
         let mut address = String::new();
         let mut lines = BufReader::new(daemon.stdout.take().unwrap());
         timeout(LIMIT, lines.read_line(&mut address)).await.unwrap().unwrap();
@@ -36,27 +37,27 @@ impl Bus {
 
     /// The real one. It looks for no modem: this computer may have one.
     pub(super) fn modem_manager(&self) -> Child {
-        let mut manager = Command::new("ModemManager");
+        let mut manager = command("ModemManager");
         manager.args(["--no-auto-scan", "--test-no-udev", "--test-no-suspend-resume"]);
-        self.run(manager, "modemmanager")
+        self.run(manager)
     }
 
     /// One that has a modem, with these properties.
     pub(super) fn modem_manager_with_a_modem(&self, properties: &str) -> Child {
         assert!(std::fs::exists(DBUSMOCK).unwrap(), "apt-get install python3-dbusmock");
-        let mut manager = Command::new(PYTHON);
+        let mut manager = command(PYTHON);
         manager.args(["-B", "-m", "dbusmock", "--template", MODEM, "--parameters", properties]);
-        self.run(manager, "python3-dbusmock")
+        self.run(manager)
     }
 
-    fn run(&self, mut program: Command, package: &str) -> Child {
+    fn run(&self, mut program: Command) -> Child {
         program.env("DBUS_SYSTEM_BUS_ADDRESS", &self.address).stdout(Stdio::null());
-        start(program, package)
+        program.spawn().unwrap()
     }
 
-    /// The real mmcli, as it is asked in earnest, on this bus.
+    /// The real mmcli on this bus.
     pub(super) fn mmcli(&self) -> Mmcli {
-        Mmcli::installed().on_bus(&self.address).within(LIMIT)
+        mmcli_on(&self.address)
     }
 
     /// What it answers, once there is a ModemManager on the bus.
@@ -75,8 +76,15 @@ impl Bus {
     }
 }
 
-fn start(mut program: Command, package: &str) -> Child {
-    program.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let child = program.spawn();
-    child.unwrap_or_else(|error| panic!("{error}: apt-get install {package}"))
+/// The real mmcli, as it is asked in earnest, on another bus.
+pub(super) fn mmcli_on(address: &str) -> Mmcli {
+    programs::path("mmcli").unwrap();
+    Mmcli::installed().on_bus(address).within(LIMIT)
+}
+
+/// A program that ends with what this gives.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(programs::path(program).unwrap());
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
 }
