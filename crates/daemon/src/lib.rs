@@ -13,6 +13,7 @@
 //! - [`pidfile`]: the number of a process, for scripts that stop it.
 //! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
+//! - [`process`]: what a daemon uses of its computer.
 //! - [`report`]: what a daemon says of itself.
 //! - [`scrape`]: metrics that are read at each scrape.
 //! - [`systemd`]: readiness and watchdog notifications.
@@ -33,6 +34,7 @@ mod own_file;
 pub mod pidfile;
 pub mod ports;
 pub mod print;
+pub mod process;
 pub mod report;
 pub mod scrape;
 pub mod secret_file;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric, MetricEncoder,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, EncodeMetric,
+    MetricEncoder,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -35,19 +36,31 @@ pub fn register_own(registry: &mut Registry, daemon: &str) {
 pub fn gauge(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
-    value: impl EncodeGaugeValue + Clone,
+    value: impl EncodeGaugeValue,
 ) -> fmt::Result {
     ConstGauge::new(value).encode(describe(encoder, (name, help), MetricType::Gauge)?)
+}
+
+/// Writes a counter without labels; its name gets `_total` at its end.
+///
+/// # Errors
+/// When the encoder's buffer does not take it.
+pub fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    value: impl EncodeCounterValue,
+) -> fmt::Result {
+    ConstCounter::new(value).encode(describe(encoder, (name, help), MetricType::Counter)?)
 }
 
 /// Writes a gauge, a row for each label set.
 ///
 /// # Errors
 /// When the encoder's buffer does not take it.
-pub fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue + Clone>(
+pub fn gauges<L: EncodeLabelSet, N: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help): (&str, &str),
-    rows: impl IntoIterator<Item = (L, V)>,
+    rows: impl IntoIterator<Item = (L, N)>,
 ) -> fmt::Result {
     let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
     family(describe(encoder, (name, help), MetricType::Gauge)?, rows)
