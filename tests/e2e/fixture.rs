@@ -16,7 +16,7 @@ use lab::wait;
 use signer_api::client::SignerUrl;
 use tunnel::Identity;
 
-const PEEL: &str = env!("CARGO_BIN_EXE_peel");
+pub(crate) const PEEL: &str = env!("CARGO_BIN_EXE_peel");
 
 /// For what must come, and has no promise of its own.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ pub(crate) const ALL: SocketAddr = at(LOOPBACK, 6732);
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SSH: SocketAddr = at(CLOUD, 58255);
-const GATEWAY_MONITOR: SocketAddr = at(LOOPBACK, 9583);
+pub(crate) const GATEWAY_MONITOR: SocketAddr = at(LOOPBACK, 9583);
 /// From a signer's port to its monitor's: 9584 for the first.
 const MONITOR_OFFSET: u16 = 1141;
 
@@ -143,7 +143,13 @@ impl<'a> Home<'a> {
     }
 
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
-        let peel = self.internet.home().command(PEEL)?;
+        self.start_with(&[])
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        let mut peel = self.internet.home().command(PEEL)?;
+        peel.envs(environment.iter().copied());
         self.signer = Some(self.files.start(peel)?);
         Ok(())
     }
@@ -278,7 +284,11 @@ pub(crate) fn first_signature_after(baker: &Baker, moment: Instant) -> anyhow::R
 }
 
 /// `GET`, from `place`: status and body.
-fn get(place: Namespace, address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+pub(crate) fn get(
+    place: Namespace,
+    address: SocketAddr,
+    path: &str,
+) -> anyhow::Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     let answer = place.on_thread(move || {
         let mut stream = TcpStream::connect(address)?;

@@ -24,6 +24,8 @@ use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, Resolves
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::secret_file::{self, SecretFileError};
 
@@ -126,6 +128,19 @@ impl Tls {
         Ok(Tls { config: Arc::new(config), certificates })
     }
 
+    /// When the certificate in force ends, in seconds since 1970; none when that cannot be read.
+    #[must_use]
+    pub fn expiry(&self) -> Option<f64> {
+        let shown = self.certificates.shown.lock();
+        expiry(shown.key.cert.first()?)
+    }
+
+    /// Why the files that are there now are not used, if they are not.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        self.certificates.shown.lock().complaint.clone()
+    }
+
     /// The handshake with a client, after a look at the files.
     ///
     /// # Errors
@@ -139,6 +154,13 @@ impl Tls {
         }
         TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await
     }
+}
+
+/// The end of a certificate's validity (RFC 5280 §4.1.2.5).
+fn expiry(certificate: &CertificateDer<'_>) -> Option<f64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let end = certificate.tbs_certificate().validity().not_after;
+    Some(end.to_unix_duration().as_secs_f64())
 }
 
 /// Every algorithm by its name, so that none comes in with an update.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use daemon::scrape;
-use daemon::{Fact, Health, Verdict};
+use daemon::{Fact, Verdict};
 use hyper::Method;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
@@ -209,7 +209,6 @@ impl Metrics {
 pub(crate) struct Readings {
     pub(crate) signers: Signers,
     pub(crate) refusals: Refusals,
-    pub(crate) health: Health,
 }
 
 /// The states that a signer can be in, as its fact names them.
@@ -217,9 +216,6 @@ const STATES: [&str; 6] = ["ready", "not_ready", "silent", "not_connected", "ref
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "1: at least one signer can be asked";
-        let is_ready = i64::from(self.health.is_ready());
-        scrape::gauge(&mut encoder, ("peel_gateway_ready", help), is_ready)?;
         self.encode_signers(&mut encoder)?;
         self.encode_sessions(&mut encoder)?;
         let count = |refusal: Refusal| {

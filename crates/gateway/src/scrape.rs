@@ -34,7 +34,7 @@ pub(crate) struct LastScrape(tokio::sync::Mutex<Option<(Instant, Option<Families
 /// The metrics of all signers. `own`: those of the gateway, whose families stand there already.
 pub(crate) async fn scrape(signers: Signers, own: String) -> String {
     let names = signers.iter().map(|signer| signer.name.clone());
-    let scraped = join_all(signers.iter().map(|signer| scrape_one(signer))).await;
+    let scraped = join_all(signers.iter().map(scrape_one)).await;
     let mut all = Families::default();
     let mut text = format!(
         "# HELP {SCRAPED} 1: the signer answered the last scrape through the tunnel.\n# TYPE {SCRAPED} gauge\n"

@@ -9,7 +9,7 @@ use std::time::Duration;
 use daemon::connections::{ListenError, UnixListenError};
 use daemon::monitor::Monitor;
 use daemon::report::Reporter;
-use daemon::scrape::register_own;
+use daemon::scrape::{register_own, register_readiness};
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
@@ -98,6 +98,7 @@ impl Signer {
         let links = listeners.links.clone();
         let of_links: Look = Box::new(move || links.iter().flat_map(Links::facts).collect());
         let health = facts::health(&keyring, &store, vec![of_links]);
+        register_readiness(&mut registry, "peel_signer", health.clone());
         let liveness = workers.liveness();
         let reporter = Reporter::new("signer", health.clone());
         let monitor = Monitor::new(Arc::new(registry), reporter, liveness.clone())

@@ -122,6 +122,21 @@ impl SignerHome {
         Ok(fs::write(self.config(), text)?)
     }
 
+    /// Adds sections to `signer.toml`, after [`SignerHome::configure`].
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&self, sections: &str) -> anyhow::Result<()> {
+        let text = fs::read_to_string(self.config())?;
+        Ok(fs::write(self.config(), format!("{text}\n{sections}\n"))?)
+    }
+
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Makes the store with `peel watermark init`: nothing at or below `level` will be signed.
     ///
     /// # Errors

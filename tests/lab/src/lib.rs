@@ -21,6 +21,7 @@ pub mod net;
 pub mod openssh;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 mod secret;
 mod skip;
 pub mod wait;

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 6] = [
+pub const PACKAGES: [(&str, &[&str]); 7] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["setpriv", "unshare"]),
     ("openssh-client", &["ssh", "ssh-keygen"]),
     ("openssh-server", &["sshd"]),
     ("autossh", &["autossh"]),
+    ("prometheus", &["prometheus", "promtool"]),
     ("modemmanager", &["mmcli", "ModemManager"]),
 ];
 
