@@ -8,7 +8,7 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each, or the file of one that has none.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 16] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -24,6 +24,7 @@ const NEEDED: [(&str, &str); 15] = [
     ("modemmanager", "mmcli"),
     ("dbus-daemon", "dbus-daemon"),
     ("python3-dbusmock", "/usr/lib/python3/dist-packages/dbusmock/__init__.py"),
+    ("nut-server", "upsd"),
 ];
 /// Where an ordinary user's PATH does not lead.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];

@@ -11,13 +11,15 @@
 //! ```
 //!
 //! [`net`] makes it without any right on the machine where there are user namespaces, [`process`]
-//! runs programs in it, [`openssh`] is what Peel has to get along with, [`home`] and [`cloud`] write
-//! Peel's own files, and [`baker`] asks for signatures all the while.
+//! runs programs in it, [`openssh`] and [`nut`] are what Peel has to get along with, [`home`] and [`cloud`]
+//! write Peel's own files, and [`baker`] asks for signatures all the while.
 
 pub mod baker;
 pub mod cloud;
 pub mod home;
+mod lone_root;
 pub mod net;
+pub mod nut;
 pub mod openssh;
 pub mod process;
 pub mod programs;

@@ -1,12 +1,13 @@
 //! The programs of the system that the lab runs.
 
 use std::env;
+use std::iter;
 use std::path::PathBuf;
 
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 7] = [
+pub const PACKAGES: [(&str, &[&str]); 8] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["setpriv", "unshare"]),
     ("openssh-client", &["ssh", "ssh-keygen"]),
@@ -14,8 +15,11 @@ pub const PACKAGES: [(&str, &[&str]); 7] = [
     ("autossh", &["autossh"]),
     ("prometheus", &["prometheus", "promtool"]),
     ("modemmanager", &["mmcli", "ModemManager"]),
+    ("nut-server", &["upsd", "dummy-ups"]),
 ];
 
+/// NUT's programs. Debian's `/usr/sbin/upsd` is a script that starts nothing unless /etc/nut/nut.conf says so.
+const NUT: &str = "/lib/nut";
 /// Where the system's own programs are, which an ordinary user's PATH leaves out.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
 
@@ -26,6 +30,7 @@ const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
 pub fn path(program: &str) -> anyhow::Result<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&folders).chain(SYSTEM.map(PathBuf::from));
+    let folders = iter::once(PathBuf::from(NUT)).chain(folders);
     let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
     match found {
         Some(file) => Ok(file),

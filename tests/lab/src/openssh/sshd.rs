@@ -14,7 +14,7 @@ use tunnel::PublicKey;
 use super::{Endpoint, KeyKind, KeyPair, ssh_keygen};
 use crate::net::Namespace;
 use crate::process::Daemon;
-use crate::programs;
+use crate::{lone_root, programs};
 
 /// An sshd with a host key of its own, which it keeps from one start to the next.
 #[derive(Debug)]
@@ -113,10 +113,7 @@ impl User {
             let output = Command::new("id").arg("-un").output()?;
             return Ok(User::Ordinary(String::from_utf8(output.stdout)?.trim().to_owned()));
         }
-        // Outside of user namespaces every user is itself: one line, and a long one.
-        let map = fs::read_to_string("/proc/self/uid_map")?;
-        let alone = map.split_whitespace().nth(2) == Some("1");
-        Ok(if alone { User::NobodyElse } else { User::Root })
+        Ok(if lone_root::is_here()? { User::NobodyElse } else { User::Root })
     }
 
     fn sshd(&self, place: Namespace) -> anyhow::Result<Command> {
@@ -127,11 +124,7 @@ impl User {
                 fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd")?;
                 place.command(sshd)
             }
-            User::NobodyElse => {
-                let mut command = place.command(programs::path("unshare")?)?;
-                command.args(["--user", "--map-user=65534", "--map-group=65534"]).arg(sshd);
-                Ok(command)
-            }
+            User::NobodyElse => lone_root::command(place, sshd),
             User::Ordinary(_) => place.command(sshd),
         }
     }
