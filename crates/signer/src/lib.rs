@@ -23,16 +23,15 @@ mod facts;
 mod http_api;
 mod key;
 mod keyring;
-#[cfg_attr(not(test), expect(dead_code, reason = "no fact and no metric shows the lines yet"))]
 mod lines;
 mod links;
 mod listeners;
 mod made;
 mod metrics;
-#[expect(dead_code, reason = "no fact and no metric shows the modem yet")]
 mod modem;
 mod operations;
 mod policy;
+mod power;
 mod queue;
 mod readings;
 mod run;

@@ -5,6 +5,7 @@
 
 mod allow;
 mod level_bound;
+mod power;
 mod socket;
 mod tunnel;
 mod typed;
@@ -41,6 +42,8 @@ pub struct Config {
     pub(crate) sockets: Option<Sockets>,
     /// The way to bakers elsewhere. It, `http` or a socket is there.
     pub tunnel: Option<home::Config>,
+    /// What tells whether the computer runs on mains or battery, if anything.
+    pub(crate) power: Option<crate::power::Config>,
     /// Where monitoring asks, if anywhere.
     pub monitor: Option<SocketAddr>,
     /// As which hosts it may be asked there.
@@ -108,6 +111,8 @@ enum Why {
     Socket(#[from] socket::SocketWhy),
     #[error("[tunnel] {0}")]
     Tunnel(#[from] tunnel::TunnelWhy),
+    #[error("[power] {0}")]
+    Power(#[from] power::PowerWhy),
     #[error("[ledger] transport: {0}")]
     Transport(#[from] ledger::AddressError),
     #[error("[level_bound] {0}")]
@@ -178,6 +183,7 @@ impl Config {
         if http.is_none() && tunnel.is_none() && sockets.is_none() {
             return Err(Why::NoListener);
         }
+        let power = typed.power.map(power::understand).transpose()?;
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
         let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {
@@ -185,6 +191,7 @@ impl Config {
             http,
             sockets,
             tunnel,
+            power,
             monitor: typed.monitor.as_ref().map(|monitor| monitor.listen.0),
             monitor_hosts: typed
                 .monitor

@@ -18,6 +18,7 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) key: Vec<Key>,
     pub(super) tunnel: Option<Tunnel>,
+    pub(super) power: Option<Power>,
     pub(super) monitor: Option<Monitor>,
     #[serde(default)]
     pub(super) policy: Policy,
@@ -152,4 +153,12 @@ pub(super) struct Uplink {
     pub(super) interface: String,
     #[serde(default)]
     pub(super) metered: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Power {
+    pub(super) source: String,
+    pub(super) low_at_charge: Option<i64>,
+    pub(super) stop_at_charge: Option<i64>,
 }
