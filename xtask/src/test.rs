@@ -8,7 +8,7 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each, or the file of one that has none.
-const NEEDED: [(&str, &str); 16] = [
+const NEEDED: [(&str, &str); 18] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -17,6 +17,8 @@ const NEEDED: [(&str, &str); 16] = [
     ("autossh", "autossh"),
     ("chromium", "chromium"),
     ("prometheus", "promtool"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
+    ("faketime", "faketime"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("nodejs", "node"),

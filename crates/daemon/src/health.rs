@@ -188,7 +188,9 @@ impl Health {
             fact.since = before.map_or(now, |seen| seen.since);
             if before.is_none() {
                 let state = fact.state.clone();
-                seen.insert(name.clone(), Seen { state, since: now, was_logged: false });
+                // What is good from the start is no news.
+                let was_logged = fact.is_good() && !seen.contains_key(&name);
+                seen.insert(name.clone(), Seen { state, since: now, was_logged });
             }
             names.push(name);
         }
@@ -211,7 +213,6 @@ impl Health {
         }
     }
 
-    /// What is good from the start is no change.
     fn log_changes(&self) {
         for fact in self.facts() {
             let mut seen = self.0.seen.lock();

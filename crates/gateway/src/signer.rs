@@ -266,7 +266,8 @@ impl Signer {
             let uplink = session.uplink().unwrap_or("any").to_owned();
             let subject = format!("{}_{}_{uplink}_{}", self.name, session.service(), session.id());
             let fact = Fact::new("session", "open", Verdict::Good, "open".to_owned());
-            let fact = fact.about(subject).with("metered", u8::from(session.is_metered()).into());
+            let metered = u8::from(session.is_metered());
+            let fact = fact.about(subject).with("metered", metered.into()).logged_elsewhere();
             match session.round_trip() {
                 Some(round_trip) => fact.with("round_trip", round_trip.as_secs_f64()),
                 None => fact,

@@ -18,6 +18,8 @@ use crate::signers::Signers;
 /// Between two questions, while a line is there whose bytes cost nothing.
 const PAUSE: Duration = Duration::from_secs(3);
 const METERED_PAUSE: Duration = Duration::from_secs(30);
+/// The same, while it is not ready: its Ledger has perhaps just been plugged in.
+const NOT_READY_PAUSE: Duration = Duration::from_secs(1);
 /// For a signer to answer.
 const LIMIT: Duration = Duration::from_secs(2);
 /// A report that is older says nothing of now.
@@ -49,12 +51,20 @@ async fn watch_one(signer: Arc<Signer>, shutdown: Shutdown) {
                 signer.note_report(report);
             }
         }
-        let is_metered = path.is_some_and(|path| path.session().is_metered());
         tokio::select! {
-            () = sleep(if is_metered { METERED_PAUSE } else { PAUSE }) => {}
+            () = sleep(pause(&signer, path.as_deref())) => {}
             _ = added.changed() => {}
             () = shutdown.requested() => return,
         }
+    }
+}
+
+fn pause(signer: &Signer, path: Option<&Path>) -> Duration {
+    let is_ready = signer.report().is_none_or(|(_, report)| report.ready);
+    match (path.is_some_and(|path| path.session().is_metered()), is_ready) {
+        (true, _) => METERED_PAUSE,
+        (false, true) => PAUSE,
+        (false, false) => NOT_READY_PAUSE,
     }
 }
 

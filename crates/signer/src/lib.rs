@@ -15,11 +15,14 @@
 //! a key in memory needs none (`dispatch.rs`). The order of the last steps is in one short function, `Worker::serve`.
 
 mod api;
+mod certificate;
+mod clock;
 pub mod config;
 mod device;
 mod dispatch;
 mod error;
 mod facts;
+mod host;
 mod http_api;
 mod key;
 mod keyring;
@@ -29,13 +32,17 @@ mod listeners;
 mod made;
 mod metrics;
 mod modem;
+mod monitoring;
 mod operations;
 mod policy;
 mod power;
 mod queue;
 mod readings;
 mod run;
+mod site;
 mod socket_api;
+#[cfg(test)]
+mod starting;
 mod verifier;
 mod worker;
 mod worker_thread;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use daemon::{Fact, Verdict, scrape};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
-use prometheus_client::registry::Registry;
 use tunnel::Service;
 use tunnel::home::{LinkReport, LinkState};
 
@@ -43,11 +42,6 @@ const ANY_ROUTE: &str = "any";
 impl Links {
     pub(crate) fn new(look: impl Fn() -> Vec<LinkReport> + Send + Sync + 'static) -> Links {
         Links(Arc::new(look))
-    }
-
-    /// Shows them among the metrics.
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register_collector(Box::new(self.clone()));
     }
 
     /// Whether a gateway can reach this signer at all, and how each link is.
@@ -183,6 +177,7 @@ impl fmt::Debug for Links {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use prometheus_client::registry::Registry;
     use tokio::time::Instant;
     use tunnel::home::LinkError;
 
@@ -225,7 +220,7 @@ pub(crate) mod tests {
 
     fn metrics(reports: &[LinkReport]) -> String {
         let mut registry = Registry::default();
-        links(reports).register(&mut registry);
+        registry.register_collector(Box::new(links(reports)));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text

@@ -174,6 +174,7 @@ mod tests {
     use super::*;
     use crate::keyring::Keyring;
     use crate::metrics::Metrics;
+    use crate::starting;
 
     /// Says that it began, and waits until it may go on.
     #[derive(Default)]
@@ -226,6 +227,7 @@ mod tests {
     async fn a_gateway_is_told_the_keys_whatever_others_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("watermark.db");
+        let _no_start = starting::none();
         drop(Records::open_or_create(&store).unwrap());
         let health = Health::default();
         let reporter = Reporter::new("signer", health.clone());

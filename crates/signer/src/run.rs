@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::connections::{ListenError, UnixListenError};
-use daemon::monitor::Monitor;
-use daemon::report::Reporter;
-use daemon::scrape::{register_own, register_readiness};
+use daemon::scrape::register_own;
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;
@@ -19,13 +17,12 @@ use tokio::time::{Instant, sleep};
 use watermark::{DiskError, Rules, Store, StoreFailure};
 
 use crate::api::Api;
+use crate::clock::{Clock, ClockWatch};
 use crate::config::Config;
-use crate::facts::{self, Look};
 use crate::keyring::Keyring;
-use crate::links::Links;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
-use crate::readings;
+use crate::monitoring::{Monitoring, Sources};
 use crate::workers::Workers;
 
 /// A signer that runs.
@@ -71,11 +68,12 @@ impl Signer {
     ///
     /// # Errors
     /// When the store or a port cannot be had. A device need not be there.
-    pub async fn start(config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
+    pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Signer, RunError> {
         let mut listeners = Listeners::open(&config).await?;
         let (http, monitor_address) = (listeners.http()?, listeners.monitor()?);
         let tcp_socket = listeners.tcp_socket()?;
-        let store = open_store(&config.store, rules(&config)).await?;
+        let clock = ClockWatch::start().await;
+        let store = open_store(&config.store, rules(&config, &clock.state())).await?;
         let store = Arc::new(store);
         if let Some(socket) = config.sockets.as_ref().and_then(|sockets| sockets.unix.as_ref()) {
             listeners.open_unix_socket(socket).await?;
@@ -85,24 +83,17 @@ impl Signer {
         let keys = config.keys.iter().map(|key| (key.name.as_str(), &key.policy));
         let metrics = Arc::new(Metrics::register(&mut registry, keys));
         let authentication = config.authentication.clone();
-        let hosts = config.monitor_hosts.clone();
+        let sources = Sources::take(&mut config);
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
         let (keyring, workers) = Workers::start(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
-        readings::register(&mut registry, keyring.clone(), Arc::clone(&store));
-        if let Some(links) = &listeners.links {
-            links.register(&mut registry);
-        }
-        let links = listeners.links.clone();
-        let of_links: Look = Box::new(move || links.iter().flat_map(Links::facts).collect());
-        let health = facts::health(&keyring, &store, vec![of_links]);
-        register_readiness(&mut registry, "peel_signer", health.clone());
-        let liveness = workers.liveness();
-        let reporter = Reporter::new("signer", health.clone());
-        let monitor = Monitor::new(Arc::new(registry), reporter, liveness.clone())
-            .admitting(move |headers| hosts.check_viewer(headers).map_err(|why| why.to_string()));
+        let (links, liveness) = (listeners.links.clone(), workers.liveness());
+        let parts = (&keyring, &store);
+        let monitoring =
+            Monitoring::new(sources, registry, parts, links, (clock, liveness.clone()));
+        let monitor = monitoring.monitor.clone();
         let api = Api {
             keyring: keyring.clone(),
             store: Arc::clone(&store),
@@ -115,7 +106,7 @@ impl Signer {
             hosts: Hosts::Any,
         };
         let mut serving = listeners.serve(api, monitor, &shutdown);
-        serving.spawn(health.observe(shutdown.clone()));
+        monitoring.watch(&mut serving, &shutdown);
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })
@@ -190,15 +181,21 @@ async fn open_store(path: &Path, rules: Rules) -> Result<Store, StoreFailure> {
 }
 
 /// A computer without a battery for its clock starts in the past, until it has asked the network for the time.
-fn rules(config: &Config) -> Rules {
-    let (timesyncd, rules) = (Path::new("/run/systemd/timesync"), config.rules);
-    if !timesyncd.exists() || timesyncd.join("synchronized").exists() {
-        return rules;
+fn rules(config: &Config, clock: &Clock) -> Rules {
+    let rules = config.rules;
+    match clock {
+        Clock::Synchronized => rules,
+        Clock::Unknown(why) => {
+            tracing::debug!("whether the clock is synchronised is not known: {why}");
+            rules
+        }
+        Clock::NotSynchronized => {
+            tracing::warn!(
+                "the clock is not synchronised yet: levels a day further ahead than usual are signed"
+            );
+            Rules { level_bound: rules.level_bound.with_a_doubtful_clock(), ..rules }
+        }
     }
-    tracing::warn!(
-        "the clock is not synchronised yet: levels a day further ahead than usual are signed"
-    );
-    Rules { level_bound: rules.level_bound.with_a_doubtful_clock(), ..rules }
 }
 
 fn warn_of_missing_watermarks(keyring: &Keyring, store: &Store) {
@@ -227,6 +224,7 @@ mod tests {
     use watermark::{LevelBound, Records};
 
     use super::*;
+    use crate::starting;
 
     /// As "peel signer check" holds it, or a signer that is just ending.
     #[tokio::test(start_paused = true)]
@@ -237,6 +235,7 @@ mod tests {
         let opening = open_store(&path, LevelBound::NONE.into());
         tokio::pin!(opening);
         assert!(poll!(&mut opening).is_pending());
+        let _no_start = starting::none();
         drop(held);
         opening.await.unwrap();
     }

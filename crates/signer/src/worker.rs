@@ -227,6 +227,7 @@ mod tests {
     use super::*;
     use crate::device::SoftwareKey;
     use crate::policy::Policy;
+    use crate::starting;
 
     const SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
 
@@ -278,6 +279,7 @@ mod tests {
             let secret = SecretKey::from_base58(SECRET).unwrap();
             let path = folder.path().join("watermark.db");
             let floor = Level::try_from(99_i64).ok();
+            let _no_start = starting::none();
             let mut records = Records::open_or_create(&path).unwrap();
             records.add(secret.hash(), ChainId::MAINNET, floor).unwrap();
             drop(records);

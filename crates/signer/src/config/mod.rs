@@ -30,6 +30,7 @@ use watermark::{Rules, UnknownForms};
 pub(crate) use socket::Sockets;
 
 use crate::device::LedgerKey;
+use crate::host;
 use crate::policy::Policy;
 
 /// A signer's configuration, checked.
@@ -57,6 +58,8 @@ pub struct Config {
     /// What the store holds requests against besides its marks.
     pub rules: Rules,
     pub(crate) authentication: Option<Authentication>,
+    /// What is shown of this computer.
+    pub(crate) host: host::Config,
 }
 
 /// The HTTP listener.
@@ -117,6 +120,8 @@ enum Why {
     Transport(#[from] ledger::AddressError),
     #[error("[level_bound] {0}")]
     LevelBound(#[from] level_bound::LevelBoundWhy),
+    #[error("[host] node_exporter: {0}")]
+    Host(#[from] host::NodeExporterTextError),
     #[error("key {name:?}: {why}")]
     Key { name: String, why: KeyWhy },
 }
@@ -184,6 +189,8 @@ impl Config {
             return Err(Why::NoListener);
         }
         let power = typed.power.map(power::understand).transpose()?;
+        let node_exporter = typed.host.and_then(|host| host.node_exporter);
+        let node_exporter = node_exporter.map(|url| url.parse()).transpose()?;
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
         let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {
@@ -202,6 +209,7 @@ impl Config {
                 unknown_forms: typed.policy.unknown_forms.map_or_else(Default::default, Into::into),
             },
             authentication: typed.authentication,
+            host: host::Config { node_exporter },
             keys,
             chains,
         })

@@ -20,10 +20,17 @@ pub(super) struct Config {
     pub(super) tunnel: Option<Tunnel>,
     pub(super) power: Option<Power>,
     pub(super) monitor: Option<Monitor>,
+    pub(super) host: Option<Host>,
     #[serde(default)]
     pub(super) policy: Policy,
     #[serde(default)]
     pub(super) level_bound: LevelBound,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    pub(super) node_exporter: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

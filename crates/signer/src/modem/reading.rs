@@ -118,6 +118,11 @@ impl ModemReading {
         })
     }
 
+    /// Whether a network takes it, for data.
+    pub(crate) fn is_registered(&self) -> bool {
+        matches!(self.registration, Registration::Home | Registration::Roaming)
+    }
+
     /// What keeps the modem from carrying a link, and the cure.
     pub(crate) fn complaint(&self) -> Option<&'static str> {
         match (self.state, self.registration) {

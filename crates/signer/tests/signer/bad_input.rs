@@ -171,6 +171,11 @@ fn a_configuration_says_what_is_wrong_with_it() {
     let chains = |text: &str| Home { text: home().text.replace("\"mainnet\"", text), ..home() };
     says(chains(""), "no chain is named");
     says(chains("\"moonnet\""), "is no chain");
+    let elsewhere = "[host]\nnode_exporter = \"http://192.168.1.7:9100/metrics\"";
+    says(
+        home().with(elsewhere),
+        "[host] node_exporter: \"http://192.168.1.7:9100/metrics\" is not on",
+    );
 }
 
 #[test]

@@ -91,7 +91,11 @@ impl Daemon {
     pub(crate) fn start(config: Config) -> Result<Daemon, RunError> {
         let runtime = Runtime::new().unwrap();
         let shutdown = Shutdown::new();
-        let signer = runtime.block_on(Signer::start(config, shutdown.clone()))?;
+        let signer = {
+            // It may ask timedatectl for the clock.
+            let _alone = STARTING.write().unwrap();
+            runtime.block_on(Signer::start(config, shutdown.clone()))?
+        };
         // Where there is a tunnel only, nobody asks here.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let (http, monitor) = (signer.http().unwrap_or(nowhere), signer.monitor());

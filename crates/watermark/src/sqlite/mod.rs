@@ -25,8 +25,7 @@ pub(crate) struct SqliteDisk {
     connection: Connection,
     /// The file that was opened: device and inode.
     file: (u64, u64),
-    /// Locked for as long as this lives.
-    _lock: File,
+    _lock: PlaceLock,
 }
 
 /// "Peel" in ASCII: the application id in the file's header.
@@ -365,8 +364,21 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The lock that goes with the place, whatever file is there.
-fn take_lock(path: &Path) -> Result<File, DiskError> {
+/// The lock that goes with the place, whatever file is there; held until it is dropped.
+///
+/// A program that is being started has a copy of every open file for a moment, and a lock goes with its last copy: so
+/// it is given back, and not only closed. Else the next owner of the store would find it held.
+#[derive(Debug)]
+struct PlaceLock(File);
+
+impl Drop for PlaceLock {
+    fn drop(&mut self) {
+        // If that fails, it ends with the file.
+        let _ = self.0.unlock();
+    }
+}
+
+fn take_lock(path: &Path) -> Result<PlaceLock, DiskError> {
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -375,7 +387,7 @@ fn take_lock(path: &Path) -> Result<File, DiskError> {
         .open(beside(path, ".lock"));
     let file = file.map_err(|error| DiskError::from_io(path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(PlaceLock(file)),
         Err(TryLockError::WouldBlock) => Err(DiskError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(DiskError::from_io(path, &error)),
     }
@@ -441,6 +453,20 @@ mod tests {
         let mut entry = Entry::new(key, tezos::ChainId::MAINNET, None);
         entry.reserved = Level::try_from(level).ok();
         entry
+    }
+
+    /// The copy is what a program has that is just being started.
+    #[test]
+    fn a_store_that_was_closed_is_free_although_a_copy_of_its_lock_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("watermark.db");
+        SqliteDisk::create(&path).unwrap();
+        let disk = SqliteDisk::open(&path).unwrap();
+        let _copy = disk._lock.0.try_clone().unwrap();
+        let held = SqliteDisk::open(&path).unwrap_err();
+        assert!(matches!(held, DiskError::Locked { .. }), "{held}");
+        drop(disk);
+        SqliteDisk::open(&path).unwrap();
     }
 
     /// A power cut may leave any part of what was written since the last fsync, and anything behind.
