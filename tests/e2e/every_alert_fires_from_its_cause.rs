@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lab::baker::{Baker, Plan};
 use lab::home::{LEDGER_PATH, SignerHome};
-use lab::net::{Internet, Line, in_test};
+use lab::net::{Internet, Line, in_test_within};
 use lab::nut::Ups;
 use lab::process::{Daemon, Signal};
 use lab::prometheus::Prometheus;
@@ -27,6 +27,8 @@ use crate::fixture::{
 const RULES: &str = include_str!("../../deploy/prometheus/peel.rules.yml");
 /// A minute, and what a busy machine needs.
 const LIMIT: Duration = Duration::from_secs(100);
+/// Of a whole test.
+const TEST_LIMIT: Duration = Duration::from_secs(400);
 /// Two rounds of scrapes and evaluations, and the windows of the rules.
 const QUIET: Duration = Duration::from_secs(20);
 /// Of the alert on a quarter of an hour.
@@ -97,7 +99,7 @@ fn plain<'a>(internet: &'a Internet, name: &'static str, at: u16) -> anyhow::Res
 fn whatever_goes_wrong_at_a_signer_fires_within_a_minute() -> anyhow::Result<()> {
     let name =
         "every_alert_fires_from_its_cause::whatever_goes_wrong_at_a_signer_fires_within_a_minute";
-    in_test(name, |internet| {
+    in_test_within(TEST_LIMIT, name, |internet| {
         let mut device = ledger(internet)?;
         let ups = Ups::start(internet.home())?;
         let lost_ups = Ups::start(internet.home())?;
@@ -270,7 +272,7 @@ fn fake_time() -> anyhow::Result<String> {
 #[test]
 fn a_line_that_is_cut_fires_within_a_minute() -> anyhow::Result<()> {
     let name = "every_alert_fires_from_its_cause::a_line_that_is_cut_fires_within_a_minute";
-    in_test(name, |internet| {
+    in_test_within(TEST_LIMIT, name, |internet| {
         let fixture = Fixture::open(internet, &BOTH_LINES)?;
         let baker = fixture.baker()?;
         let rules = RULES.replace("15m", METERED_FOR);

@@ -45,7 +45,7 @@ pub type MonitorResponse = Response<Full<Bytes>>;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 /// Requests in a second, in all: several Prometheus, probes, and some pages that are open.
-const REQUESTS_A_SECOND: u32 = 50;
+const REQUESTS_A_SECOND: u32 = 200;
 const CONNECTIONS: usize = 64;
 
 impl Monitor {

@@ -32,6 +32,10 @@ pub(crate) struct Script {
     pub(crate) slow: Mutex<Option<Arc<Notify>>>,
     /// Its answer to `GET /marks`; none: it knows no such request.
     pub(crate) marks: Mutex<Option<String>>,
+    /// Its answer to `GET /status`; none: it knows no such request.
+    pub(crate) report: Mutex<Option<String>>,
+    /// Its answer to `GET /healthz`; none: it never answers.
+    pub(crate) metrics: Mutex<Option<String>>,
     /// It closes the connection after each answer.
     pub(crate) closes: Mutex<bool>,
     pub(crate) posts: AtomicUsize,
@@ -54,6 +58,20 @@ impl Script {
     }
 
     async fn reply(&self, method: &Method, path: &str, body: Bytes) -> (u16, String) {
+        match path {
+            "/status" => {
+                let report = self.report.lock().unwrap().clone();
+                return report.map_or((404, String::new()), |report| (200, report));
+            }
+            "/healthz" => {
+                let metrics = self.metrics.lock().unwrap().clone();
+                return match metrics {
+                    Some(metrics) => (200, metrics),
+                    None => std::future::pending().await,
+                };
+            }
+            _ => {}
+        }
         self.requests.fetch_add(1, Ordering::SeqCst);
         let keys = self.keys.lock().unwrap().clone();
         let has = |path: &str| keys.iter().any(|key| path.ends_with(key.as_str()));

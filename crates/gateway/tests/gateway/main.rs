@@ -13,6 +13,7 @@ mod fake_signer;
 mod fixture;
 mod hostile;
 mod media;
+mod monitor;
 mod paths;
 mod relay;
 mod several;

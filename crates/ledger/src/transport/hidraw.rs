@@ -16,7 +16,7 @@ use crate::transport::{Found, Node, Transport, TransportError};
 pub(crate) struct Hidraw {
     device: HidDevice,
     /// Locked for as long as this lives.
-    _node: File,
+    _node: NodeLock,
 }
 
 const LEDGER: u16 = 0x2c97;
@@ -68,8 +68,19 @@ impl Hidraw {
     }
 }
 
+/// The node, locked until this is dropped. The lock is given back and not only closed: a program that is being started has
+/// a copy of every open file for a moment, and the next look for the device would find it in use.
+struct NodeLock(File);
+
+impl Drop for NodeLock {
+    fn drop(&mut self) {
+        // If that fails, the lock ends with the file.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the node for this process. The library would report a missing right as text only.
-fn lock(place: &str) -> Result<File, TransportError> {
+fn lock(place: &str) -> Result<NodeLock, TransportError> {
     let node = File::options().read(true).write(true).open(place).map_err(|error| {
         if error.kind() == ErrorKind::PermissionDenied {
             TransportError::Permission(place.to_owned())
@@ -78,7 +89,7 @@ fn lock(place: &str) -> Result<File, TransportError> {
         }
     })?;
     match node.try_lock() {
-        Ok(()) => Ok(node),
+        Ok(()) => Ok(NodeLock(node)),
         Err(TryLockError::WouldBlock) => Err(TransportError::InUse(place.to_owned())),
         Err(TryLockError::Error(error)) => Err(TransportError::Broken(error.to_string())),
     }
