@@ -5,6 +5,7 @@ mod check;
 mod configuration;
 mod init;
 mod keys;
+mod monitoring;
 mod pasted;
 mod peel;
 mod quick_start;

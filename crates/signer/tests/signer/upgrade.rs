@@ -1,12 +1,10 @@
 //! What a protocol upgrade that this version does not know leaves of baking.
 
-use std::path::Path;
-
 use ledger_sim::Device;
 use tezos::{Kind, sample_payload};
 
 use crate::device_faults::{self, TZ2};
-use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation, get, run};
+use crate::harness::{Daemon, Home, TZ1, TZ1_SECRET, attestation, get};
 
 /// A block of a protocol with this number; with something behind its known end it is of unknown form.
 fn block(level: u32, protocol: u8, tail: &[u8]) -> Vec<u8> {
@@ -106,17 +104,4 @@ fn a_ledger_signs_such_a_block_as_long_as_it_fits_into_a_packet() {
     let refusal = sign(&block(13, 25, &[0; 38])).unwrap_err();
     assert!(refusal.contains("more than the Baking app takes at once"), "{refusal}");
     sign(&block(13, 25, &[0])).unwrap();
-}
-
-/// Prometheus's own program says whether the alert fires when it should.
-#[test]
-fn the_alert_fires_as_long_as_an_update_is_needed() {
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/prometheus");
-    for (what, file) in [("check", "peel.rules.yml"), ("test", "peel.rules.test.yml")] {
-        let file = rules.join(file);
-        let words = [what, "rules", file.to_str().unwrap()];
-        let ran = run("promtool", &words);
-        let told = [ran.stdout, ran.stderr].concat();
-        assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&told));
-    }
 }
