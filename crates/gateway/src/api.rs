@@ -17,7 +17,7 @@ use tunnel::endpoint::SignerId;
 
 use crate::hedge::{Unanswered, hedge};
 use crate::http_client::{SignerRequest, SignerResponse};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{Metrics, Outcome, call_word};
 use crate::report::AnswerResult;
 use crate::router::{Claim, Route, route};
 use crate::signer::Signer;
@@ -53,10 +53,10 @@ impl HttpService for Api {
 
     async fn answer(&self, request: Request<Body>) -> Response<Full<Bytes>> {
         let accepted = Media::accepted(request.headers());
-        let method = request.method().clone();
+        let call = call_word(request.method(), request.uri().path());
         let reply = self.dispatch(request, accepted).await;
         if let Reply::NotAsked(reason, _) = &reply {
-            self.metrics.note_not_asked(&method, reason);
+            self.metrics.note_not_asked(call, reason);
         }
         reply.into_response(accepted.unwrap_or(Media::Json))
     }
@@ -271,7 +271,8 @@ impl Api {
         took: Duration,
         signer_took: Option<Duration>,
     ) {
-        self.metrics.note_request(&signer.name, &request.method, outcome, (took, signer_took));
+        let call = call_word(&request.method, &request.path_and_query);
+        self.metrics.note_request(&signer.name, call, outcome, (took, signer_took));
         if request.method == Method::POST {
             let result = match outcome {
                 Outcome::Answered => AnswerResult::Signed,

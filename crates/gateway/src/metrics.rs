@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     signer: String,
-    method: &'static str,
+    call: &'static str,
     result: &'static str,
     reason: &'static str,
 }
@@ -86,7 +86,9 @@ const BUCKETS: [f64; 11] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 
 /// All of it, and what is left of that without the signer's own time.
 const WHOLE: &str = "whole";
 const TUNNEL: &str = "tunnel";
-const METHODS: [&str; 2] = ["GET", "POST"];
+/// What is asked for: a signature, what a baker asks before it, its public key, whether it could sign, anything else.
+const CALLS: [&str; 5] = [SIGN, "authorized_keys", "public_key", "status", "other"];
+const SIGN: &str = "sign";
 const UNANSWERED_RESULT: &str = "unanswered";
 /// Why a signer gave no response.
 pub(crate) const UNANSWERED: [&str; 6] =
@@ -106,6 +108,17 @@ pub(crate) const NOT_ASKED: [&str; 9] = [
 ];
 /// The name of no signer: none was asked.
 const NO_SIGNER: &str = "";
+
+/// The word for what is asked for.
+pub(crate) fn call_word(method: &Method, path: &str) -> &'static str {
+    match path.split(['/', '?']).find(|part| !part.is_empty()) {
+        _ if *method == Method::POST => SIGN,
+        Some("authorized_keys") => "authorized_keys",
+        Some("keys") => "public_key",
+        Some("statusz") => "status",
+        Some(_) | None => "other",
+    }
+}
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry, signers: &Signers) -> Metrics {
@@ -131,11 +144,11 @@ impl Metrics {
 
     fn begin(&self, signers: &Signers) {
         for signer in signers.iter().map(|signer| signer.name.as_str()) {
-            for method in METHODS {
-                self.series(signer, method, "answered", "");
-                self.series(signer, method, "declined", "");
+            for call in CALLS {
+                self.series(signer, call, "answered", "");
+                self.series(signer, call, "declined", "");
                 for reason in UNANSWERED {
-                    self.series(signer, method, UNANSWERED_RESULT, reason);
+                    self.series(signer, call, UNANSWERED_RESULT, reason);
                 }
             }
             for stage in [WHOLE, TUNNEL] {
@@ -144,28 +157,22 @@ impl Metrics {
             drop(self.hedges.get_or_create(&SignerLabels { signer: signer.to_owned() }));
         }
         for reason in NOT_ASKED {
-            for method in METHODS {
-                self.series(NO_SIGNER, method, REFUSED, reason);
+            for call in CALLS {
+                self.series(NO_SIGNER, call, REFUSED, reason);
             }
         }
     }
 
-    fn series(
-        &self,
-        signer: &str,
-        method: &'static str,
-        result: &'static str,
-        reason: &'static str,
-    ) {
+    fn series(&self, signer: &str, call: &'static str, result: &'static str, reason: &'static str) {
         let signer = signer.to_owned();
-        drop(self.requests.get_or_create(&RequestLabels { signer, method, result, reason }));
+        drop(self.requests.get_or_create(&RequestLabels { signer, call, result, reason }));
     }
 
     /// Counts a request to a signer. `signer_took`: what of that was the signer's own time, if it says so.
     pub(crate) fn note_request(
         &self,
         signer: &str,
-        method: &Method,
+        call: &'static str,
         outcome: Outcome,
         (took, signer_took): (Duration, Option<Duration>),
     ) {
@@ -174,8 +181,8 @@ impl Metrics {
             Outcome::Declined => ("declined", ""),
             Outcome::Unanswered(reason) => (UNANSWERED_RESULT, reason),
         };
-        self.count(signer, method, result, reason);
-        if *method == Method::POST && matches!(outcome, Outcome::Answered) {
+        self.count(signer, call, result, reason);
+        if call == SIGN && matches!(outcome, Outcome::Answered) {
             self.observe(signer, WHOLE, took);
             if let Some(signer_took) = signer_took {
                 self.observe(signer, TUNNEL, took.saturating_sub(signer_took));
@@ -184,14 +191,13 @@ impl Metrics {
     }
 
     /// Counts a request for which no signer was asked, for one of [`NOT_ASKED`].
-    pub(crate) fn note_not_asked(&self, method: &Method, reason: &'static str) {
-        self.count(NO_SIGNER, method, REFUSED, reason);
+    pub(crate) fn note_not_asked(&self, call: &'static str, reason: &'static str) {
+        self.count(NO_SIGNER, call, REFUSED, reason);
     }
 
-    fn count(&self, signer: &str, method: &Method, result: &'static str, reason: &'static str) {
-        let method = if *method == Method::POST { "POST" } else { "GET" };
+    fn count(&self, signer: &str, call: &'static str, result: &'static str, reason: &'static str) {
         let signer = signer.to_owned();
-        self.requests.get_or_create(&RequestLabels { signer, method, result, reason }).inc();
+        self.requests.get_or_create(&RequestLabels { signer, call, result, reason }).inc();
     }
 
     fn observe(&self, signer: &str, stage: &'static str, took: Duration) {

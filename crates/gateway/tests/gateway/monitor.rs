@@ -121,12 +121,11 @@ async fn every_signing_request_is_counted() {
         let value = metrics.lines().find_map(|own| own.strip_prefix(&line));
         value.unwrap_or_else(|| panic!("{line} is not in\n{metrics}")).parse().unwrap()
     };
-    let post =
-        |reason| format!("signer=\"\",method=\"POST\",result=\"refused\",reason=\"{reason}\"");
+    let post = |reason| format!("signer=\"\",call=\"sign\",result=\"refused\",reason=\"{reason}\"");
     let unanswered =
-        "signer=\"signer0\",method=\"POST\",result=\"unanswered\",reason=\"not_connected\"";
-    let declined = "signer=\"signer1\",method=\"POST\",result=\"declined\",reason=\"\"";
-    let answered = "signer=\"signer1\",method=\"POST\",result=\"answered\",reason=\"\"";
+        "signer=\"signer0\",call=\"sign\",result=\"unanswered\",reason=\"not_connected\"";
+    let declined = "signer=\"signer1\",call=\"sign\",result=\"declined\",reason=\"\"";
+    let answered = "signer=\"signer1\",call=\"sign\",result=\"answered\",reason=\"\"";
     let all: Vec<String> = ["no_signer", "malformed", "media", "web_page"].map(post).into();
     for labels in all.iter().map(String::as_str).chain([unanswered, declined, answered]) {
         assert_eq!(count(labels).await, 0, "{labels}");
