@@ -35,6 +35,7 @@ pub(super) struct Home {
     signer: Child,
     pub(super) http: SocketAddr,
     pub(super) tcp_socket: SocketAddr,
+    pub(super) monitor: SocketAddr,
     pub(super) key: String,
     /// Of its votes.
     pub(super) form: KeyForm,
@@ -44,10 +45,11 @@ impl Home {
     /// Starts a signer whose every fsync and fdatasync takes `fsync_ms` longer.
     pub(super) fn start(key: Key, fsync_ms: u32) -> anyhow::Result<Home> {
         let folder = tempfile::tempdir()?;
-        // Both at once: they are two.
-        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-        let [http, tcp_socket] = free.map(|listener| listener.local_addr());
-        let (http, tcp_socket) = (http?, tcp_socket?);
+        // All at once: they are three.
+        let free = || TcpListener::bind("127.0.0.1:0");
+        let free = [free()?, free()?, free()?].map(|listener| listener.local_addr());
+        let [http, tcp_socket, monitor] = free;
+        let (http, tcp_socket, monitor) = (http?, tcp_socket?, monitor?);
         let mut device = None;
         let (hash, section) = match key {
             Key::Tz1 => software(folder.path(), TZ1)?,
@@ -57,7 +59,7 @@ impl Home {
                 (SIMULATED.parse()?, on_ledger(device))
             }
         };
-        prepare(folder.path(), [http, tcp_socket], hash, &section)?;
+        prepare(folder.path(), [http, tcp_socket, monitor], hash, &section)?;
         let mut command = Command::new(crate::root().join("target/release/peel"));
         command.args(["signer", "run", "--config"]).arg(folder.path().join("signer.toml"));
         if fsync_ms > 0 {
@@ -68,7 +70,7 @@ impl Home {
         let signer = signer.context("the signer cannot be started")?;
         let form = KeyForm::of(&hash);
         let key = hash.to_string();
-        let home = Home { folder, device, signer, http, tcp_socket, key, form };
+        let home = Home { folder, device, signer, http, tcp_socket, monitor, key, form };
         home.await_ready()?;
         Ok(home)
     }
@@ -136,13 +138,13 @@ fn on_ledger(device: &Device) -> String {
 
 fn prepare(
     folder: &Path,
-    [http, tcp_socket]: [SocketAddr; 2],
+    [http, tcp_socket, monitor]: [SocketAddr; 3],
     key: PublicKeyHash,
     section: &str,
 ) -> anyhow::Result<()> {
     let text = format!(
         "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\nlisten = \"{http}\"\n\
-         [socket]\ntcp = \"{tcp_socket}\"\nunix = \"signer.sock\"\n[level_bound]\nmargin = 2000000000\n{section}"
+         [socket]\ntcp = \"{tcp_socket}\"\nunix = \"signer.sock\"\n[monitor]\nlisten = \"{monitor}\"\n[level_bound]\nmargin = 2000000000\n{section}"
     );
     fs::write(folder.join("signer.toml"), text)?;
     let mut records = Records::open_or_create(&folder.join("watermark.db"))?;

@@ -35,6 +35,12 @@ pub(super) fn is_ready(at: SocketAddr, key: &str) -> bool {
     exchange(at, &request).is_ok()
 }
 
+/// Reads the metrics.
+pub(super) fn scrape(at: SocketAddr) -> anyhow::Result<()> {
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
+    exchange(at, &request).map(drop)
+}
+
 fn exchange(at: SocketAddr, request: &str) -> anyhow::Result<(String, Duration)> {
     let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
     stream.set_nodelay(true)?;

@@ -6,8 +6,10 @@ mod report;
 mod socket;
 mod tunnel;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,6 +60,7 @@ fn sign() -> anyhow::Result<()> {
             5.0,
         )?,
         ways()?,
+        scraped()?,
         ledger()?,
         identical()?,
     ];
@@ -116,6 +119,53 @@ fn ways() -> anyhow::Result<Row> {
         measured: format!("HTTP {http}; tcp {tcp}; unix {unix}"),
         kept: true,
     })
+}
+
+/// One vote at a time, in blocks with and without a scrape every second.
+fn scraped() -> anyhow::Result<Row> {
+    const BLOCKS: u32 = 10;
+    const VOTES: u32 = 150;
+    const PAUSE: Duration = Duration::from_millis(20);
+    let home = Home::start(Key::Tz1, 0)?;
+    println!("\nwith and without a scrape: {} s", 2 * BLOCKS * VOTES * 21 / 1000);
+    let mut times = [const { Vec::new() }; 2];
+    let mut level = home::FIRST_LEVEL;
+    for _ in 0..BLOCKS {
+        for (with, times) in [false, true].into_iter().zip(&mut times) {
+            let stop = AtomicBool::new(!with);
+            thread::scope(|scope| {
+                let scraping = scope.spawn(|| scrape_until(&stop, home.monitor));
+                for _ in 0..VOTES {
+                    thread::sleep(PAUSE);
+                    let vote = sample_payload(Kind::Attestation, level, 0, 1);
+                    times.push(http::sign(home.http, &home.key, &vote)?.1.as_secs_f64() * 1000.0);
+                    level += 1;
+                }
+                stop.store(true, Ordering::Relaxed);
+                scraping.join().map_err(|_| anyhow::anyhow!("the scraping thread panicked"))?
+            })?;
+        }
+    }
+    home.stop()?;
+    let [without, with] = times.map(Figures::of);
+    Ok(Row {
+        what: "software tz1 key, one vote at a time, in turns without and with a scrape of all metrics every second".to_owned(),
+        promise: "the same median and p99 with it (within 10 % and 1 ms, which is noise here)".to_owned(),
+        beside: None,
+        kept: with.median <= without.median * 1.1 && with.p99 <= without.p99 * 1.1 + 1.0,
+        measured: format!("without {without}; with {with}"),
+    })
+}
+
+fn scrape_until(stop: &AtomicBool, monitor: SocketAddr) -> anyhow::Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        http::scrape(monitor)?;
+        let next = Instant::now() + A_LEVEL;
+        while Instant::now() < next && !stop.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
 }
 
 /// The time until both votes of a level are answered.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use lab::baker::{Baker, Plan};
 use lab::home::{LEDGER_PATH, SignerHome};
-use lab::net::{Internet, Line, in_test_within};
+use lab::net::{Internet, Line, Namespace, in_test_within};
 use lab::nut::Ups;
 use lab::process::{Daemon, Signal};
 use lab::prometheus::Prometheus;
@@ -20,8 +20,10 @@ use signer_api::client::SignerUrl;
 use tezos::{Kind, sample_payload};
 use tunnel::Identity;
 
+use crate::documented;
 use crate::fixture::{
-    BOTH_LINES, Cloud, FLOOR, Fixture, GATEWAY_MONITOR, Home, PEEL, PORT, SOON, lasts, loopback,
+    BOTH_LINES, Cloud, FLOOR, Fixture, GATEWAY_MONITOR, Home, PEEL, PORT, SOON, get, lasts,
+    loopback,
 };
 
 const RULES: &str = include_str!("../../deploy/prometheus/peel.rules.yml");
@@ -211,6 +213,8 @@ fn whatever_goes_wrong_at_a_signer_fires_within_a_minute() -> anyhow::Result<()>
             "all alerts of signers fire {:.0} s after the first cause",
             began.elapsed().as_secs_f64()
         );
+        let (_, metrics) = get(Namespace::here(), GATEWAY_MONITOR, "/metrics")?;
+        documented::compare(&metrics)?;
         drop((bakers, slow_baker));
         cloud.gateway.kill()?;
         prometheus.wait_until_firing(&[("PeelGatewayDown", "")], LIMIT)
@@ -311,6 +315,7 @@ fn a_line_that_is_cut_fires_within_a_minute() -> anyhow::Result<()> {
         let firing = prometheus.firing()?;
         assert!(firing.is_empty(), "nothing is wrong, and {firing:?}");
 
+        shows_no_address_of_the_home()?;
         internet.pull_cable(Line::Wired)?;
         let wanted = [("PeelMainLineDown", "signer=home"), ("PeelMeteredInUse", "signer=home")];
         prometheus.wait_until_firing(&wanted, LIMIT)?;
@@ -325,4 +330,15 @@ fn a_line_that_is_cut_fires_within_a_minute() -> anyhow::Result<()> {
         assert!(record.failures().is_empty(), "{:?}", record.failures());
         Ok(())
     })
+}
+
+/// Every client in the cluster may look: the page and the figures name no address at home.
+fn shows_no_address_of_the_home() -> anyhow::Result<()> {
+    for path in ["/", "/status", "/metrics", "/readyz"] {
+        let (_, text) = get(Namespace::here(), GATEWAY_MONITOR, path)?;
+        for network in ["10.1.0.", "10.2.0."] {
+            ensure!(!text.contains(network), "{network} is in {path}: {text}");
+        }
+    }
+    Ok(())
 }

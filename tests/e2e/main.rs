@@ -11,6 +11,7 @@ mod a_large_copy_does_not_delay_a_signature;
 mod a_new_session_does_not_wait_for_a_stale_one;
 mod a_wrong_host_key_is_refused;
 mod both_lines_lost_and_one_returns;
+mod documented;
 mod every_alert_fires_from_its_cause;
 mod fixture;
 mod signing_goes_on_when_the_main_line_falls_silent;

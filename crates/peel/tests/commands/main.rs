@@ -9,5 +9,6 @@ mod monitoring;
 mod pasted;
 mod peel;
 mod quick_start;
+mod status;
 mod store;
 mod wallet;

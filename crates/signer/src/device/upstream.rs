@@ -101,6 +101,9 @@ impl Device for UpstreamKey {
 
     fn maintain(&mut self) -> Duration {
         let state = self.look();
+        if state.is_ok() && !self.connected {
+            self.key.note_connected();
+        }
         self.connected = state.is_ok();
         self.key.note(state);
         Duration::from_secs(if self.connected { 5 } else { 1 })
