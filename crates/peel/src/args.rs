@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is.
     Status {
-        /// Where its [monitor] listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
+        /// Where its `[monitor]` listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
         #[arg(long, value_name = "URL")]
         url: Option<MonitorUrl>,
         /// Show it anew each second, until Ctrl-C.
