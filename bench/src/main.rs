@@ -1,5 +1,6 @@
 //! Measures what `docs/performance.md` promises, with the release build and real processes.
 
+mod awake;
 mod home;
 mod http;
 mod report;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use tezos::{Kind, sample_payload, sample_payload_of};
 
+use crate::awake::Awake;
 use crate::home::{Home, Key};
 use crate::report::{Figures, Row};
 
@@ -127,6 +129,7 @@ fn scraped() -> anyhow::Result<Row> {
     const VOTES: u32 = 150;
     const PAUSE: Duration = Duration::from_millis(20);
     let home = Home::start(Key::Tz1, 0)?;
+    let _awake = Awake::start()?;
     println!("\nwith and without a scrape: {} s", 2 * BLOCKS * VOTES * 21 / 1000);
     let mut times = [const { Vec::new() }; 2];
     let mut level = home::FIRST_LEVEL;

@@ -27,8 +27,8 @@ use crate::fixture::{
 };
 
 const RULES: &str = include_str!("../../deploy/prometheus/peel.rules.yml");
-/// A minute, and what a busy machine needs.
-const LIMIT: Duration = Duration::from_secs(100);
+/// From the last cause.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Of a whole test.
 const TEST_LIMIT: Duration = Duration::from_secs(400);
 /// Two rounds of scrapes and evaluations, and the windows of the rules.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::bail;
 use lab::net::{Outcome, in_program};
 
+use crate::awake::Awake;
 use crate::report;
 
 /// For all rows together.
@@ -20,7 +21,9 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Everything of the table, one row after the other.
 pub(crate) fn tunnel() -> anyhow::Result<()> {
     let outcome = in_program(&["tunnel"], LIMIT, |internet| {
+        let awake = Awake::start()?;
         let mut rows = latency::one_at_a_time()?;
+        drop(awake);
         rows.push(events::endpoint_made_again(internet)?);
         rows.push(events::both_lines_cut(internet)?);
         rows.push(events::main_line_silent(internet)?);

@@ -74,9 +74,12 @@ struct Sample {
 
 /// Bytes of a line that is read; a longer one is passed over.
 const MAX_LINE: usize = 2048;
+/// Families that are read.
+const MAX_FAMILIES: usize = 1000;
 /// Bytes of a family's help that are kept.
 const MAX_HELP: usize = 512;
-const KINDS: [&str; 5] = ["counter", "gauge", "histogram", "summary", "untyped"];
+const UNTYPED: &str = "untyped";
+const KINDS: [&str; 5] = ["counter", "gauge", "histogram", "summary", UNTYPED];
 /// Of the samples of a histogram or a summary, beside the family's own name.
 const SUFFIXES: [&str; 3] = ["_bucket", "_sum", "_count"];
 
@@ -108,6 +111,10 @@ impl Families {
             return;
         };
         if !is_name(name) || !wanted(name) {
+            return;
+        }
+        let is_one_too_many = self.0.len() >= MAX_FAMILIES && !self.0.contains_key(name);
+        if is_one_too_many {
             return;
         }
         let rest = rest.unwrap_or_default();
@@ -160,7 +167,8 @@ impl Families {
         self
     }
 
-    /// Adds another process's. A family that is of another type there is left out of theirs.
+    /// Adds another process's. A family that is of another type there is of no type in the whole: no process takes the
+    /// figures of another one away.
     pub fn merge(&mut self, others: Families) {
         for (name, other) in others.0 {
             let family = self.0.entry(name).or_insert_with(|| Family {
@@ -168,9 +176,10 @@ impl Families {
                 help: other.help.clone(),
                 kind: other.kind.clone(),
             });
-            if family.kind == other.kind {
-                family.samples.extend(other.samples);
+            if family.kind != other.kind {
+                UNTYPED.clone_into(&mut family.kind);
             }
+            family.samples.extend(other.samples);
         }
     }
 
@@ -224,15 +233,19 @@ fn end_of_labels(text: &str) -> Option<usize> {
     None
 }
 
-/// Whether these are `name="value"`, with commas between them.
+/// Whether these are `name="value"`, with commas between them, no name twice, and none of Prometheus' own: it takes
+/// nothing of an answer in which there is one.
 fn are_labels(mut text: &str) -> bool {
+    let mut names = Vec::new();
     while !text.is_empty() {
         let Some((name, rest)) = text.split_once("=\"") else { return false };
         let Some(end) = end_of_value(rest) else { return false };
         let Some((_, rest)) = rest.split_at_checked(end + 1) else { return false };
-        if !is_name(name) || name.contains(':') {
+        let is_good = is_name(name) && !name.contains(':') && !name.starts_with("__");
+        if !is_good || names.contains(&name) {
             return false;
         }
+        names.push(name);
         text = match rest.strip_prefix(',') {
             Some(rest) => rest,
             None if rest.is_empty() => rest,
@@ -344,11 +357,12 @@ mod tests {
         assert_eq!(both.to_string(), expected);
     }
 
+    /// Else the first one could hide what the others say.
     #[test]
-    fn a_family_of_another_type_is_left_out() {
-        let mut both = all("# TYPE up gauge\nup 1\n");
-        both.merge(all("# TYPE up counter\nup 2\n"));
-        assert_eq!(both.to_string(), "# TYPE up gauge\nup 1\n");
+    fn a_family_of_two_types_keeps_all_its_samples() {
+        let mut both = all("# TYPE up counter\nup 1\n");
+        both.merge(all("# TYPE up gauge\nup 2\n"));
+        assert_eq!(both.to_string(), "# TYPE up untyped\nup 1\nup 2\n");
     }
 
     #[test]
@@ -365,6 +379,8 @@ mod tests {
             "down 1",
             "<html>",
             "up{signer=\"other\"} 1",
+            "up{a=\"1\",a=\"2\"} 1",
+            "up{__name__=\"x\"} 1",
         ] {
             let text = format!("# TYPE up gauge\n{line}\n");
             let shown = all(&text).with_label("signer", "home").to_string();

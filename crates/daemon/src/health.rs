@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Shutdown;
@@ -201,14 +202,21 @@ impl Health {
         facts
     }
 
-    /// Looks at all facts each second until shutdown, and writes each change into the log.
+    /// Looks at all facts each second until shutdown, and writes each change into the log. On a thread of its own: a look
+    /// may wait for a lock that is held while a slow disk is written to, and the runtime's thread carries the votes.
     pub async fn observe(self, shutdown: Shutdown) {
         let mut tick = interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let look = async {
+                tick.tick().await;
+                let health = self.clone();
+                // Joined here; at shutdown it ends by itself.
+                let _ = spawn_blocking(move || health.log_changes()).await;
+            };
             tokio::select! {
                 () = shutdown.requested() => return,
-                _ = tick.tick() => self.log_changes(),
+                () = look => {}
             }
         }
     }

@@ -1,7 +1,9 @@
 //! `/metrics`, `/livez`, `/readyz` and `/status`, as Prometheus, Kubernetes and `peel status` ask for them.
 //!
 //! Every client that reaches the port may ask, as often as is of use: beyond that it is told to wait, for what answers
-//! here is the process that signs.
+//! here is the process that signs. What costs time, as the metrics, is made by turns, so that a crowd costs a tenth of
+//! the processor and no more. `/livez` and `/readyz` cost nothing, and no flood keeps them from who restarts the daemon
+//! on them.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,13 +17,13 @@ use hyper::{HeaderMap, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
-use crate::connections::Limits;
+use crate::Health;
 use crate::exposition;
 use crate::http::{Body, HttpService};
 use crate::report::Reporter;
-use crate::{Health, open_files};
 
 /// Metrics and health of a daemon. Clones share them.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub struct Monitor {
     liveness: Health,
     admit: Arc<Admit>,
     rate: Arc<Rate>,
+    turns: Arc<Turns>,
 }
 
 /// Gives metrics as text, in time: it is given what stands before them.
@@ -46,14 +49,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 /// Requests in a second, in all: several Prometheus, probes, and some pages that are open.
 const REQUESTS_A_SECOND: u32 = 200;
-const CONNECTIONS: usize = 64;
 
 impl Monitor {
     /// Shows these metrics, these facts, and those that say whether a restart would help.
     #[must_use]
     pub fn new(registry: Arc<Registry>, reporter: Reporter, liveness: Health) -> Monitor {
-        let (admit, rate) = (Arc::new(|_: &HeaderMap| Ok(())), Arc::default());
-        Monitor { registry, others: None, reporter, liveness, admit, rate }
+        let (rate, turns) = (Arc::default(), Arc::default());
+        let admit = Arc::new(|_: &HeaderMap| Ok(()));
+        Monitor { registry, others: None, reporter, liveness, admit, rate, turns }
     }
 
     /// The same, with metrics of other processes: `others` is given our own as text, and gives what stands behind it.
@@ -74,22 +77,23 @@ impl Monitor {
         Monitor { admit: Arc::new(admit), ..self }
     }
 
-    /// For its port.
-    #[must_use]
-    pub fn limits() -> Limits {
-        Limits { connections: CONNECTIONS.min(open_files::limit() / 8), ..Limits::default() }
-    }
-
     /// All metrics, in the text format of Prometheus.
     pub async fn metrics(&self) -> String {
-        let own = exposition::text(&self.registry);
-        match &self.others {
-            Some(others) => {
-                let beside = others(own.clone()).await;
-                own + &beside
-            }
-            None => own,
-        }
+        let (own, took) = {
+            let turn = self.turns.take().await;
+            (exposition::text(&self.registry), turn.begun.elapsed())
+        };
+        let Some(others) = &self.others else { return own };
+        let text = others(own.clone()).await;
+        // What was waited for costs nothing; what was made of it, as much as as many bytes of our own.
+        let ratio = u32::try_from(text.len() / own.len().max(1)).unwrap_or(u32::MAX);
+        self.turns.charge(took.saturating_mul(ratio));
+        own + &text
+    }
+
+    /// A turn to make something that costs time.
+    pub async fn turn(&self) -> Turn<'_> {
+        self.turns.take().await
     }
 
     /// Makes the reports.
@@ -98,14 +102,14 @@ impl Monitor {
         &self.reporter
     }
 
-    /// Why a request is not answered at all.
+    /// Why a request for this path is not answered at all.
     ///
     /// # Errors
     /// With the answer that it gets instead.
     #[expect(clippy::result_large_err, reason = "an answer is an answer")]
-    pub fn admit(&self, headers: &HeaderMap) -> Result<(), MonitorResponse> {
+    pub fn admit(&self, headers: &HeaderMap, path: &str) -> Result<(), MonitorResponse> {
         (self.admit)(headers).map_err(|why| text(StatusCode::FORBIDDEN, format!("{why}\n")))?;
-        if self.rate.takes_one(Instant::now()) {
+        if matches!(path, "/livez" | "/readyz") || self.rate.takes_one(Instant::now()) {
             return Ok(());
         }
         let why =
@@ -121,7 +125,10 @@ impl Monitor {
             "/metrics" => with_media(StatusCode::OK, exposition::MEDIA, self.metrics().await),
             "/livez" => facts(&self.liveness),
             "/readyz" => facts(self.reporter.health()),
-            "/status" => json(&self.reporter.report()),
+            "/status" => {
+                let _turn = self.turn().await;
+                json(&self.reporter.report())
+            }
             _ => {
                 let paths = "/metrics, /livez, /readyz or /status\n".to_owned();
                 text(StatusCode::NOT_FOUND, paths)
@@ -134,7 +141,7 @@ impl HttpService for Monitor {
     type Reply = Full<Bytes>;
 
     async fn answer(&self, request: Request<Body>) -> MonitorResponse {
-        match self.admit(request.headers()) {
+        match self.admit(request.headers(), request.uri().path()) {
             Ok(()) => self.show(request.uri().path()).await,
             Err(refused) => refused,
         }
@@ -172,6 +179,58 @@ fn with_media(status: StatusCode, media: &'static str, body: String) -> MonitorR
     response
 }
 
+/// Who makes something that costs time, one after the other.
+#[derive(Debug)]
+struct Turns {
+    one: Semaphore,
+    /// When the next one may begin.
+    free_at: Mutex<Option<Instant>>,
+}
+
+/// A turn, until it is dropped. What it took, ten times over, is the pause until the next one.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    turns: &'a Turns,
+    begun: Instant,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+/// Of a turn's own time, until the next turn begins.
+const PAUSE_RATIO: u32 = 10;
+/// However long it took.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+impl Turns {
+    async fn take(&self) -> Turn<'_> {
+        // It is never closed.
+        let permit = self.one.acquire().await.ok();
+        let free_at = *self.free_at.lock();
+        if let Some(free_at) = free_at {
+            sleep_until(free_at).await;
+        }
+        Turn { turns: self, begun: Instant::now(), _permit: permit }
+    }
+
+    /// Something has cost so much.
+    fn charge(&self, cost: Duration) {
+        let pause = cost.saturating_mul(PAUSE_RATIO).min(LONGEST_PAUSE);
+        let mut free_at = self.free_at.lock();
+        *free_at = free_at.max(Some(Instant::now() + pause));
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { one: Semaphore::new(1), free_at: Mutex::default() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turns.charge(self.begun.elapsed());
+    }
+}
+
 /// How many requests were answered in this second.
 #[derive(Debug, Default)]
 struct Rate(Mutex<Option<(Instant, u32)>>);
@@ -196,6 +255,8 @@ impl fmt::Debug for Monitor {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
     fn monitor(facts: Health) -> Monitor {
@@ -214,8 +275,35 @@ mod tests {
     #[test]
     fn a_request_that_is_not_admitted_is_told_why() {
         let monitor = monitor(Health::default()).admitting(|_| Err("not from a page".to_owned()));
-        let refused = monitor.admit(&HeaderMap::new()).unwrap_err();
+        let refused = monitor.admit(&HeaderMap::new(), "/readyz").unwrap_err();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    }
+
+    /// As a kubelet asks, which restarts what does not answer.
+    #[test]
+    fn probes_are_answered_through_a_flood() {
+        let monitor = monitor(Health::default());
+        let headers = HeaderMap::new();
+        let is_full = || monitor.admit(&headers, "/metrics").is_err();
+        assert!((0..=REQUESTS_A_SECOND).any(|_| is_full()) && is_full());
+        for path in ["/livez", "/readyz"] {
+            assert!(monitor.admit(&headers, path).is_ok(), "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_costs_time_is_made_by_turns_with_ten_times_the_pause() {
+        let turns = Turns::default();
+        let begun = Instant::now();
+        for _ in 0..3 {
+            let _turn = turns.take().await;
+            advance(Duration::from_millis(10)).await;
+        }
+        assert_eq!(begun.elapsed(), Duration::from_millis(10 + 100 + 10 + 100 + 10));
+        turns.charge(Duration::from_secs(3600));
+        let begun = Instant::now();
+        drop(turns.take().await);
+        assert_eq!(begun.elapsed(), LONGEST_PAUSE);
     }
 
     #[tokio::test]

@@ -8,6 +8,11 @@ use parking_lot::Mutex;
 
 use crate::report::{ANSWERS, AnswerReport, AnswerResult};
 
+/// Seconds; ten blocks.
+const LATELY: f64 = 60.0;
+/// One request that is refused is its client's fault more often than the signer's.
+const SEVERAL: usize = 3;
+
 /// The last answers of a signer, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Answers(Mutex<VecDeque<AnswerReport>>);
@@ -29,6 +34,16 @@ impl Answers {
         answers.push_back(AnswerReport { at, seconds, result, kind: kind.to_owned(), level });
     }
 
+    /// How many of the last answers in a row were no signatures, if they are several, and none is old.
+    pub(crate) fn unsigned_lately(&self) -> Option<usize> {
+        let (answers, now) = (self.0.lock(), seconds_since_1970());
+        let is_unsigned = |answer: &&AnswerReport| {
+            answer.result != AnswerResult::Signed && now - answer.at < LATELY
+        };
+        let count = answers.iter().rev().take_while(is_unsigned).count();
+        (count >= SEVERAL).then_some(count)
+    }
+
     pub(crate) fn all(&self) -> Vec<AnswerReport> {
         self.0.lock().iter().cloned().collect()
     }
@@ -37,6 +52,20 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_answers_in_a_row_without_a_signature_are_told() {
+        let answers = Answers::default();
+        let note = |result| answers.note(result, Duration::from_millis(1), None);
+        for _ in 0..SEVERAL - 1 {
+            note(AnswerResult::Declined);
+        }
+        assert_eq!(answers.unsigned_lately(), None);
+        note(AnswerResult::Unanswered);
+        assert_eq!(answers.unsigned_lately(), Some(SEVERAL));
+        note(AnswerResult::Signed);
+        assert_eq!(answers.unsigned_lately(), None);
+    }
 
     #[test]
     fn the_last_hundred_are_kept() {

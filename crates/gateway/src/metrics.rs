@@ -218,7 +218,16 @@ pub(crate) struct Readings {
 }
 
 /// The states that a signer can be in, as its fact names them.
-const STATES: [&str; 6] = ["ready", "not_ready", "silent", "not_connected", "refused", "connected"];
+const STATES: [&str; 8] = [
+    "ready",
+    "partly_ready",
+    "not_signing",
+    "not_ready",
+    "silent",
+    "not_connected",
+    "refused",
+    "connected",
+];
 
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {

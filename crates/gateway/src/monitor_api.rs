@@ -57,8 +57,7 @@ impl MonitorApi {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             return whole(response);
         };
-        let mut response =
-            Response::new(StreamBody::new(drawings(self.status.clone(), permit)).boxed_unsync());
+        let mut response = Response::new(StreamBody::new(self.drawings(permit)).boxed_unsync());
         let headers: &mut HeaderMap = response.headers_mut();
         *headers = page::headers();
         headers.insert(CONTENT_TYPE, EVENTS);
@@ -66,17 +65,69 @@ impl MonitorApi {
     }
 }
 
+impl MonitorApi {
+    /// An event each second, in which the content has changed; a comment in one in which it has not, which shows a
+    /// client that is gone. It ends with the connection.
+    fn drawings(
+        &self,
+        permit: OwnedSemaphorePermit,
+    ) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + use<> {
+        let mut tick = interval(DRAW_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let drawn = Drawn {
+            monitor: self.monitor.clone(),
+            status: self.status.clone(),
+            last: String::new(),
+            tick,
+            _permit: permit,
+        };
+        unfold(drawn, |mut drawn| async move {
+            let event = drawn.next().await;
+            Some((Ok(Frame::data(Bytes::from(event))), drawn))
+        })
+    }
+}
+
+/// A page that is open.
+struct Drawn {
+    monitor: Monitor,
+    status: Status,
+    last: String,
+    tick: Interval,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drawn {
+    async fn next(&mut self) -> String {
+        self.tick.tick().await;
+        let _turn = self.monitor.turn().await;
+        let content = page::content(&self.status.report());
+        if content == self.last {
+            return ":\n\n".to_owned();
+        }
+        let event = event(&content);
+        self.last = content;
+        event
+    }
+}
+
 impl HttpService for MonitorApi {
     type Reply = Reply;
 
     async fn answer(&self, request: Request<Body>) -> Response<Reply> {
-        if let Err(refused) = self.monitor.admit(request.headers()) {
+        if let Err(refused) = self.monitor.admit(request.headers(), request.uri().path()) {
             return whole(refused);
         }
         match request.uri().path() {
-            "/" => whole(self.page()),
+            "/" => {
+                let _turn = self.monitor.turn().await;
+                whole(self.page())
+            }
             "/events" => self.events(),
-            "/status" => whole(json(&self.status.report())),
+            "/status" => {
+                let _turn = self.monitor.turn().await;
+                whole(json(&self.status.report()))
+            }
             path => whole(self.monitor.show(path).await),
         }
     }
@@ -84,23 +135,6 @@ impl HttpService for MonitorApi {
 
 fn whole(response: MonitorResponse) -> Response<Reply> {
     response.map(BodyExt::boxed_unsync)
-}
-
-/// An event each second, in which the content has changed; a comment in one in which it has not, which shows a client
-/// that is gone. It ends with the connection.
-fn drawings(
-    status: Status,
-    permit: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> {
-    let mut tick = interval(DRAW_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let begun = (tick, status, String::new(), permit);
-    unfold(begun, |(mut tick, status, last, permit): (Interval, Status, String, _)| async move {
-        tick.tick().await;
-        let content = page::content(&status.report());
-        let event = if content == last { ":\n\n".to_owned() } else { event(&content) };
-        Some((Ok(Frame::data(Bytes::from(event))), (tick, status, content, permit)))
-    })
 }
 
 /// As server-sent events are written: each line of the data by itself.

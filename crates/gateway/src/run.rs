@@ -201,7 +201,7 @@ impl Bound {
             shells.push(bind_shell(signer).await?);
         }
         let all = Listener::bind_if_named(config.http, limits).await?;
-        let monitor = Listener::bind_if_named(config.monitor, Monitor::limits()).await?;
+        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),
@@ -229,7 +229,11 @@ fn health(signers: &Signers) -> Health {
 
 /// Whether a baker's request can come to a signature.
 fn of_all(signers: &[Fact]) -> Fact {
-    if signers.iter().any(|fact| matches!(fact.verdict, Verdict::Good | Verdict::Unknown)) {
+    let can_be_asked = |fact: &Fact| {
+        let is_partly = matches!(&*fact.state, "partly_ready" | "not_signing");
+        is_partly || matches!(fact.verdict, Verdict::Good | Verdict::Unknown)
+    };
+    if signers.iter().any(can_be_asked) {
         return Fact::vital("signers", Ok(()));
     }
     let is_there = |fact: &&Fact| matches!(&*fact.state, "not_ready" | "silent");

@@ -77,6 +77,8 @@ pub(crate) struct Membership<'a, T, F: Fn(&T) -> bool> {
 
 /// For a signer without a path to reconnect.
 pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
+/// The group of facts about keys.
+const KEY: &str = "key";
 const NOT_CONNECTED: &str = "not connected; its own log says why: look at home, by another way";
 /// More than bakers send to one signer at once.
 const MAX_REQUESTS: usize = 64;
@@ -138,10 +140,11 @@ impl Signer {
         signing.chain(self.shells()).collect()
     }
 
-    /// By how many seconds its clock is ahead of this one, as of its last report.
+    /// By how many seconds its clock is ahead of this one, as of a report that is not old.
     pub(crate) fn clock_offset(&self) -> Option<f64> {
         let last = lock(&self.report);
-        last.as_ref().map(|last| last.offset).filter(|offset| offset.is_finite())
+        let fresh = last.as_ref().filter(|last| last.at.elapsed() < METERED_STALE_AFTER);
+        fresh.map(|last| last.offset).filter(|offset| offset.is_finite())
     }
 
     /// Notified when a path is added.
@@ -242,7 +245,9 @@ impl Signer {
             };
         };
         if best.is_silent() {
-            let line = "connected, and nothing is heard over any of its lines".to_owned();
+            let line =
+                "connected, and nothing is heard over any of its lines: look at them at home"
+                    .to_owned();
             return fact("silent", Verdict::Degraded, line);
         }
         if !best.session().is_peel() {
@@ -252,10 +257,11 @@ impl Signer {
         let is_metered = best.session().is_metered();
         let stale = if is_metered { METERED_STALE_AFTER } else { STALE_AFTER };
         match self.report() {
-            Some((age, report)) if age < stale => self.reported(&report, fact),
+            // One that was not ready is not, until it says so.
+            Some((age, report)) if age < stale || !report.ready => self.reported(&report, fact),
             Some(_) | None => {
-                let line = "connected, and has not said yet how it is".to_owned();
-                fact("connected", Verdict::Unknown, line)
+                let line = "connected, and has not said for a while how it is; an older version of Peel does not";
+                fact("connected", Verdict::Unknown, line.to_owned())
             }
         }
     }
@@ -276,19 +282,29 @@ impl Signer {
         facts.collect()
     }
 
-    /// What it says of itself: the first fact without which it does not sign.
+    /// What it says of itself, and what bakers got of it lately.
     fn reported(
         &self,
         report: &Report,
         fact: impl Fn(&'static str, Verdict, String) -> Fact,
     ) -> Fact {
-        let vital = report.facts.iter().find(|own| own.verdict == Verdict::Failed);
-        match vital {
-            None => fact("ready", Verdict::Good, "ok".to_owned()),
-            Some(own) => {
-                fact("not_ready", Verdict::Degraded, format!("{}: {}", own.name(), own.line))
-            }
-        }
+        let failed = |own: &&Fact| own.verdict == Verdict::Failed;
+        let Some(own) = report.facts.iter().find(failed) else {
+            return match self.answers.unsigned_lately() {
+                None => fact("ready", Verdict::Good, "ok".to_owned()),
+                Some(count) => fact(
+                    "not_signing",
+                    Verdict::Degraded,
+                    format!("its last {count} answers were no signatures; its log says why"),
+                ),
+            };
+        };
+        let line = format!("{}: {}", own.name(), own.line);
+        // A key that cannot sign takes no other key's votes away.
+        let has_ready_key = report.of_group(KEY).any(Fact::is_good);
+        let only_keys = report.facts.iter().filter(failed).all(|own| own.group == KEY);
+        let state = if has_ready_key && only_keys { "partly_ready" } else { "not_ready" };
+        fact(state, Verdict::Degraded, line)
     }
 
     /// Notified when it has advertised something.

@@ -18,6 +18,7 @@ use crate::signers::Signers;
 /// Between two questions, while a line is there whose bytes cost nothing.
 const PAUSE: Duration = Duration::from_secs(3);
 const METERED_PAUSE: Duration = Duration::from_secs(30);
+const METERED_NOT_READY_PAUSE: Duration = Duration::from_secs(5);
 /// The same, while it is not ready: its Ledger has perhaps just been plugged in.
 const NOT_READY_PAUSE: Duration = Duration::from_secs(1);
 /// For a signer to answer.
@@ -25,8 +26,12 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// A report that is older says nothing of now.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(10);
 pub(crate) const METERED_STALE_AFTER: Duration = Duration::from_secs(70);
-/// More facts than a signer has.
-const MAX_FACTS: usize = 500;
+/// More facts than a signer has, and figures than a fact.
+const MAX_FACTS: usize = 256;
+const MAX_FIGURES: usize = 16;
+/// Characters of a word, and of a line.
+const MAX_WORD: usize = 64;
+const MAX_LINE: usize = 400;
 
 /// Asks all signers until shutdown.
 pub(crate) async fn watch(signers: Signers, shutdown: Shutdown) {
@@ -62,7 +67,8 @@ async fn watch_one(signer: Arc<Signer>, shutdown: Shutdown) {
 fn pause(signer: &Signer, path: Option<&Path>) -> Duration {
     let is_ready = signer.report().is_none_or(|(_, report)| report.ready);
     match (path.is_some_and(|path| path.session().is_metered()), is_ready) {
-        (true, _) => METERED_PAUSE,
+        (true, true) => METERED_PAUSE,
+        (true, false) => METERED_NOT_READY_PAUSE,
         (false, true) => PAUSE,
         (false, false) => NOT_READY_PAUSE,
     }
@@ -72,8 +78,57 @@ fn pause(signer: &Signer, path: Option<&Path>) -> Duration {
 async fn ask(path: &Path) -> Option<Report> {
     let request = SignerRequest::get("/status");
     let response = timeout(LIMIT, path.send(&request)).await.ok()?.ok()?;
-    let mut report: Report =
-        response.is_ok().then(|| serde_json::from_slice(&response.body).ok())??;
-    report.facts.truncate(MAX_FACTS);
-    Some(report)
+    let report = response.is_ok().then(|| serde_json::from_slice(&response.body).ok())??;
+    Some(bounded(report))
+}
+
+/// What a signer says goes into the gateway's own facts, its answers and its log: in one line each, and not endless.
+fn bounded(report: Report) -> Report {
+    let word = |text: &str| shown(text, MAX_WORD);
+    let facts = report.facts.into_iter().take(MAX_FACTS).map(|mut fact| {
+        fact.group = word(&fact.group).into();
+        fact.subject = word(&fact.subject);
+        fact.state = word(&fact.state).into();
+        fact.line = shown(&fact.line, MAX_LINE);
+        fact.figures.truncate(MAX_FIGURES);
+        fact.figures.iter_mut().for_each(|(name, _)| *name = word(name).into());
+        fact
+    });
+    Report {
+        daemon: word(&report.daemon).into(),
+        version: word(&report.version).into(),
+        facts: facts.collect(),
+        ..report
+    }
+}
+
+/// A text without control characters, up to a length.
+fn shown(text: &str, most: usize) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(most).map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_signer_says_is_one_line_and_not_endless() {
+        let fact = |line: String| {
+            let line = serde_json::to_string(&line).unwrap();
+            format!(
+                "{{\"group\":\"key\",\"state\":\"locked\",\"verdict\":\"failed\",\"line\":{line}}}"
+            )
+        };
+        let facts = vec![fact(format!("x\n[+] signer_other: ok{}", "y".repeat(100_000))); 1000];
+        let text = format!(
+            "{{\"daemon\":\"signer\",\"version\":\"1\",\"started\":0,\"now\":0,\"ready\":false,\"facts\":[{}]}}",
+            facts.join(",")
+        );
+        let report = bounded(serde_json::from_str(&text).unwrap());
+        assert_eq!(report.facts.len(), MAX_FACTS);
+        let line = &report.facts[0].line;
+        assert_eq!(line.chars().count(), MAX_LINE);
+        assert!(line.starts_with("x [+] signer_other: ok"), "{line}");
+    }
 }

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Software keys, in the wallet formats of octez.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is.
+    /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is wrong.
     Status {
         /// Where its `[monitor]` listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
         #[arg(long, value_name = "URL")]

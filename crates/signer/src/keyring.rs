@@ -53,7 +53,7 @@ impl KeyEntry {
     /// mark.
     pub(crate) fn can_sign(&self, store: &Store) -> Result<(), CannotSign> {
         if let Some(failure) = store.failure() {
-            return Err(CannotSign { state: failure.reason(), line: failure.to_string() });
+            return Err(CannotSign { state: STORE_FAILED, line: failure.to_string() });
         }
         let not_ready = |why: NotReady| CannotSign { state: why.reason(), line: why.to_string() };
         self.key.readiness().map_err(not_ready)?;
@@ -107,12 +107,14 @@ pub(crate) struct CannotSign {
     pub(crate) line: String,
 }
 
+/// What it is that fails, its line says.
+const STORE_FAILED: &str = "store_failed";
 const DEVICE_AHEAD: &str = "device_mark_ahead";
 
 impl CannotSign {
-    /// All states that there are, beside those of a store that fails.
+    /// All states that there are.
     pub(crate) fn states() -> impl Iterator<Item = &'static str> {
-        NotReady::REASONS.into_iter().chain(["no_watermark", DEVICE_AHEAD])
+        NotReady::REASONS.into_iter().chain(["no_watermark", DEVICE_AHEAD, STORE_FAILED])
     }
 }
 

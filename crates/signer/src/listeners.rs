@@ -55,7 +55,7 @@ impl Listeners {
         let sockets = config.sockets.as_ref();
         let tcp = sockets.and_then(|sockets| sockets.tcp);
         let tcp_socket = Listener::bind_if_named(tcp, socket_limits()).await?;
-        let monitor = Listener::bind_if_named(config.monitor, Monitor::limits()).await?;
+        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
         let (home, links) = match config.tunnel.clone() {
             Some(tunnel) => {
                 let (home, status) = Home::new(tunnel);

@@ -45,8 +45,8 @@ pub(crate) struct Monitoring {
     power: Option<power::Config>,
 }
 
-/// For the metrics of the computer: a disk that hangs leaves them out, and not the signer's own.
-const HOST_LIMIT: Duration = Duration::from_millis(700);
+/// For the metrics of the computer, which has limits of its own that are shorter.
+const HOST_LIMIT: Duration = Duration::from_millis(1500);
 
 impl Sources {
     /// Takes them from the configuration.

@@ -78,6 +78,8 @@ struct Shared {
     failure: Option<DiskError>,
     /// How many wait for the writer's next try.
     waiting: usize,
+    /// Since when the writer is at a write.
+    writing_since: Option<Instant>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -103,6 +105,8 @@ const COMMIT_DELAY: Duration = Duration::from_millis(10);
 const SETTLE_AFTER: Duration = Duration::from_millis(1500);
 /// Commits after which it settles all the same.
 const SETTLE_AT_LATEST: u32 = 16;
+/// A write that takes longer may never end.
+const HANGS_AFTER: Duration = Duration::from_secs(3);
 /// How long the writer leaves a failing disk alone before it tries again by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -144,6 +148,7 @@ impl Store {
             tries: 0,
             failure: None,
             waiting: 0,
+            writing_since: None,
         };
         let inner = Arc::new(Inner { shared: Mutex::new(shared), changed: Condvar::new() });
         let writer = thread::Builder::new()
@@ -268,10 +273,16 @@ impl Store {
         self.inner.lock().marks.entries()
     }
 
-    /// How the last write went, if it failed.
+    /// What is wrong with it: its last write failed, the present one hangs, or the thread that writes has died. None
+    /// while nothing is known to be wrong.
     #[must_use]
-    pub fn failure(&self) -> Option<DiskError> {
-        self.inner.lock().failure.clone()
+    pub fn failure(&self) -> Option<StoreFailure> {
+        let has_died = self.writer.lock().as_ref().is_some_and(JoinHandle::is_finished);
+        let shared = self.inner.lock();
+        if has_died && shared.state == State::Open {
+            return Some(StoreFailure::WriterDied);
+        }
+        shared.failure()
     }
 
     /// Writes the exact marks, gives the reservations back and lets the file go.
@@ -310,6 +321,16 @@ impl Drop for Store {
     }
 }
 
+impl Shared {
+    fn failure(&self) -> Option<StoreFailure> {
+        if let Some(error) = &self.failure {
+            return Some(error.clone().into());
+        }
+        let hangs = self.writing_since.is_some_and(|since| since.elapsed() > HANGS_AFTER);
+        hangs.then_some(StoreFailure::Slow)
+    }
+}
+
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock()
@@ -345,14 +366,19 @@ impl Inner {
         loop {
             match self.next_task(unsettled) {
                 Task::Commit(entries) => {
+                    self.lock().writing_since = Some(Instant::now());
                     let result = disk.commit(&entries);
                     unsettled += u32::from(result.is_ok());
                     self.note(&entries, result);
                 }
                 Task::Settle => {
                     unsettled = 0;
-                    if let Err(error) = disk.settle() {
-                        self.lock().failure = Some(error);
+                    self.lock().writing_since = Some(Instant::now());
+                    let result = disk.settle();
+                    let mut shared = self.lock();
+                    shared.writing_since = None;
+                    if let Err(error) = result {
+                        shared.failure = Some(error);
                     }
                 }
                 Task::Close => break,
@@ -406,6 +432,7 @@ impl Inner {
 
     fn note(&self, entries: &[Entry], result: Result<(), DiskError>) {
         let mut shared = self.lock();
+        shared.writing_since = None;
         shared.tries += 1;
         shared.waiting = 0;
         match result {
@@ -435,6 +462,24 @@ mod tests {
         }
     }
 
+    /// A disk that hangs answers no error.
+    #[test]
+    fn a_write_that_does_not_end_is_told() {
+        let marks = Marks::open(Vec::new(), LevelBound::NONE.into(), Now::read());
+        let mut shared = Shared {
+            marks,
+            recent: Box::new(Nowhere),
+            state: State::Open,
+            tries: 0,
+            failure: None,
+            waiting: 0,
+            writing_since: Some(Instant::now()),
+        };
+        assert_eq!(shared.failure(), None);
+        shared.writing_since = Instant::now().checked_sub(HANGS_AFTER + Duration::from_millis(1));
+        assert_eq!(shared.failure(), Some(StoreFailure::Slow));
+    }
+
     /// The writer is on its way back from a commit that failed, and has not heard that another request came.
     #[test]
     fn a_request_is_not_kept_waiting_by_the_failure_before_it() {
@@ -447,7 +492,8 @@ mod tests {
         assert_eq!(requested, Reservation::Requested);
         let failure = Some(DiskError::Io { path: "store".into(), detail: "full".to_owned() });
         let (recent, state) = (Box::new(Nowhere), State::Open);
-        let shared = Shared { marks, recent, state, tries: 1, failure, waiting: 1 };
+        let writing_since = None;
+        let shared = Shared { marks, recent, state, tries: 1, failure, waiting: 1, writing_since };
         let inner = Inner { shared: Mutex::new(shared), changed: Condvar::new() };
         let started = Instant::now();
         assert!(matches!(inner.next_task(0), Task::Commit(_)));

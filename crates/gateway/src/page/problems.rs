@@ -56,6 +56,9 @@ pub(super) struct Wrong<'a> {
     count: usize,
 }
 
+const UPLINK: &str = "uplink";
+/// The state of an uplink that lacks nothing but a link.
+const DIALLING: &str = "dialling";
 /// What to do when there is no signer.
 const NO_SIGNER: &str = "gateway.toml has no [[signer]]; add one with \"peel gateway add NAME\"";
 
@@ -165,11 +168,17 @@ fn complaints(report: &Report) -> Vec<&Fact> {
     all.iter().copied().filter(|fact| !is_effect(fact, &all)).collect()
 }
 
-/// Whether it is a link over a line that is complained of itself, or the shell's beside that for signing.
+/// Whether it is a link over an uplink that lacks something itself, or the shell's beside that for signing; or an uplink
+/// that lacks nothing but the link, which says why.
 fn is_effect(fact: &Fact, all: &[&Fact]) -> bool {
+    if fact.group == UPLINK && fact.state == DIALLING {
+        let is_over = |other: &&Fact| Route::of(other).is_some_and(|it| it.uplink == fact.subject);
+        return all.iter().copied().any(|other| is_over(&other));
+    }
     let Some(route) = Route::of(fact) else { return false };
     all.iter().any(|other| {
-        let is_line = other.group == "uplink" && other.subject == route.uplink;
+        let is_line =
+            other.group == UPLINK && other.subject == route.uplink && other.state != DIALLING;
         let signing = Route { service: "signing", ..route };
         is_line || (route != signing && Route::of(other) == Some(signing))
     })

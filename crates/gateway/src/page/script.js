@@ -35,7 +35,7 @@ const look = () => {
   const isOld = Date.now() - heard > OLD_AFTER;
   if (isOld !== document.body.classList.contains("old")) {
     document.body.classList.toggle("old", isOld);
-    old.textContent = isOld ? `This page is old: the gateway has not been heard since ${said(".lead time")}.` : "";
+    old.textContent = isOld ? `This page is old: no news since ${said(".lead time")}. The gateway is away, or too many pages are open.` : "";
   }
   document.title = `${isOld ? "Not heard" : said("h1")} · Peel`;
   listen();

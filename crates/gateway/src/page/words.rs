@@ -23,6 +23,10 @@ pub(super) enum Shape {
 pub(super) enum SignerState {
     /// It can sign.
     Ready,
+    /// One of its keys can sign, another cannot.
+    PartlyReady,
+    /// It says that it can sign, and its last answers were no signatures.
+    NotSigning,
     /// It is there, and cannot.
     NotReady,
     /// It is connected, and nothing is heard from it.
@@ -91,6 +95,8 @@ impl SignerState {
     fn said(state: &str) -> SignerState {
         match state {
             "ready" => SignerState::Ready,
+            "partly_ready" => SignerState::PartlyReady,
+            "not_signing" => SignerState::NotSigning,
             "not_ready" => SignerState::NotReady,
             "silent" => SignerState::Silent,
             "not_connected" => SignerState::NotConnected,
@@ -104,6 +110,8 @@ impl SignerState {
     pub(super) fn word(self) -> &'static str {
         match self {
             SignerState::Ready => "Ready",
+            SignerState::PartlyReady => "Partly ready",
+            SignerState::NotSigning => "Not signing",
             SignerState::NotReady => "Not ready",
             SignerState::Silent => "Silent",
             SignerState::NotConnected => "Not connected",
@@ -123,6 +131,7 @@ impl SignerState {
         match self {
             SignerState::Ready => Shape::Good,
             SignerState::Connected | SignerState::Unknown => Shape::Unknown,
+            SignerState::PartlyReady | SignerState::NotSigning => Shape::Degraded,
             SignerState::NotReady
             | SignerState::Silent
             | SignerState::NotConnected
@@ -137,7 +146,8 @@ impl SignerState {
 
     /// Whether what it last said of itself is of the past.
     pub(super) fn is_past(self) -> bool {
-        !matches!(self, SignerState::Ready | SignerState::NotReady)
+        let is_heard = matches!(self, SignerState::Ready | SignerState::NotReady);
+        !is_heard && !matches!(self, SignerState::PartlyReady | SignerState::NotSigning)
     }
 }
 

@@ -10,6 +10,13 @@ use tokio::time::timeout;
 use crate::fake_signer::Script;
 use crate::fixture::{BODY, Fixture, KEY, LIMIT, NOBODYS_KEY, OTHER_KEY, exchange, until};
 
+/// A fact of a key.
+fn key(name: &str, state: &str, verdict: &str) -> String {
+    format!(
+        "{{\"group\":\"key\",\"subject\":\"{name}\",\"state\":\"{state}\",\"verdict\":\"{verdict}\",\"line\":\"enter the PIN\"}}"
+    )
+}
+
 /// With these metrics.
 fn showing(key: &str, metrics: &str) -> Arc<Script> {
     let script = Script::with(&[key]);
@@ -17,12 +24,11 @@ fn showing(key: &str, metrics: &str) -> Arc<Script> {
     script
 }
 
-/// A report with one fact.
-fn report(state: &str, verdict: &str) -> String {
+/// A report with these facts.
+fn report(facts: &[String]) -> String {
+    let (is_ready, facts) = (!facts.concat().contains("failed"), facts.join(","));
     format!(
-        "{{\"daemon\":\"signer\",\"version\":\"0.1.0\",\"started\":1,\"now\":2,\"ready\":{},\"facts\":[{{\"group\":\
-         \"key\",\"subject\":\"baker\",\"state\":\"{state}\",\"verdict\":\"{verdict}\",\"line\":\"enter the PIN\"}}]}}",
-        verdict == "good"
+        "{{\"daemon\":\"signer\",\"version\":\"0.1.0\",\"started\":1,\"now\":2,\"ready\":{is_ready},\"facts\":[{facts}]}}"
     )
 }
 
@@ -86,7 +92,7 @@ async fn a_signer_shows_nothing_that_is_not_its_own() {
 async fn a_signer_that_cannot_sign_is_not_ready_and_neither_is_its_gateway() {
     let fixture = Fixture::with(&[None]).await;
     let script = showing(KEY, READY);
-    *script.report.lock().unwrap() = Some(report("device_locked", "failed"));
+    *script.report.lock().unwrap() = Some(report(&[key("baker", "device_locked", "failed")]));
     let _signer = fixture.heard_signer(0, &script).await;
     let ready = async || fixture.get_at(fixture.monitor, "/readyz").await;
     until("the gateway has heard it", async || ready().await.status == 503).await;
@@ -96,11 +102,45 @@ async fn a_signer_that_cannot_sign_is_not_ready_and_neither_is_its_gateway() {
     assert!(fixture.metrics().await.contains("peel_gateway_signer_ready{signer=\"signer0\"} 0"));
     let status = fixture.get_at(fixture.monitor, "/status").await.body;
     assert!(status.contains("\"state\":\"not_ready\""), "{status}");
-    *script.report.lock().unwrap() = Some(report("ready", "good"));
+    *script.report.lock().unwrap() = Some(report(&[key("baker", "ready", "good")]));
     until("it is ready again", async || ready().await.status == 200).await;
     let metrics = fixture.metrics().await;
     let state = "peel_gateway_signer_state{signer=\"signer0\",state=\"ready\"} 1";
     assert!(metrics.contains(state), "{metrics}");
+}
+
+/// A second key whose Ledger is locked, a second chain without a mark.
+#[tokio::test]
+async fn a_key_that_cannot_sign_takes_no_other_keys_votes_away() {
+    let fixture = Fixture::with(&[None]).await;
+    let script = showing(KEY, READY);
+    let facts = [key("baker", "ready", "good"), key("spare", "device_locked", "failed")];
+    *script.report.lock().unwrap() = Some(report(&facts));
+    let _signer = fixture.heard_signer(0, &script).await;
+    let ready = async || fixture.get_at(fixture.monitor, "/readyz").await;
+    until("the gateway has heard it", async || ready().await.body.contains("key_spare")).await;
+    let facts = ready().await;
+    assert_eq!(facts.status, 200, "{}", facts.body);
+    assert!(facts.body.contains("[-] signer_signer0: key_spare: enter the PIN"), "{}", facts.body);
+}
+
+/// All of its facts are good, and no vote is signed: a mark that was set too high, for instance.
+#[tokio::test]
+async fn a_signer_whose_answers_are_no_signatures_is_not_well() {
+    let fixture = Fixture::with(&[None]).await;
+    let script = showing(KEY, READY);
+    *script.report.lock().unwrap() = Some(report(&[key("baker", "ready", "good")]));
+    *script.refusal.lock().unwrap() = Some((500, "[]".to_owned()));
+    let _signer = fixture.heard_signer(0, &script).await;
+    for _ in 0..3 {
+        fixture.sign(KEY).await;
+    }
+    let line = "[-] signer_signer0: its last 3 answers were no signatures; its log says why";
+    let ready = async || fixture.get_at(fixture.monitor, "/readyz").await.body;
+    until("it is told", async || ready().await.lines().any(|own| own == line)).await;
+    *script.refusal.lock().unwrap() = None;
+    fixture.sign(KEY).await;
+    assert!(ready().await.contains("[+] signer_signer0"), "{}", ready().await);
 }
 
 #[tokio::test]
@@ -171,8 +211,8 @@ async fn the_monitor_answers_no_page_of_another_site() {
 async fn more_requests_than_are_of_use_are_told_to_wait() {
     let fixture = Fixture::with(&[None]).await;
     let mut stream = TcpStream::connect(fixture.monitor).await.unwrap();
-    let asked = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(500)
-        + "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let asked = "GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(500)
+        + "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let mut answers = String::new();
     let exchanging = async {
         let (mut reader, mut writer) = stream.split();
@@ -182,9 +222,13 @@ async fn more_requests_than_are_of_use_are_told_to_wait() {
         read.unwrap();
     };
     timeout(LIMIT, exchanging).await.expect("no answer");
-    assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
+    assert!(answers.contains("HTTP/1.1 404 Not Found"), "{answers}");
     assert!(answers.contains("HTTP/1.1 429 Too Many Requests"), "{answers}");
     assert!(answers.contains("retry-after: 1"), "{answers}");
+    // A probe is answered all the same.
+    assert!(answers.ends_with(
+        "[-] signer_signer0: not connected; its own log says why: look at home, by another way\n"
+    ));
 }
 
 /// A page that stays open.

@@ -60,7 +60,9 @@ fn what_is_wrong_is_at_the_top_and_in_the_exit_code() {
     let _signer = run(folder.path(), "signer run");
     let (code, text) = status(folder.path(), monitor, "");
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("all is well") && text.contains("[+] key_baker"), "{text}");
+    // Without systemd it cannot be told whether the clock is right.
+    let is_well = text.contains("all is well") || text.contains("nothing is known to be wrong");
+    assert!(is_well && text.contains("[+] key_baker"), "{text}");
     assert!(text.contains("nothing yet since the start"), "{text}");
     let (code, text) = status(folder.path(), monitor, "--json");
     let report: Value = serde_json::from_str(&text).unwrap();

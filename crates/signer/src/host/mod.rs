@@ -72,7 +72,7 @@ struct Latest {
 }
 
 /// So that a scrape, for which Prometheus waits ten seconds, is answered whatever hangs.
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_millis(500);
 /// A flood of scrapes costs one reading a second.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -98,7 +98,7 @@ impl Host {
         }))
     }
 
-    /// The metrics, in the text format 0.0.4 of Prometheus, within some three seconds, as a rule at once. What is
+    /// The metrics, in the text format 0.0.4 of Prometheus, within a second, as a rule at once. What is
     /// not known is not there.
     pub(crate) async fn text(&self) -> String {
         // A caller that goes away lets its turn go: the next one reads.

@@ -258,6 +258,22 @@ fn monitoring_shows_facts_and_metrics_and_no_secret() {
     assert_eq!(get(daemon.http, "/healthz").text(), get(monitor, "/metrics").text());
 }
 
+/// Its own figures are shown instead, and that they are.
+#[test]
+fn a_node_exporter_that_never_answers_hides_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let sections = format!(
+        "[monitor]\nlisten = \"127.0.0.1:0\"\n[host]\nnode_exporter = \"http://{address}/metrics\""
+    );
+    let daemon = home().with(&sections).start();
+    let metrics = get(daemon.monitor.unwrap(), "/metrics").text();
+    for line in ["peel_signer_node_exporter_up 0", "# TYPE node_load1 gauge", "peel_signer_ready 1"]
+    {
+        assert!(metrics.lines().any(|own| own == line), "{line} is not in\n{metrics}");
+    }
+}
+
 /// A client that sends requests and never reads does not keep its slot for ever.
 #[test]
 fn a_client_that_never_reads_loses_its_connection() {

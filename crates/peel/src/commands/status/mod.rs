@@ -39,7 +39,7 @@ pub(crate) fn run(url: Option<&MonitorUrl>, watch: bool, json: bool) -> anyhow::
         }
         // A daemon that is being started again is asked until it is there.
         if let Err(error) = shown {
-            daemon::say!("\n{error:#}");
+            daemon::tell!("\n{error:#}");
         }
         if !daemon::print::is_complete() {
             return Ok(());
@@ -59,12 +59,12 @@ fn show(url: Option<&MonitorUrl>, watch: bool, json: bool) -> anyhow::Result<()>
     };
     if json {
         daemon::say!("{}", body.trim_end());
-        return fail_unless_well(&parse(&body)?, true);
+        return fail_unless_well(&parse(&body)?);
     }
     let answer = parse(&body).with_context(|| format!("{at} does not answer as Peel does"))?;
     begin_screen(watch);
     daemon::say!("{}", screen::draw(&answer, &at, io::stdout().is_terminal()));
-    fail_unless_well(&answer, watch)
+    if watch { Ok(()) } else { fail_unless_well(&answer) }
 }
 
 /// On a terminal that is watched, what stood there before goes.
@@ -90,8 +90,9 @@ fn ask(at: &str) -> anyhow::Result<String> {
         format!("nothing answers at {at}; is the daemon running, with [monitor] listen = \"{at}\"?")
     })?;
     if status != 200 {
+        let said = body.lines().next().unwrap_or_default();
         bail!(
-            "{at} answers {status} to GET /status; is it the [monitor] of a Peel of this version?"
+            "{at} answers {status} to GET /status ({said}); is it the [monitor] of a Peel of this version?"
         );
     }
     Ok(body)
@@ -105,9 +106,8 @@ fn parse(body: &str) -> anyhow::Result<Answer> {
 }
 
 /// The lines say already what is wrong.
-fn fail_unless_well(answer: &Answer, is_silent: bool) -> anyhow::Result<()> {
-    let count = screen::complaints(answer.report()).count();
-    if count == 0 || is_silent && answer.report().ready {
+fn fail_unless_well(answer: &Answer) -> anyhow::Result<()> {
+    if screen::complaints(answer).is_empty() {
         return Ok(());
     }
     bail!("not all is well: see the lines with [-]")

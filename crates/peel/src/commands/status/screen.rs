@@ -1,8 +1,8 @@
 //! The screen of `peel status`. What a daemon says is text of another process: nothing of it moves the cursor.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 
-use daemon::report::Report;
 use daemon::{Fact, Verdict};
 use gateway::report::{AnswerResult, SignerReport};
 
@@ -18,10 +18,20 @@ const PLAIN: &str = "\x1b[0m";
 /// Seconds in a minute, an hour, a day.
 const UNITS: [(f64, &str); 3] = [(86400.0, "d"), (3600.0, "h"), (60.0, "min")];
 
-/// The facts that a person can do something about, the worst first.
-pub(super) fn complaints(report: &Report) -> impl Iterator<Item = &Fact> {
-    let of = |verdict| report.facts.iter().filter(move |fact| fact.verdict == verdict);
-    of(Verdict::Failed).chain(of(Verdict::Degraded))
+/// The facts that a person can do something about, the worst first: the daemon's own, and, of a gateway, those of its
+/// signers beside what it says of them itself.
+pub(super) fn complaints(answer: &Answer) -> Vec<&Fact> {
+    let of = |verdict| all(answer).filter(move |fact| fact.verdict == verdict);
+    of(Verdict::Failed).chain(of(Verdict::Degraded)).collect()
+}
+
+fn all(answer: &Answer) -> impl Iterator<Item = &Fact> {
+    let signers: &[SignerReport] = match answer {
+        Answer::Signer(_) => &[],
+        Answer::Gateway(gateway) => &gateway.signers,
+    };
+    let of_signers = signers.iter().filter_map(|signer| signer.own.as_ref());
+    answer.report().facts.iter().chain(of_signers.flat_map(|own| &own.facts))
 }
 
 /// All of it as text; in colours, where they are shown.
@@ -30,8 +40,10 @@ pub(super) fn draw(answer: &Answer, at: &str, in_colour: bool) -> String {
     let up = age(report.now - report.started);
     let mut text =
         format!("peel {} {} at {at}, up {up}\n\n", clean(&report.daemon), clean(&report.version));
-    headline(&mut text, report, in_colour);
-    for fact in report.facts.iter().filter(|fact| !is_detail(fact)) {
+    headline(&mut text, answer, in_colour);
+    let mut facts: Vec<&Fact> = report.facts.iter().filter(|fact| !is_detail(fact)).collect();
+    facts.sort_by_key(|fact| Reverse(rank(fact)));
+    for fact in facts {
         line(&mut text, fact, report.now, in_colour);
     }
     let signatures: Vec<&Fact> = report.of_group("signed").collect();
@@ -45,10 +57,22 @@ pub(super) fn draw(answer: &Answer, at: &str, in_colour: bool) -> String {
     text.trim_end().to_owned()
 }
 
-fn headline(text: &mut String, report: &Report, in_colour: bool) {
-    let count = complaints(report).count();
-    let (words, colour) = match (report.ready, count) {
-        (true, 0) => ("all is well".to_owned(), GREEN),
+/// What is wrong stands first, the worst at the head; what is good in its own order.
+fn rank(fact: &Fact) -> u8 {
+    match fact.verdict {
+        Verdict::Failed => 3,
+        Verdict::Degraded => 2,
+        Verdict::Unknown => 1,
+        Verdict::Good => 0,
+    }
+}
+
+fn headline(text: &mut String, answer: &Answer, in_colour: bool) {
+    let count = complaints(answer).len();
+    let is_all_known = all(answer).all(|fact| fact.verdict != Verdict::Unknown);
+    let (words, colour) = match (answer.report().ready, count) {
+        (true, 0) if is_all_known => ("all is well".to_owned(), GREEN),
+        (true, 0) => ("nothing is known to be wrong".to_owned(), GREEN),
         (true, count) => (format!("ready, and {} wrong", things(count)), YELLOW),
         (false, count) => (format!("NOT READY: {} wrong", things(count)), RED),
     };
@@ -169,6 +193,8 @@ fn time(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use daemon::report::Report;
+
     use super::*;
 
     fn report(facts: Vec<Fact>) -> Report {
