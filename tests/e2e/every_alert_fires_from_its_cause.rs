@@ -1,9 +1,12 @@
 //! Promised: whatever stops signatures, or soon will, fires an alert of `deploy/prometheus/peel.rules.yml` within a minute.
 //! A real Prometheus scrapes the gateway alone; each cause is a real one.
 //!
-//! Not here: `PeelVersionMismatch`, for which there would have to be two versions; promtool tests it.
+//! Not here, and tested by promtool alone: `PeelUpdateNeeded`, whose cause is a protocol of the future (the signer's own
+//! tests have it), `PeelSignerNotReady` and `PeelSignerNotScraped`, whose cause is a version of the past, and `PeelNoLineUp`,
+//! which is for a Prometheus at home.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -22,7 +25,7 @@ use tunnel::Identity;
 
 use crate::documented;
 use crate::fixture::{
-    BOTH_LINES, Cloud, FLOOR, Fixture, GATEWAY_MONITOR, Home, PEEL, PORT, SOON, get, lasts,
+    ALL, BOTH_LINES, Cloud, FLOOR, Fixture, GATEWAY_MONITOR, Home, PEEL, PORT, SOON, get, lasts,
     loopback,
 };
 
@@ -38,6 +41,7 @@ const METERED_FOR: &str = "15s";
 /// The key of the simulated Ledger's public seed at [`LEDGER_PATH`].
 const LEDGER_KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 const LEDGER_PORT: u16 = 9999;
+const FOREIGN_KEY: &str = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb";
 /// Between two requests of a baker.
 const PERIOD: Duration = Duration::from_millis(500);
 
@@ -168,11 +172,12 @@ impl<'a> Homes<'a> {
             loopback(6800)
         ))?;
         let fake_time = fake_time()?;
-        self.late.start_with(&[
-            ("LD_PRELOAD", &fake_time),
+        let other_time = [
+            ("LD_PRELOAD", fake_time.as_str()),
             ("FAKETIME", "+60"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ])?;
+        ];
+        self.late.start_build(&other_build(self.late.files.folder())?, &other_time)?;
         let library = slow_disk(self.slow.files.folder())?;
         let library = library.to_str().context("the folder's name")?;
         self.slow.start_with(&[("LD_PRELOAD", library), ("SLOW_FSYNC_MS", "400")])?;
@@ -222,7 +227,7 @@ fn whatever_goes_wrong_at_a_signer_fires_within_a_minute() -> anyhow::Result<()>
 }
 
 /// What fires, and for which signer.
-const OF_SIGNERS: [(&str, &str); 16] = [
+const OF_SIGNERS: [(&str, &str); 18] = [
     ("PeelSessionFlapping", "signer=killed"),
     ("PeelSignerUnreachable", "signer=killed"),
     ("PeelGatewayUnanswered", "signer=killed"),
@@ -236,6 +241,8 @@ const OF_SIGNERS: [(&str, &str); 16] = [
     ("PeelRefusals", "signer=tempted"),
     ("PeelClockOff", "signer=late"),
     ("PeelCertificateExpires", "signer=late"),
+    ("PeelVersionMismatch", ""),
+    ("PeelGatewayRefusals", "reason=no_signer"),
     ("PeelStoreFailing", "signer=full"),
     ("PeelStoreSlow", "signer=slow"),
     ("PeelSlow", "signer=hanging"),
@@ -277,7 +284,7 @@ fn hang_again_and_again(hanging: &mut Daemon) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks for two blocks at one level, and for one at a level that is closed.
+/// Asks for two blocks at one level, for one at a level that is closed, and for some by a key that no signer has.
 fn tempt(home: &Home<'_>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let url = home.url()?;
@@ -287,7 +294,31 @@ fn tempt(home: &Home<'_>) -> anyhow::Result<()> {
     };
     let answers = [ask(FLOOR + 1, 1), ask(FLOOR + 1, 2), ask(FLOOR, 1)];
     ensure!(answers == [true, false, false], "{answers:?}");
+    let nowhere: SignerUrl = format!("http://{ALL}/{FOREIGN_KEY}").parse()?;
+    for level in FLOOR + 1..FLOOR + 6 {
+        let payload = sample_payload(Kind::Block, level, 0, 1);
+        ensure!(runtime.block_on(nowhere.sign(&payload, SOON)).is_err(), "signed by whom?");
+    }
     Ok(())
+}
+
+/// The same program with another number as its version.
+fn other_build(folder: &Path) -> anyhow::Result<PathBuf> {
+    const OTHER: &[u8] = b"9.9.9";
+    let own = env!("CARGO_PKG_VERSION").as_bytes();
+    ensure!(own.len() == OTHER.len(), "write a version that is as long as this one");
+    let mut program = fs::read(PEEL)?;
+    let mut at = 0;
+    while let Some(rest) = program.get_mut(at..).filter(|rest| rest.len() >= own.len()) {
+        if rest.starts_with(own) {
+            rest.iter_mut().zip(OTHER).for_each(|(byte, other)| *byte = *other);
+        }
+        at += 1;
+    }
+    let other = folder.join("peel-of-another-version");
+    fs::write(&other, program)?;
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o755))?;
+    Ok(other)
 }
 
 /// The library that gives a program another time.

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use lab::home::{self, SignerHome, Tunnel, Uplink};
 use lab::net::{CLOUD, Internet, Line, Namespace};
 use lab::process::Daemon;
 use lab::wait;
+use serde_json::Value;
 use signer_api::client::SignerUrl;
 use tunnel::Identity;
 
@@ -80,10 +82,15 @@ impl Cloud {
 
     /// How many connections of a signer serve its signing port.
     pub(crate) fn sessions(&self, signer: &str) -> anyhow::Result<usize> {
-        let (_, metrics) = get(Namespace::here(), GATEWAY_MONITOR, "/metrics")?;
-        let name = format!("peel_gateway_sessions{{signer=\"{signer}\",service=\"signing\"}} ");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
-        Ok(line.with_context(|| format!("no {name} in\n{metrics}"))?.parse()?)
+        // Not of the metrics: those of a signer whose line is silent are waited for.
+        let (_, status) = get(Namespace::here(), GATEWAY_MONITOR, "/status")?;
+        let status: Value = serde_json::from_str(&status)?;
+        let of_name = |one: &&Value| one.get("name") == Some(&Value::from(signer));
+        let all = status.get("signers").and_then(Value::as_array).context("no signers")?;
+        let one = all.iter().find(of_name).with_context(|| format!("no {signer} in {status}"))?;
+        let sessions = one.get("sessions").and_then(Value::as_array).context("no sessions")?;
+        let is_signing = |one: &&Value| one.get("service") == Some(&Value::from("signing"));
+        Ok(sessions.iter().filter(is_signing).count())
     }
 
     pub(crate) fn wait_for_sessions(&self, signer: &str, count: usize) -> anyhow::Result<()> {
@@ -148,7 +155,16 @@ impl<'a> Home<'a> {
 
     /// With these variables in its environment.
     pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
-        let mut peel = self.internet.home().command(PEEL)?;
+        self.start_build(PEEL.as_ref(), environment)
+    }
+
+    /// Another build of the program.
+    pub(crate) fn start_build(
+        &mut self,
+        program: &Path,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let mut peel = self.internet.home().command(program)?;
         peel.envs(environment.iter().copied());
         self.signer = Some(self.files.start(peel)?);
         Ok(())

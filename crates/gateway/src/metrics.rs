@@ -259,6 +259,12 @@ impl Readings {
         });
         let help = "1: the state that the signer is in, as seen from here";
         scrape::gauges(encoder, ("peel_gateway_signer_state", help), states)?;
+        let metered = self.signers.iter().map(|signer| {
+            let labels = SignerLabels { signer: signer.name.clone() };
+            (labels, i64::from(signer.is_metered_only()))
+        });
+        let help = "1: the signer is connected over metered uplinks alone";
+        scrape::gauges(encoder, ("peel_gateway_signer_metered", help), metered)?;
         let offsets = self.signers.iter().filter_map(|signer| {
             Some((SignerLabels { signer: signer.name.clone() }, signer.clock_offset()?))
         });

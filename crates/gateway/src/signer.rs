@@ -140,6 +140,12 @@ impl Signer {
         signing.chain(self.shells()).collect()
     }
 
+    /// Whether it is connected, over metered uplinks alone.
+    pub(crate) fn is_metered_only(&self) -> bool {
+        let paths = self.paths();
+        !paths.is_empty() && paths.iter().all(|path| path.session().is_metered())
+    }
+
     /// By how many seconds its clock is ahead of this one, as of a report that is not old.
     pub(crate) fn clock_offset(&self) -> Option<f64> {
         let last = lock(&self.report);

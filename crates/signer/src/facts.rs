@@ -6,6 +6,7 @@ use daemon::{Fact, Health, Verdict};
 use tezos::Kind;
 use watermark::Store;
 
+use crate::error::NotReady;
 use crate::key::{Key, LastSignature};
 use crate::keyring::{KeyEntry, Keyring};
 
@@ -30,14 +31,16 @@ pub(crate) fn health(keyring: &Keyring, store: &Arc<Store>, others: Vec<Look>) -
     Health::new(looks)
 }
 
-/// Its changes are logged by the key itself.
+/// The key itself logs what its device shows.
 fn of_key(entry: &KeyEntry, store: &Store) -> Fact {
     let fact = match entry.can_sign(store) {
         Ok(()) => Fact::new("key", "ready", Verdict::Good, "ok".to_owned()),
         Err(why) => Fact::new("key", why.state, Verdict::Failed, why.line),
     };
     let waiting = u32::try_from(entry.dispatch.waiting()).unwrap_or(u32::MAX);
-    fact.about(entry.key.name.clone()).with("waiting", waiting.into()).logged_elsewhere()
+    let is_logged = fact.is_good() || NotReady::REASONS.contains(&&*fact.state);
+    let fact = fact.about(entry.key.name.clone()).with("waiting", waiting.into());
+    if is_logged { fact.logged_elsewhere() } else { fact }
 }
 
 fn of_signatures(key: &Key) -> Vec<Fact> {

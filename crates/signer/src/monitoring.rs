@@ -74,7 +74,9 @@ impl Monitoring {
     ) -> Monitoring {
         let Sources { hosts, power, uplinks, tls, host, state } = sources;
         readings::register(&mut registry, keyring.clone(), Arc::clone(store));
-        let mut looks: Vec<Look> = Vec::new();
+        // A worker that is stuck in its device signs nothing.
+        let of_workers = liveness.clone();
+        let mut looks: Vec<Look> = vec![Box::new(move || of_workers.facts())];
         if let Some(links) = links.clone() {
             registry.register_collector(Box::new(links.clone()));
             looks.push(Box::new(move || links.facts()));

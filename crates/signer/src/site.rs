@@ -112,7 +112,7 @@ fn of_modem(reading: Option<ModemReading>, complaint: Option<String>) -> Option<
     }
 }
 
-/// On battery, signing goes on: a part of the work, and soon none. Its changes are logged where it is read.
+/// On battery, signing goes on: a part of the work, and soon none.
 fn of_power(reading: &Reading) -> Fact {
     let charge = reading.charge.map(|charge| format!(", battery {:.0} %", charge * 100.0));
     let charge = charge.unwrap_or_default();
@@ -128,7 +128,7 @@ fn of_power(reading: &Reading) -> Fact {
         }
         (Supply::Unknown(why), _) => ("unknown", Verdict::Unknown, why.clone()),
     };
-    let fact = Fact::new("power", state, verdict, line).logged_elsewhere();
+    let fact = Fact::new("power", state, verdict, line);
     match reading.charge {
         Some(charge) => fact.with("charge", charge),
         None => fact,

@@ -65,7 +65,6 @@ impl Watcher {
             Ok(answer) => Reading::new(answer, &self.limits),
             Err(why) => Reading::unknown(why),
         };
-        log_change(&self.power.reading(), &reading);
         self.warn_of_no_charge(&reading);
         let empty = self.stop.judge(&reading);
         self.power.set(reading);
@@ -146,18 +145,6 @@ impl StopRule {
         let found = reading.charge.zip(limit).filter(|(charge, limit)| charge <= limit);
         let was_suspected = std::mem::replace(&mut self.is_suspected, found.is_some());
         found.filter(|_| was_suspected)
-    }
-}
-
-fn log_change(before: &Reading, now: &Reading) {
-    if before.supply == now.supply {
-        return;
-    }
-    let charge = now.charge.map(percent);
-    match &now.supply {
-        Supply::Mains => tracing::info!(charge, "on mains"),
-        Supply::Battery => tracing::warn!(charge, "on battery"),
-        Supply::Unknown(why) => tracing::warn!("mains or battery is not known: {why}"),
     }
 }
 
