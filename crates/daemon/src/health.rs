@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::Shutdown;
 
@@ -168,6 +168,8 @@ struct Seen {
 
 /// Between two looks of [`Health::observe`].
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Until the first one: links are dialled and devices are found meanwhile, and that they are not there yet is no news.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 
 impl Health {
     /// Facts from these parts.
@@ -205,7 +207,7 @@ impl Health {
     /// Looks at all facts each second until shutdown, and writes each change into the log. On a thread of its own: a look
     /// may wait for a lock that is held while a slow disk is written to, and the runtime's thread carries the votes.
     pub async fn observe(self, shutdown: Shutdown) {
-        let mut tick = interval(LOOK_EVERY);
+        let mut tick = interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let look = async {

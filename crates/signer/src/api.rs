@@ -50,7 +50,11 @@ impl Api {
     /// For gateways only.
     pub(crate) fn report(&self) -> Answer {
         match self.process {
-            Some(_) => Answer::Report(self.monitor.reporter().report().to_json()),
+            // What a gateway is told, every client there may read.
+            Some(_) => {
+                let report = self.monitor.reporter().report().without_addresses();
+                Answer::Report(report.to_json())
+            }
             None => Answer::Misuse(CallError::NotFound),
         }
     }
