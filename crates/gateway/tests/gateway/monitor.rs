@@ -67,7 +67,7 @@ async fn a_signer_that_never_answers_holds_up_no_scrape() {
     );
     assert!(reply.body.contains("peel_signer_ready{signer=\"signer1\"} 1"), "{}", reply.body);
     let facts = fixture.get_at(fixture.monitor, "/readyz").await;
-    assert!(facts.took < Duration::from_secs(1), "{:?}", facts.took);
+    assert!(facts.took < Duration::from_secs(5), "{:?}", facts.took);
 }
 
 /// Whoever owns one signer's box writes nothing into the others' or the gateway's figures.
