@@ -155,19 +155,11 @@ impl Failed {
         }
     }
 
-    /// The reasons, beside those of a disk that fails.
-    pub(crate) const REASONS: [&str; 16] = [
+    /// The reasons, beside those of a disk that fails and of a device that is not ready.
+    pub(crate) const REASONS: [&str; 8] = [
         "store_slow",
         "store_writer_died",
         "stopping",
-        "device_absent",
-        "device_busy",
-        "device_locked",
-        "device_in_other_app",
-        "device_not_authorized",
-        "device_has_other_seed",
-        "computer_faulty",
-        "device_not_ready",
         "device_failed",
         "wrong_signature",
         "late",

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tezos::{Kind, Payload, Signature};
 use watermark::{DiskError, Refusal};
 
-use crate::error::{Failed, Refused, SignError};
+use crate::error::{Failed, NotReady, Refused, SignError};
 use crate::made::Made;
 use crate::policy::Policy;
 
@@ -100,7 +100,8 @@ impl Metrics {
             drop(self.seconds.get_or_create(&StageLabels { key: key.to_owned(), stage }));
         }
         self.count_from_zero(key, UNREAD, "refused", Refused::REASONS_UNREAD);
-        let failures = || Failed::REASONS.into_iter().chain(DiskError::REASONS);
+        let beside_disk = || Failed::REASONS.into_iter().chain(NotReady::REASONS);
+        let failures = || beside_disk().chain(DiskError::REASONS);
         self.count_from_zero(key, UNREAD, "failed", failures());
         for kind in policy.kinds.iter().map(|kind| kind.name()) {
             self.count_from_zero(key, kind, "signed", [""]);
@@ -111,7 +112,7 @@ impl Metrics {
         }
         if !policy.operations.is_empty() {
             self.count_from_zero(key, OPERATION, "signed", [""]);
-            self.count_from_zero(key, OPERATION, "failed", Failed::REASONS);
+            self.count_from_zero(key, OPERATION, "failed", beside_disk());
         }
     }
 
@@ -203,6 +204,7 @@ mod tests {
             Refused::OtherVersion.into(),
             Refused::ByDevice(String::new()).into(),
             Failed::Busy.into(),
+            Failed::NotReady(NotReady::Locked).into(),
             Failed::Stopping.into(),
             Failed::NoAnswer.into(),
             Failed::WrongSignature.into(),

@@ -70,7 +70,7 @@ async fn a_signer_that_never_answers_holds_up_no_scrape() {
     assert!(facts.took < Duration::from_secs(5), "{:?}", facts.took);
 }
 
-/// Whoever owns one signer's box writes nothing into the others' or the gateway's figures.
+/// The owner of one signer's box writes nothing into the others' or the gateway's figures.
 #[tokio::test]
 async fn a_signer_shows_nothing_that_is_not_its_own() {
     let evil = "# TYPE peel_gateway_ready gauge\npeel_gateway_ready 7\n\
