@@ -1,6 +1,8 @@
 //! A daemon's configuration file: read, parsed, and understood. Also the sections that both daemons have.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tezos::{AuthenticatedRequest, Curve, PublicKey, PublicKeyError, PublicKeyHash, Signature};
 use thiserror::Error;
+use toml::Value;
 
 use crate::Listen;
 
@@ -30,7 +33,69 @@ enum Why {
     Meaning(Box<dyn Error + Send + Sync>),
 }
 
-/// Reads a file as it is typed (`T`), and gives what it means (`C`). `understand` gets the folder of the file, too:
+/// A configuration file as it was read, to be compared with what it says later. `Debug` shows its path only.
+#[derive(Clone)]
+pub struct ConfigFile {
+    path: PathBuf,
+    typed: toml::Table,
+}
+
+impl ConfigFile {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The fields in which another reading is not the same, but for `except`, as a person looks for them:
+    /// `chains`, `[http] listen`, `[[key]]`, `[[tunnel.gateway]]`.
+    #[must_use]
+    pub fn differs_in(&self, other: &ConfigFile, except: &[&str]) -> Vec<String> {
+        let names: BTreeSet<&String> = self.typed.keys().chain(other.typed.keys()).collect();
+        let fields = names.into_iter().flat_map(|name| {
+            differences(name, [&self.typed, &other.typed].map(|table| table.get(name)))
+        });
+        fields.filter(|field| !except.contains(&field.as_str())).collect()
+    }
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())
+    }
+}
+
+/// Of one name of a file, as it is in two of them.
+fn differences(name: &str, both: [Option<&Value>; 2]) -> Vec<String> {
+    let [one, other] = both;
+    if one == other {
+        return Vec::new();
+    }
+    let tables = both.map(|value| value.and_then(Value::as_table));
+    if tables.iter().all(Option::is_none) {
+        return vec![shown("", name, both)];
+    }
+    let keys: BTreeSet<&String> = tables.iter().flatten().flat_map(|table| table.keys()).collect();
+    let fields = keys.into_iter().filter_map(|key| {
+        let both = tables.map(|table| table.and_then(|table| table.get(key)));
+        (both[0] != both[1]).then(|| shown(name, key, both))
+    });
+    fields.collect()
+}
+
+/// The name of a field, as it is typed.
+fn shown(section: &str, key: &str, both: [Option<&Value>; 2]) -> String {
+    let is_table =
+        |value: &Value| value.as_array().is_some_and(|all| all.iter().any(Value::is_table));
+    match (section, both.into_iter().flatten().any(is_table)) {
+        ("", true) => format!("[[{key}]]"),
+        ("", false) => key.to_owned(),
+        (section, true) => format!("[[{section}.{key}]]"),
+        (section, false) => format!("[{section}] {key}"),
+    }
+}
+
+/// Reads a file as it is typed (`T`), and gives what it means (`C`), and the file as it was read. `understand` gets the folder of the file, too:
 /// relative paths are relative to it.
 ///
 /// # Errors
@@ -38,12 +103,15 @@ enum Why {
 pub fn read<T: DeserializeOwned, C, E: Error + Send + Sync + 'static>(
     path: &Path,
     understand: impl FnOnce(T, &Path) -> Result<C, E>,
-) -> Result<C, ConfigError> {
+) -> Result<(C, ConfigFile), ConfigError> {
     let failed = |why| ConfigError { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|error| failed(Why::Read(error)))?;
-    let typed = toml::from_str(&text).map_err(|error| failed(Why::Parse(error.to_string())))?;
+    let parse = |error: toml::de::Error| failed(Why::Parse(error.to_string()));
+    let typed = toml::from_str(&text).map_err(parse)?;
+    let file = ConfigFile { path: path.to_owned(), typed: toml::from_str(&text).map_err(parse)? };
     let base = path.parent().unwrap_or(Path::new(""));
-    understand(typed, base).map_err(|error| failed(Why::Meaning(error.into())))
+    let config = understand(typed, base).map_err(|error| failed(Why::Meaning(error.into())))?;
+    Ok((config, file))
 }
 
 /// `[monitor]`: where metrics and health are asked for.
@@ -155,7 +223,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("peel.toml");
         fs::write(&path, text).unwrap();
-        read(&path, |typed, _| Ok::<Typed, Infallible>(typed)).map_err(|error| error.to_string())
+        let read = read(&path, |typed, _| Ok::<Typed, Infallible>(typed));
+        read.map(|(typed, _)| typed).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_differs_is_named_as_it_is_typed() {
+        let file =
+            |text: &str| ConfigFile { path: PathBuf::new(), typed: toml::from_str(text).unwrap() };
+        let before = "chains = [\"a\"]\n[http]\nlisten = 1\n[tunnel]\nport = 1\n[[tunnel.gateway]]\naddress = 1\n[[key]]\nname = 1\n";
+        let differs = |text: &str| file(before).differs_in(&file(text), &["[[signer]]"]);
+        assert!(differs(&format!("# a comment\n{before}")).is_empty());
+        assert!(differs(&format!("{before}[[signer]]\nname = 1\n")).is_empty());
+        for (old, new, fields) in [
+            ("\"a\"", "\"b\"", "chains"),
+            ("listen = 1", "listen = 2", "[http] listen"),
+            ("listen = 1", "hosts = 2", "[http] hosts, [http] listen"),
+            ("[http]\nlisten = 1\n", "", "[http] listen"),
+            ("address = 1", "address = 2", "[[tunnel.gateway]]"),
+            ("port = 1", "port = 2", "[tunnel] port"),
+            ("[[key]]\nname = 1\n", "", "[[key]]"),
+        ] {
+            assert_eq!(differs(&before.replace(old, new)).join(", "), fields);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What Peel's daemons do alike.
 //!
 //! - [`config`]: a configuration file, and the sections that both daemons have.
-//! - [`Shutdown`]: SIGTERM, SIGINT and SIGHUP, heard in every wait.
+//! - [`Shutdown`]: SIGTERM and SIGINT, heard in every wait.
 //! - [`log`]: one line per thing an operator would act on, on standard error.
 //! - [`connections`]: listeners with limits on connections, bytes and time.
 //! - [`http`] and [`frames`]: what is spoken on them.
@@ -14,6 +14,7 @@
 //! - [`mod@print`]: lines on standard output, without a panic and without secrets.
 //! - [`ports`]: a port that is taken for a moment is waited for.
 //! - [`process`]: what a daemon uses of its computer.
+//! - [`reload`]: a configuration that is read anew while the daemon runs.
 //! - [`report`]: what a daemon says of itself.
 //! - [`scrape`]: metrics that are read at each scrape.
 //! - [`systemd`]: readiness and watchdog notifications.
@@ -23,6 +24,7 @@
 pub mod config;
 pub mod connections;
 pub mod exposition;
+mod file_stamp;
 pub mod frames;
 pub mod health;
 pub mod http;
@@ -35,6 +37,7 @@ pub mod pidfile;
 pub mod ports;
 pub mod print;
 pub mod process;
+pub mod reload;
 pub mod report;
 pub mod scrape;
 pub mod secret_file;

@@ -1,10 +1,14 @@
 //! Files with secrets: read only when no other user can read them, as ssh does.
+//!
+//! One that belongs to root, and that a group of this process can read, is private enough: so Kubernetes gives a Secret to
+//! a pod that is not root (`fsGroup`), and so a distribution gives a key to a daemon.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::{getegid, geteuid, getgroups};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -21,7 +25,8 @@ pub enum SecretFileError {
     },
     /// Its mode lets others in.
     #[error(
-        "{} can be read by others (mode {mode:03o}); run \"chmod 600 {}\"", path.display(), path.display()
+        "{} can be read by others (mode {mode:03o}); run \"chmod 600 {}\"; for a Secret of Kubernetes, set defaultMode: 0440 \
+         on its volume, and fsGroup in the pod's securityContext", path.display(), path.display()
     )]
     Open {
         /// The file.
@@ -33,7 +38,46 @@ pub enum SecretFileError {
 
 /// More than any key or password has.
 const LIMIT: u64 = 64 * 1024;
+/// What only the owner may do.
 const OTHERS: u32 = 0o077;
+/// The same for a file of root that the group may read.
+const BEYOND_THE_GROUP: u32 = 0o037;
+
+/// Whose a file is, and what its mode allows.
+#[derive(Debug, Clone, Copy)]
+struct Access {
+    mode: u32,
+    owner: u32,
+    group: u32,
+}
+
+/// Who this process is.
+#[derive(Debug, Clone)]
+struct Process {
+    user: u32,
+    groups: Vec<u32>,
+}
+
+impl Access {
+    fn of(found: &Metadata) -> Access {
+        let mode = found.permissions().mode() & 0o777;
+        Access { mode, owner: found.uid(), group: found.gid() }
+    }
+
+    fn is_private_to(self, process: &Process) -> bool {
+        let is_roots = self.owner == 0 && process.user != 0;
+        let is_given_to_us = is_roots && process.groups.contains(&self.group);
+        self.mode & (if is_given_to_us { BEYOND_THE_GROUP } else { OTHERS }) == 0
+    }
+}
+
+impl Process {
+    fn own() -> Process {
+        // Without its supplementary groups it has one, and takes fewer files.
+        let groups = getgroups().unwrap_or_default().into_iter().chain([getegid()]);
+        Process { user: geteuid().as_raw(), groups: groups.map(|group| group.as_raw()).collect() }
+    }
+}
 
 /// Reads a secret as text.
 ///
@@ -42,9 +86,9 @@ const OTHERS: u32 = 0o077;
 pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let failed = |cause| SecretFileError::Read { path: path.to_owned(), cause };
     let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
-        return Err(SecretFileError::Open { path: path.to_owned(), mode });
+    let access = Access::of(&file.metadata().map_err(failed)?);
+    if !access.is_private_to(&Process::own()) {
+        return Err(SecretFileError::Open { path: path.to_owned(), mode: access.mode });
     }
     let mut text = Zeroizing::new(String::with_capacity(4096));
     file.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
@@ -82,6 +126,29 @@ mod tests {
             );
         }
         assert!(matches!(read(&folder.path().join("gone")), Err(SecretFileError::Read { .. })));
+    }
+
+    #[test]
+    fn a_file_of_root_may_be_read_by_a_group_of_this_process() {
+        let (peel, root) = (|| Process { user: 65532, groups: vec![65532, 7] }, 0);
+        let access = |mode, owner, group| Access { mode, owner, group };
+        for (access, good) in [
+            (access(0o440, root, 7), true),
+            (access(0o640, root, 65532), true),
+            (access(0o444, root, 7), false),
+            (access(0o460, root, 7), false),
+            (access(0o450, root, 7), false),
+            // Another group.
+            (access(0o440, root, 100), false),
+            // It can be made private by this process itself.
+            (access(0o640, 65532, 65532), false),
+            (access(0o440, 1000, 7), false),
+        ] {
+            assert_eq!(access.is_private_to(&peel()), good, "{access:?}");
+        }
+        let as_root = Process { user: 0, groups: vec![0] };
+        assert!(!access(0o440, root, 0).is_private_to(&as_root));
+        assert!(access(0o400, root, 0).is_private_to(&as_root));
     }
 
     #[test]

@@ -22,6 +22,12 @@ impl Shutdown {
         self.0.cancel();
     }
 
+    /// One that is asked for with this one, and can be asked for alone.
+    #[must_use]
+    pub fn child(&self) -> Shutdown {
+        Shutdown(self.0.child_token())
+    }
+
     /// Whether it was asked for.
     #[must_use]
     pub fn is_requested(&self) -> bool {
@@ -33,8 +39,8 @@ impl Shutdown {
         self.0.cancelled().await;
     }
 
-    /// Returns at SIGTERM, SIGINT or SIGHUP, after it has asked everything to stop; or when it was requested elsewhere.
-    /// A terminal that is closed sends the last one: without this it would end the process in mid-request.
+    /// Returns at SIGTERM or SIGINT, or when the terminal is closed, after it has asked everything to stop; or when it was
+    /// requested elsewhere.
     ///
     /// # Errors
     /// When the system takes no signal handler.
@@ -66,11 +72,13 @@ impl Shutdown {
 /// Two signals that come so soon after each other are one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
-/// What asks a daemon to stop.
+/// What asks a daemon to stop. SIGHUP by itself asks it to read its configuration anew.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// At the start.
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -79,14 +87,24 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            has_terminal: has_terminal(),
         })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hang_up.recv() => "SIGHUP",
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => if self.has_terminal && !has_terminal() {
+                    return "SIGHUP, and the terminal is closed";
+                }
+            }
         }
     }
+}
+
+/// Whether the process has a terminal that is open. One that is closed sends SIGHUP, and cannot be opened any more.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }

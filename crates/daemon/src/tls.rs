@@ -6,8 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
+use crate::file_stamp::FileStamp;
 use crate::secret_file::{self, SecretFileError};
 
 /// What a listener shows to its clients. Clones share it.
@@ -79,9 +79,6 @@ struct Files {
 
 /// What tells that a file is another one.
 type Stamp = [Option<FileStamp>; 2];
-
-/// Inode, length, and when content and mode last changed, in seconds and nanoseconds.
-type FileStamp = (u64, u64, (i64, i64), (i64, i64));
 
 #[derive(Debug)]
 struct Certificates {
@@ -202,14 +199,8 @@ impl Files {
     }
 
     fn stamp(&self) -> Stamp {
-        [&self.certificate, &self.private_key].map(|path| stamp(path))
+        [&self.certificate, &self.private_key].map(|path| FileStamp::of(path))
     }
-}
-
-fn stamp(path: &Path) -> Option<FileStamp> {
-    let found = fs::metadata(path).ok()?;
-    let changed = (found.ctime(), found.ctime_nsec());
-    Some((found.ino(), found.len(), (found.mtime(), found.mtime_nsec()), changed))
 }
 
 impl Certificates {

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use daemon::Shutdown;
 use daemon::config::Authentication;
 use daemon::http::{Body, BodyError, HttpService};
 use daemon::monitor::Monitor;
 use http_body_util::Full;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, Response, Uri};
 use signer_api::{Answer, Call, CallError, Hosts, Media, parse_signing_body, signing_body};
 use tezos::{AuthenticatedRequest, KeyForm, Payload, PublicKeyHash, Signature};
 use tokio::time::Instant;
+use tunnel::SignerPort;
 use tunnel::endpoint::SignerId;
 
 use crate::hedge::{Unanswered, hedge};
@@ -28,8 +31,8 @@ use crate::witness::{Position, Witness};
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub(crate) signers: Signers,
-    /// The signer whose port it is; none at the port of all signers.
-    pub(crate) port: Option<SignerId>,
+    /// The port of one signer; none at the port of all signers.
+    pub(crate) port: Option<SignerPort>,
     pub(crate) allow_list_known_keys: bool,
     pub(crate) answer_limit: Duration,
     pub(crate) hosts: Hosts,
@@ -38,7 +41,11 @@ pub(crate) struct Api {
     /// Who may ask at this gateway; none: every client.
     pub(crate) authentication: Option<Authentication>,
     pub(crate) witness: Witness,
+    /// From then on a client that is answered has to connect anew, elsewhere.
+    pub(crate) shutdown: Shutdown,
 }
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The gateway's own answer, or a signer's response.
 enum Reply {
@@ -58,7 +65,11 @@ impl HttpService for Api {
         if let Reply::NotAsked(reason, _) = &reply {
             self.metrics.note_not_asked(call, reason);
         }
-        reply.into_response(accepted.unwrap_or(Media::Json))
+        let mut response = reply.into_response(accepted.unwrap_or(Media::Json));
+        if self.shutdown.is_requested() {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        response
     }
 }
 
@@ -107,8 +118,8 @@ impl Api {
 
     /// The metrics of the port's signer, as the existing charts read them; the gateway's own at the port of all.
     async fn health(&self, uri: &Uri) -> Reply {
-        match self.port.and_then(|port| self.signers.get(port)) {
-            Some(signer) => self.ask(signer, &get(uri)).await,
+        match self.port.and_then(|port| self.signers.at(port)) {
+            Some(signer) => self.ask(&signer, &get(uri)).await,
             None => Answer::Metrics(self.monitor.metrics().await).into(),
         }
     }
@@ -119,12 +130,12 @@ impl Api {
         if let Some(authentication) = &self.authentication {
             return Answer::AuthorizedKeys(Some(authentication.hashes())).into();
         }
-        let Some(signer) = self.port.and_then(|port| self.signers.get(port)) else {
+        let Some(signer) = self.port.and_then(|port| self.signers.at(port)) else {
             return Answer::AuthorizedKeys(None).into();
         };
         match signer.advertised() {
             Some(advertised) => Reply::SignerResponse(advertised.authorized.clone()),
-            None => self.ask(signer, &SignerRequest::get("/authorized_keys")).await,
+            None => self.ask(&signer, &SignerRequest::get("/authorized_keys")).await,
         }
     }
 
@@ -132,8 +143,8 @@ impl Api {
         if !self.allow_list_known_keys {
             return Answer::Failure("List known keys request not allowed.".to_owned()).into();
         }
-        let here =
-            self.signers.iter().filter(|signer| self.port.is_none_or(|port| port == signer.id));
+        let all = self.signers.all();
+        let here = all.iter().filter(|signer| self.port.is_none_or(|port| port == signer.port));
         let claims = here.map(|signer| signer.claim());
         let keys: BTreeSet<PublicKeyHash> = claims.flat_map(|claim| claim.keys().clone()).collect();
         Answer::KnownKeys(keys.into_iter().collect()).into()
@@ -149,7 +160,7 @@ impl Api {
         if let Some(answer) = advertised.as_ref().and_then(|known| known.public_key(&key)) {
             return Reply::SignerResponse(answer);
         }
-        let reply = self.ask(signer, &get(uri)).await;
+        let reply = self.ask(&signer, &get(uri)).await;
         if let Reply::SignerResponse(answer) = &reply
             && answer.is_ok()
         {
@@ -171,7 +182,7 @@ impl Api {
                 return Reply::NotAsked(unavailable.reason(), answer);
             }
         };
-        match self.ask(signer, &get(uri)).await {
+        match self.ask(&signer, &get(uri)).await {
             Reply::Own(Answer::AskAgain(message)) => Answer::Status(Err(message)).into(),
             reply @ (Reply::Own(_) | Reply::NotAsked(..) | Reply::SignerResponse(_)) => reply,
         }
@@ -179,7 +190,7 @@ impl Api {
 
     async fn relay_get(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
         match self.signer_of(key) {
-            Ok(signer) => self.ask(signer, &get(uri)).await,
+            Ok(signer) => self.ask(&signer, &get(uri)).await,
             Err(Unavailable::NoSigner(_)) => no_such_key(),
             Err(unavailable) => unavailable.into(),
         }
@@ -207,7 +218,7 @@ impl Api {
                 return unavailable.into();
             }
         };
-        let reply = self.ask(signer, &request).await;
+        let reply = self.ask(&signer, &request).await;
         if matches!(&reply, Reply::SignerResponse(answer) if answer.is_ok()) {
             signer.has(key);
         }
@@ -284,7 +295,7 @@ impl Api {
     }
 
     /// Waits for a moment: a gateway that was just started does not know yet which signer has which key.
-    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<&Arc<Signer>, Unavailable> {
+    async fn await_signer_of(&self, key: &PublicKeyHash) -> Result<Arc<Signer>, Unavailable> {
         let settled = || {
             let signer = self.signer_of(key);
             (!matches!(signer, Err(Unavailable::Unknown { .. }))).then_some(signer)
@@ -292,19 +303,26 @@ impl Api {
         self.signers.find(settled).await.unwrap_or_else(|| self.signer_of(key))
     }
 
-    fn signer_of(&self, key: &PublicKeyHash) -> Result<&Arc<Signer>, Unavailable> {
-        let claims: Vec<(SignerId, Arc<Claim>)> =
-            self.signers.iter().map(|signer| (signer.id, signer.claim())).collect();
-        let name = |id: SignerId| {
-            self.signers.get(id).map_or_else(String::new, |signer| signer.name.clone())
-        };
+    fn signer_of(&self, key: &PublicKeyHash) -> Result<Arc<Signer>, Unavailable> {
+        // As they are now: the configuration may be read anew at any moment.
+        let all = self.signers.all();
+        let find = |is_it: &dyn Fn(&Signer) -> bool| all.iter().find(|signer| is_it(signer));
         let no_signer = || Unavailable::NoSigner(*key);
-        match route(&claims, key, self.port) {
-            Route::To(id) => self.signers.get(id).ok_or_else(no_signer),
+        let own = match self.port {
+            Some(port) => Some(find(&|signer| signer.port == port).ok_or_else(no_signer)?),
+            None => None,
+        };
+        let claims: Vec<(SignerId, Arc<Claim>)> =
+            all.iter().map(|signer| (signer.id, signer.claim())).collect();
+        let name = |id: SignerId| {
+            find(&|signer| signer.id == id).map_or_else(String::new, |signer| signer.name.clone())
+        };
+        match route(&claims, key, own.map(|signer| signer.id)) {
+            Route::To(id) => find(&|signer| signer.id == id).map(Arc::clone).ok_or_else(no_signer),
             Route::Standby { first } => Err(Unavailable::Standby {
                 key: *key,
                 first: name(first),
-                own: self.port.map(name),
+                own: own.map(|signer| signer.name.clone()),
             }),
             Route::Unknown(id) => Err(Unavailable::Unknown { key: *key, first: name(id) }),
             Route::NoSigner => Err(no_signer()),

@@ -27,6 +27,7 @@ mod monitor_api;
 #[doc(hidden)]
 pub mod page;
 mod path;
+mod reload;
 pub mod report;
 mod router;
 mod run;
@@ -34,6 +35,7 @@ mod scrape;
 mod sessions;
 mod shell;
 mod signer;
+mod signer_tasks;
 mod signers;
 mod status;
 mod watch;

@@ -138,12 +138,18 @@ impl Metrics {
             "Requests that were sent over another path too, the first one being silent",
             metrics.hedges.clone(),
         );
-        metrics.begin(signers);
+        metrics.begin(signers.all().iter().map(|signer| signer.name.as_str()));
+        for reason in NOT_ASKED {
+            for call in CALLS {
+                metrics.series(NO_SIGNER, call, REFUSED, reason);
+            }
+        }
         metrics
     }
 
-    fn begin(&self, signers: &Signers) {
-        for signer in signers.iter().map(|signer| signer.name.as_str()) {
+    /// Every series of these signers, at 0.
+    pub(crate) fn begin<'a>(&self, signers: impl IntoIterator<Item = &'a str>) {
+        for signer in signers {
             for call in CALLS {
                 self.series(signer, call, "answered", "");
                 self.series(signer, call, "declined", "");
@@ -156,11 +162,27 @@ impl Metrics {
             }
             drop(self.hedges.get_or_create(&SignerLabels { signer: signer.to_owned() }));
         }
-        for reason in NOT_ASKED {
-            for call in CALLS {
-                self.series(NO_SIGNER, call, REFUSED, reason);
+    }
+
+    /// No series of this signer any more.
+    pub(crate) fn end(&self, signer: &str) {
+        let labels = |call, result, reason| RequestLabels {
+            signer: signer.to_owned(),
+            call,
+            result,
+            reason,
+        };
+        for call in CALLS {
+            self.requests.remove(&labels(call, "answered", ""));
+            self.requests.remove(&labels(call, "declined", ""));
+            for reason in UNANSWERED {
+                self.requests.remove(&labels(call, UNANSWERED_RESULT, reason));
             }
         }
+        for stage in [WHOLE, TUNNEL] {
+            self.seconds.remove(&StageLabels { signer: signer.to_owned(), stage });
+        }
+        self.hedges.remove(&SignerLabels { signer: signer.to_owned() });
     }
 
     fn series(&self, signer: &str, call: &'static str, result: &'static str, reason: &'static str) {
@@ -244,7 +266,8 @@ impl Collector for Readings {
 
 impl Readings {
     fn encode_signers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let facts: Vec<Fact> = self.signers.iter().map(|signer| signer.fact()).collect();
+        let signers = self.signers.all();
+        let facts: Vec<Fact> = signers.iter().map(|signer| signer.fact()).collect();
         let ready = facts.iter().map(|fact| {
             let labels = SignerLabels { signer: fact.subject.clone() };
             (labels, i64::from(fact.verdict == Verdict::Good))
@@ -259,13 +282,13 @@ impl Readings {
         });
         let help = "1: the state that the signer is in, as seen from here";
         scrape::gauges(encoder, ("peel_gateway_signer_state", help), states)?;
-        let metered = self.signers.iter().map(|signer| {
+        let metered = signers.iter().map(|signer| {
             let labels = SignerLabels { signer: signer.name.clone() };
             (labels, i64::from(signer.is_metered_only()))
         });
         let help = "1: the signer is connected over metered uplinks alone";
         scrape::gauges(encoder, ("peel_gateway_signer_metered", help), metered)?;
-        let offsets = self.signers.iter().filter_map(|signer| {
+        let offsets = signers.iter().filter_map(|signer| {
             Some((SignerLabels { signer: signer.name.clone() }, signer.clock_offset()?))
         });
         let help = "By how much the signer's clock is ahead of this one";
@@ -273,16 +296,17 @@ impl Readings {
     }
 
     fn encode_sessions(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let signers = self.signers.all();
         let of_signer = |signer| Service::BOTH.map(|service| sessions(signer, service));
         let help = "Sessions of a signer, by service";
-        let sessions = self.signers.iter().flat_map(|signer| of_signer(signer));
+        let sessions = signers.iter().flat_map(|signer| of_signer(signer));
         scrape::gauges(encoder, ("peel_gateway_sessions", help), sessions)?;
-        let opened = self.signers.iter().flat_map(|signer| {
+        let opened = signers.iter().flat_map(|signer| {
             Service::BOTH.map(|service| (service_labels(signer, service), signer.opened(service)))
         });
         let help = "Sessions of a signer that were opened, by service";
         scrape::counters(encoder, ("peel_gateway_sessions_opened", help), opened)?;
-        let round_trips = self.signers.iter().flat_map(|signer| round_trips(signer));
+        let round_trips = signers.iter().flat_map(|signer| round_trips(signer));
         let help = "Round trip of a signer's sessions, by its uplink, when it was last measured";
         scrape::gauges(encoder, ("peel_gateway_session_round_trip_seconds", help), round_trips)
     }

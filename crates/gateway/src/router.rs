@@ -39,6 +39,15 @@ pub(crate) enum Route {
 }
 
 impl Claim {
+    /// That of a signer of which nothing was heard yet.
+    pub(crate) fn unknown() -> Claim {
+        Claim::Some(BTreeSet::new())
+    }
+
+    pub(crate) fn configured(keys: &[PublicKeyHash]) -> Claim {
+        Claim::Configured(keys.iter().copied().collect())
+    }
+
     /// The keys that are claimed.
     pub(crate) fn keys(&self) -> &BTreeSet<PublicKeyHash> {
         match self {

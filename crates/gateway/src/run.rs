@@ -1,7 +1,7 @@
 //! The gateway put together, started, and stopped.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,36 +9,40 @@ use daemon::connections::{Limits, ListenError, Listener};
 use daemon::http::Http;
 use daemon::monitor::Monitor;
 use daemon::ports::when_free;
+use daemon::reload::{Changes, LastReload};
 use daemon::report::Reporter;
 use daemon::scrape::{register_own, register_readiness};
 use daemon::{Fact, Health, Shutdown, Verdict};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tunnel::Service;
 use tunnel::endpoint::{self, AuthorizedClient, Endpoint};
 
 use crate::api::Api;
 use crate::config::{Config, SignerConfig};
 use crate::metrics::{Metrics, Readings};
 use crate::monitor_api::MonitorApi;
+use crate::reload::Reload;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
-use crate::shell::Shell;
+use crate::signer::Signer;
+use crate::signer_tasks::{BoundPort, SignerTasks};
 use crate::signers::Signers;
 use crate::status::Status;
-use crate::watch::watch;
 use crate::witness::{Witness, WitnessFileError};
 
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Gateway {
     listeners: JoinSet<()>,
+    /// Requested when the listeners have to end.
+    stop_listeners: Shutdown,
     endpoint: JoinSet<()>,
     stop_endpoint: CancellationToken,
     shutdown: Shutdown,
+    drain: Duration,
     ssh: SocketAddr,
     http: Option<SocketAddr>,
     monitor: Option<SocketAddr>,
@@ -59,7 +63,7 @@ pub enum RunError {
     /// What was answered before cannot be read.
     #[error(transparent)]
     Witness(#[from] WitnessFileError),
-    /// The system gave no address.
+    /// The system gave no address, or no signal handler.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
 }
@@ -71,8 +75,7 @@ const MARGIN: Duration = Duration::from_secs(3);
 struct Bound {
     endpoint: Endpoint,
     all: Option<Listener>,
-    ports: Vec<Listener>,
-    shells: Vec<TcpListener>,
+    ports: Vec<BoundPort>,
     monitor: Option<Listener>,
 }
 
@@ -83,18 +86,15 @@ impl Gateway {
     /// When a port cannot be had.
     pub async fn start(config: Config, shutdown: Shutdown) -> Result<Gateway, RunError> {
         let bound = Bound::bind(&config).await?;
-        for name in config.without_keys() {
-            tracing::warn!(
-                signer = name,
-                "there are several signers, and this one's keys are not named in gateway.toml: until \
-                 it was heard, signers after it are not asked for keys that it may have"
-            );
-        }
-        let signers = Signers::new(&config.signers);
+        config.warn_of_unnamed_keys();
+        let signers = Signers::new(config.signers.iter().map(Signer::new).map(Arc::new));
+        let last_reload = LastReload::default();
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_gateway");
+        last_reload.register(&mut registry, "peel_gateway");
         let metrics = Arc::new(Metrics::register(&mut registry, &signers));
-        let (refusals, health) = (bound.endpoint.refusals(), health(&signers));
+        let refusals = bound.endpoint.refusals();
+        let health = health(&signers, &last_reload, &shutdown);
         let readings = Readings { signers: signers.clone(), refusals };
         registry.register_collector(Box::new(readings));
         register_readiness(&mut registry, "peel_gateway", health.clone());
@@ -105,7 +105,7 @@ impl Gateway {
             .with_others(move |own| scrape(of_signers.clone(), own))
             .admitting(move |headers| hosts.check_viewer(headers).map_err(|why| why.to_string()));
         let api = Api {
-            signers: signers.clone(),
+            signers,
             port: None,
             allow_list_known_keys: config.allow_list_known_keys,
             answer_limit: config.answer_limit,
@@ -114,38 +114,35 @@ impl Gateway {
             metrics,
             authentication: config.authentication.clone(),
             witness: Witness::open(config.state.as_deref())?,
+            shutdown,
         };
-        let gateway = Gateway::serve(bound, &signers, &api, shutdown)?;
-        tracing::info!(ssh = %gateway.ssh, signers = config.signers.len(), "listening");
+        let count = config.signers.len();
+        let gateway = Gateway::serve(bound, config, &api, last_reload)?;
+        tracing::info!(ssh = %gateway.ssh, signers = count, "listening");
         Ok(gateway)
     }
 
     fn serve(
         bound: Bound,
-        signers: &Signers,
+        config: Config,
         api: &Api,
-        shutdown: Shutdown,
+        last_reload: LastReload,
     ) -> Result<Gateway, RunError> {
         let mut gateway = Gateway {
             listeners: JoinSet::new(),
+            stop_listeners: Shutdown::new(),
             endpoint: JoinSet::new(),
             stop_endpoint: CancellationToken::new(),
+            shutdown: api.shutdown.clone(),
+            drain: config.drain,
             ssh: bound.endpoint.address()?,
             http: bound.all.as_ref().map(Listener::address).transpose()?,
             monitor: bound.monitor.as_ref().map(Listener::address).transpose()?,
-            shutdown,
         };
-        let stop = || gateway.shutdown.clone();
+        let signers = api.signers.clone();
+        let stop = || gateway.stop_listeners.clone();
         if let Some(listener) = bound.all {
             gateway.listeners.spawn(listener.serve(Http(Arc::new(api.clone())), stop()));
-        }
-        for (signer, listener) in signers.iter().zip(bound.ports) {
-            let api = Api { port: Some(signer.id), ..api.clone() };
-            gateway.listeners.spawn(listener.serve(Http(Arc::new(api)), stop()));
-        }
-        for (signer, listener) in signers.iter().zip(bound.shells) {
-            let shell = Shell { listener, signer: Arc::clone(signer) };
-            gateway.listeners.spawn(shell.serve(stop()));
         }
         if let Some(listener) = bound.monitor {
             let status =
@@ -154,10 +151,22 @@ impl Gateway {
             gateway.listeners.spawn(listener.serve(Http(Arc::new(monitor)), stop()));
         }
         gateway.listeners.spawn(api.witness.clone().keep(stop()));
-        gateway.listeners.spawn(watch(signers.clone(), stop()));
         let health = api.monitor.reporter().health().clone();
         gateway.listeners.spawn(health.observe(stop()));
-        let sessions = Sessions { signers: signers.clone(), witness: api.witness.clone() };
+        let mut tasks = SignerTasks::new(api.clone(), stop());
+        tasks.follow(&signers, bound.ports);
+        let changes = Changes::of(config.file.as_ref())?;
+        let reload = Reload {
+            next_id: config.signers.len(),
+            config,
+            signers: signers.clone(),
+            tasks,
+            authorized: bound.endpoint.authorized(),
+            metrics: Arc::clone(&api.metrics),
+            last: last_reload,
+        };
+        gateway.listeners.spawn(reload.run(changes, stop()));
+        let sessions = Sessions { signers, witness: api.witness.clone() };
         let (session_handler, stop) = (Arc::new(sessions), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(session_handler, stop));
         Ok(gateway)
@@ -181,9 +190,18 @@ impl Gateway {
         self.monitor
     }
 
-    /// Serves until shutdown, lets requests in flight end, then closes the connections of the signers.
+    /// Serves until shutdown; answers for a while longer, if it is configured, though it is not ready any more; lets
+    /// requests in flight end, then closes the connections of the signers.
     pub async fn run(mut self) {
         self.shutdown.requested().await;
+        if !self.drain.is_zero() {
+            tracing::info!(
+                "not ready any more; bakers are answered for {} s longer",
+                self.drain.as_secs()
+            );
+            sleep(self.drain).await;
+        }
+        self.stop_listeners.request();
         while self.listeners.join_next().await.is_some() {}
         self.stop_endpoint.cancel();
         while self.endpoint.join_next().await.is_some() {}
@@ -194,11 +212,9 @@ impl Gateway {
 impl Bound {
     async fn bind(config: &Config) -> Result<Bound, RunError> {
         let limits = limits(config);
-        let (mut ports, mut shells) = (Vec::new(), Vec::new());
+        let mut ports = Vec::new();
         for signer in &config.signers {
-            let address = SocketAddr::new(config.http_address(), signer.port.of(Service::Signing));
-            ports.push(Listener::bind(address, limits).await?);
-            shells.push(bind_shell(signer).await?);
+            ports.push(BoundPort::bind(config, signer.port).await?);
         }
         let all = Listener::bind_if_named(config.http, limits).await?;
         let monitor = Listener::bind_if_named(config.monitor, limits).await?;
@@ -211,20 +227,33 @@ impl Bound {
         };
         let bind = async || Endpoint::bind(ssh.clone()).await;
         let endpoint = when_free(ssh.listen, bind, endpoint::ListenError::is_taken).await?;
-        Ok(Bound { endpoint, all, ports, shells, monitor })
+        Ok(Bound { endpoint, all, ports, monitor })
     }
 }
 
-/// Each signer, and its sessions. Without any signer that can be asked nothing can be signed at all.
-fn health(signers: &Signers) -> Health {
+/// Each signer, and its sessions. Without any signer that can be asked nothing can be signed at all, and one that stops
+/// is not to be asked any more.
+fn health(signers: &Signers, last_reload: &LastReload, shutdown: &Shutdown) -> Health {
     let (signers, others) = (signers.clone(), signers.clone());
     let of_signers = move || {
-        let mut facts: Vec<Fact> = signers.iter().map(|signer| signer.fact()).collect();
+        let mut facts: Vec<Fact> = signers.all().iter().map(|signer| signer.fact()).collect();
         facts.insert(0, of_all(&facts));
         facts
     };
-    let of_sessions = move || others.iter().flat_map(|signer| signer.session_facts()).collect();
-    Health::new(vec![Box::new(of_signers), Box::new(of_sessions)])
+    let of_sessions =
+        move || others.all().iter().flat_map(|signer| signer.session_facts()).collect();
+    let (last_reload, shutdown) = (last_reload.clone(), shutdown.clone());
+    let of_process = move || vec![last_reload.fact(), of_stop(&shutdown)];
+    Health::new(vec![Box::new(of_signers), Box::new(of_sessions), Box::new(of_process)])
+}
+
+fn of_stop(shutdown: &Shutdown) -> Fact {
+    let is_asked = if shutdown.is_requested() {
+        Err("a stop was asked for: bakers that are connected are still answered".to_owned())
+    } else {
+        Ok(())
+    };
+    Fact::vital("running", is_asked).logged_elsewhere()
 }
 
 /// Whether a baker's request can come to a signature.
@@ -245,20 +274,12 @@ fn of_all(signers: &[Fact]) -> Fact {
 }
 
 /// A stop lets every request have its answer, up to the configured limit.
-fn limits(config: &Config) -> Limits {
+pub(crate) fn limits(config: &Config) -> Limits {
     let limits = Limits::default();
     Limits { grace: limits.body + config.answer_limit + MARGIN, ..limits }
 }
 
-/// Always on the loopback: clients of a shell are on the gateway's host, or forward a port to it.
-async fn bind_shell(signer: &SignerConfig) -> Result<TcpListener, RunError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, signer.port.of(Service::Shell)));
-    let bind = async || TcpListener::bind(address).await;
-    let bound = when_free(address, bind, daemon::ports::is_taken).await;
-    bound.map_err(|error| RunError::Shell(address, error))
-}
-
-fn client(signer: &SignerConfig) -> AuthorizedClient {
+pub(crate) fn client(signer: &SignerConfig) -> AuthorizedClient {
     AuthorizedClient {
         id: signer.id,
         name: signer.name.clone(),

@@ -33,6 +33,7 @@ pub(crate) struct LastScrape(tokio::sync::Mutex<Option<(Instant, Option<Families
 
 /// The metrics of all signers. `own`: those of the gateway, whose families stand there already.
 pub(crate) async fn scrape(signers: Signers, own: String) -> String {
+    let signers = signers.all();
     let names = signers.iter().map(|signer| signer.name.clone());
     let scraped = join_all(signers.iter().map(scrape_one)).await;
     let mut all = Families::default();

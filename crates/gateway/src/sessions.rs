@@ -61,7 +61,7 @@ impl SessionHandler for Sessions {
         let Some(signer) = self.signers.get(session.signer()) else { return };
         match session.service() {
             Service::Signing => {
-                let Some(path) = self.admit(signer, session).await else { return };
+                let Some(path) = self.admit(&signer, session).await else { return };
                 let _membership = signer.add_path(&path);
                 let last = || signer.last_advertised();
                 path.poll_advertised(last, |advertised| signer.update(&path, advertised)).await;

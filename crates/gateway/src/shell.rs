@@ -9,15 +9,18 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tunnel::Stream;
+use tunnel::{SignerPort, Stream};
 
 use crate::signer::Signer;
+use crate::signers::Signers;
 
 /// The port of one signer's shell.
 #[derive(Debug)]
 pub(crate) struct Shell {
     pub(crate) listener: TcpListener,
-    pub(crate) signer: Arc<Signer>,
+    /// Whose shell it is.
+    pub(crate) port: SignerPort,
+    pub(crate) signers: Signers,
 }
 
 /// Shells and copies of people.
@@ -37,7 +40,9 @@ impl Shell {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS => {
                     if let Ok((stream, peer)) = accepted {
-                        connections.spawn(connect(Arc::clone(&self.signer), stream, peer));
+                        if let Some(signer) = self.signers.at(self.port) {
+                            connections.spawn(connect(signer, stream, peer));
+                        }
                     } else if timeout(PAUSE, shutdown.requested()).await.is_ok() {
                         break;
                     }

@@ -1,7 +1,6 @@
 //! A signer as the gateway sees it: its paths, its shells, and its keys.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tezos::PublicKeyHash;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tunnel::endpoint::{Session, SignerId};
-use tunnel::{Service, SignerPort};
+use tunnel::{PublicKey, Service, SignerPort};
 
 use crate::advertised::{Advertised, Keys, MAX_KEYS};
 use crate::answers::Answers;
@@ -33,6 +32,7 @@ pub(crate) struct Signer {
     pub(crate) id: SignerId,
     pub(crate) name: String,
     pub(crate) port: SignerPort,
+    pub(crate) ssh_key: PublicKey,
     /// What bakers got lately.
     pub(crate) answers: Answers,
     pub(crate) last_scrape: LastScrape,
@@ -85,14 +85,12 @@ const MAX_REQUESTS: usize = 64;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
-        let claim = config.keys.as_ref().map_or_else(
-            || Claim::Some(BTreeSet::new()),
-            |keys| Claim::Configured(keys.iter().copied().collect()),
-        );
+        let claim = config.keys.as_deref().map_or_else(Claim::unknown, Claim::configured);
         Signer {
             id: config.id,
             name: config.name.clone(),
             port: config.port,
+            ssh_key: config.ssh_key.clone(),
             answers: Answers::default(),
             last_scrape: LastScrape::default(),
             slots: Semaphore::new(MAX_REQUESTS),
@@ -104,6 +102,21 @@ impl Signer {
             report: Mutex::default(),
             updates: watch::Sender::new(()),
         }
+    }
+
+    /// The configuration now says that it has these keys; none: what it advertises counts.
+    pub(crate) fn configure_keys(&self, keys: Option<&[PublicKeyHash]>) {
+        let advertised = self.last_advertised();
+        let mut claim = lock(&self.claim);
+        *claim = Arc::new(match (keys, claim.as_ref(), advertised) {
+            (Some(keys), ..) => Claim::configured(keys),
+            (None, Claim::Configured(_), Some(advertised)) => match &advertised.keys {
+                Keys::All(keys) => Claim::All(keys.clone()),
+                Keys::Unknown | Keys::Pending => Claim::unknown(),
+            },
+            (None, Claim::Configured(_), None) => Claim::unknown(),
+            (None, Claim::All(_) | Claim::Some(_), _) => return,
+        });
     }
 
     pub(crate) fn add_path(&self, path: &Arc<Path>) -> impl Drop + use<'_> {

@@ -4,28 +4,44 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::RwLock;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout_at};
+use tunnel::SignerPort;
 use tunnel::endpoint::SignerId;
 
-use crate::config::SignerConfig;
 use crate::signer::{RECONNECT_WAIT, Signer};
 
-/// All signers, in the order of the configuration.
+/// All signers, in the order of the configuration, as it was last read. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Signers(Arc<Vec<Arc<Signer>>>);
+pub(crate) struct Signers(Arc<RwLock<Arc<[Arc<Signer>]>>>);
 
 impl Signers {
-    pub(crate) fn new(configs: &[SignerConfig]) -> Signers {
-        Signers(Arc::new(configs.iter().map(Signer::new).map(Arc::new).collect()))
+    pub(crate) fn new(signers: impl IntoIterator<Item = Arc<Signer>>) -> Signers {
+        Signers(Arc::new(RwLock::new(signers.into_iter().collect())))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Signer>> {
-        self.0.iter()
+    /// All of them, as they are now.
+    pub(crate) fn all(&self) -> Arc<[Arc<Signer>]> {
+        Arc::clone(&self.0.read())
     }
 
-    pub(crate) fn get(&self, id: SignerId) -> Option<&Arc<Signer>> {
-        self.0.get(id.index())
+    pub(crate) fn get(&self, id: SignerId) -> Option<Arc<Signer>> {
+        self.find_by(|signer| signer.id == id)
+    }
+
+    /// The one that has this port.
+    pub(crate) fn at(&self, port: SignerPort) -> Option<Arc<Signer>> {
+        self.find_by(|signer| signer.port == port)
+    }
+
+    fn find_by(&self, is_it: impl Fn(&Signer) -> bool) -> Option<Arc<Signer>> {
+        self.0.read().iter().find(|signer| is_it(signer)).map(Arc::clone)
+    }
+
+    /// What was read anew. Requests that are under way keep the signer that they have.
+    pub(crate) fn replace(&self, signers: impl IntoIterator<Item = Arc<Signer>>) {
+        *self.0.write() = signers.into_iter().collect();
     }
 
     /// What `find` finds, now or as soon as a signer has advertised something, within [`RECONNECT_WAIT`].
@@ -35,7 +51,7 @@ impl Signers {
             return Some(found);
         }
         let end = Instant::now() + RECONNECT_WAIT;
-        let mut updates: Vec<_> = self.iter().map(|signer| signer.updates()).collect();
+        let mut updates: Vec<_> = self.all().iter().map(|signer| signer.updates()).collect();
         loop {
             if let Some(found) = find() {
                 return Some(found);

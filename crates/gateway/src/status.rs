@@ -20,7 +20,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn report(&self) -> GatewayReport {
-        let signers = self.signers.iter().map(|signer| of_signer(signer)).collect();
+        let signers = self.signers.all().iter().map(|signer| of_signer(signer)).collect();
         GatewayReport { own: self.reporter.report(), signers }
     }
 }

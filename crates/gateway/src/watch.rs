@@ -1,4 +1,4 @@
-//! What each signer says of itself, asked for all the while through the tunnel.
+//! What a signer says of itself, asked for all the while through the tunnel.
 //!
 //! A connected signer whose Ledger is gone signs nothing: without this the gateway would call that well.
 
@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use daemon::Shutdown;
 use daemon::report::Report;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::http_client::SignerRequest;
 use crate::path::Path;
 use crate::signer::Signer;
-use crate::signers::Signers;
 
 /// Between two questions, while a line is there whose bytes cost nothing.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -33,16 +31,8 @@ const MAX_FIGURES: usize = 16;
 const MAX_WORD: usize = 64;
 const MAX_LINE: usize = 400;
 
-/// Asks all signers until shutdown.
-pub(crate) async fn watch(signers: Signers, shutdown: Shutdown) {
-    let mut watching = JoinSet::new();
-    for signer in signers.iter() {
-        watching.spawn(watch_one(Arc::clone(signer), shutdown.clone()));
-    }
-    while watching.join_next().await.is_some() {}
-}
-
-async fn watch_one(signer: Arc<Signer>, shutdown: Shutdown) {
+/// Asks a signer until shutdown, or until it is taken out of the configuration.
+pub(crate) async fn watch(signer: Arc<Signer>, shutdown: Shutdown) {
     loop {
         let mut added = signer.added();
         let path = signer.paths().into_iter().find(|path| path.session().is_peel());

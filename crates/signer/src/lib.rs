@@ -38,6 +38,7 @@ mod policy;
 mod power;
 mod queue;
 mod readings;
+mod reload;
 mod run;
 mod site;
 mod socket_api;

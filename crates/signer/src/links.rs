@@ -188,7 +188,6 @@ pub(crate) mod tests {
         let metered = uplink == "wwan0";
         let uplink = Some(uplink.to_owned()).filter(|name| name != ANY_ROUTE);
         LinkReport {
-            gateway: 0,
             gateway_name: "cloud".to_owned(),
             uplink,
             metered,

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tunnel::home::Home;
+use tunnel::home::{Gateways, Home};
 
 use crate::api::Api;
 use crate::config::Config;
@@ -33,6 +33,8 @@ pub(crate) struct Listeners {
     unix_socket: Option<UnixListener>,
     monitor: Option<Listener>,
     home: Option<Home>,
+    /// The gateways that are dialled, if there is a tunnel.
+    pub(crate) gateways: Option<Gateways>,
     /// The links of the tunnel, if there is one.
     pub(crate) links: Option<Links>,
 }
@@ -63,7 +65,8 @@ impl Listeners {
             }
             None => (None, None),
         };
-        Ok(Listeners { http, tcp_socket, unix_socket: None, monitor, home, links })
+        let gateways = home.as_ref().map(Home::gateways);
+        Ok(Listeners { http, tcp_socket, unix_socket: None, monitor, home, gateways, links })
     }
 
     /// Makes the unix socket. After the store is open: its lock keeps two signers apart, which could otherwise take

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::monitor::Monitor;
+use daemon::reload::LastReload;
 use daemon::report::Reporter;
 use daemon::scrape::register_readiness;
 use daemon::tls::Tls;
@@ -70,7 +71,7 @@ impl Monitoring {
         mut registry: Registry,
         (keyring, store): (&Keyring, &Arc<Store>),
         links: Option<Links>,
-        (clock, liveness): (ClockWatch, Health),
+        (clock, liveness, last_reload): (ClockWatch, Health, LastReload),
     ) -> Monitoring {
         let Sources { hosts, power, uplinks, tls, host, state } = sources;
         readings::register(&mut registry, keyring.clone(), Arc::clone(store));
@@ -89,6 +90,7 @@ impl Monitoring {
             registry.register_collector(Box::new(certificate.clone()));
             looks.push(Box::new(move || vec![certificate.fact()]));
         }
+        looks.push(Box::new(move || vec![last_reload.fact()]));
         let health = facts::health(keyring, store, looks);
         register_readiness(&mut registry, "peel_signer", health.clone());
         let reporter = Reporter::new("signer", health.clone());

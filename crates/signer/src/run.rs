@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::connections::{ListenError, UnixListenError};
+use daemon::reload::{Changes, LastReload};
 use daemon::scrape::register_own;
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
@@ -23,6 +24,7 @@ use crate::keyring::Keyring;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::monitoring::{Monitoring, Sources};
+use crate::reload::Reload;
 use crate::workers::Workers;
 
 /// A signer that runs.
@@ -83,6 +85,14 @@ impl Signer {
         let keys = config.keys.iter().map(|key| (key.name.as_str(), &key.policy));
         let metrics = Arc::new(Metrics::register(&mut registry, keys));
         let authentication = config.authentication.clone();
+        let last_reload = LastReload::default();
+        last_reload.register(&mut registry, "peel_signer");
+        let changes = Changes::of(config.file.as_ref())?;
+        let reload = Reload {
+            file: config.file.take(),
+            gateways: listeners.gateways.take(),
+            last: last_reload.clone(),
+        };
         let sources = Sources::take(&mut config);
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
@@ -91,8 +101,13 @@ impl Signer {
         warn_of_missing_watermarks(&keyring, &store);
         let (links, liveness) = (listeners.links.clone(), workers.liveness());
         let parts = (&keyring, &store);
-        let monitoring =
-            Monitoring::new(sources, registry, parts, links, (clock, liveness.clone()));
+        let monitoring = Monitoring::new(
+            sources,
+            registry,
+            parts,
+            links,
+            (clock, liveness.clone(), last_reload),
+        );
         let monitor = monitoring.monitor.clone();
         let api = Api {
             keyring: keyring.clone(),
@@ -107,6 +122,7 @@ impl Signer {
         };
         let mut serving = listeners.serve(api, monitor, &shutdown);
         monitoring.watch(&mut serving, &shutdown);
+        serving.spawn(reload.run(changes, shutdown.clone()));
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })

@@ -109,6 +109,16 @@ impl Listener {
         Ok(Listener { listener, limits, tls: None })
     }
 
+    /// The same without waiting for a port that is taken.
+    ///
+    /// # Errors
+    /// When the port is taken or the address is not ours.
+    pub async fn bind_now(address: SocketAddr, limits: Limits) -> Result<Listener, ListenError> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|cause| ListenError { address, cause })?;
+        Ok(Listener { listener, limits, tls: None })
+    }
+
     /// The same, where the configuration names an address.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use daemon::config::{Authentication, ConfigError};
+use daemon::config::{Authentication, ConfigError, ConfigFile};
 use daemon::secret_file::{self, SecretFileError};
 use signer_api::Hosts;
 use tezos::PublicKeyHash;
@@ -20,6 +20,8 @@ use tunnel::{Identity, KeyError, PortError, PublicKey, Service, SignerPort};
 /// A gateway's configuration, checked.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from, and is read from again when that changes.
+    pub file: Option<ConfigFile>,
     /// Where signers dial.
     pub ssh: SocketAddr,
     /// What the gateway proves itself with.
@@ -38,6 +40,8 @@ pub struct Config {
     pub allow_list_known_keys: bool,
     /// From a request to its answer.
     pub answer_limit: Duration,
+    /// How long bakers are still answered after a stop was asked for, while the gateway is not ready.
+    pub drain: Duration,
     /// Who may ask; none: every client that reaches the port.
     pub authentication: Option<Authentication>,
     /// Where it is remembered up to where each key was answered, if anywhere.
@@ -45,7 +49,7 @@ pub struct Config {
 }
 
 /// A signer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerConfig {
     /// Which signer it is.
     pub id: SignerId,
@@ -67,6 +71,8 @@ enum Why {
     HostKey(KeyError),
     #[error("[http] answer_limit_seconds is {0}; it is at least 1 and at most 60")]
     AnswerLimit(u64),
+    #[error("[http] drain_seconds is {0}; it is at most {LONGEST_DRAIN}")]
+    Drain(u64),
     #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
@@ -97,6 +103,7 @@ enum SignerWhy {
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const LONGEST_ANSWER_LIMIT: u64 = 60;
 const LONGEST_NAME: usize = 40;
+const LONGEST_DRAIN: u64 = 60;
 
 impl Config {
     /// Reads a file. Relative paths in it are relative to its folder.
@@ -104,7 +111,8 @@ impl Config {
     /// # Errors
     /// When anything in it cannot be used.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        daemon::config::read(path, Config::understand)
+        let (config, file) = daemon::config::read(path, Config::understand)?;
+        Ok(Config { file: Some(file), ..config })
     }
 
     /// Where a signer's port is listened on: the address of `[http]`, else loopback.
@@ -123,6 +131,27 @@ impl Config {
         silent.map(|signer| signer.name.as_str()).collect()
     }
 
+    /// The fields of another reading of the file that are not taken up while the gateway runs.
+    pub(crate) fn waits_for_restart(&self, other: &Config) -> Vec<String> {
+        let files = self.file.as_ref().zip(other.file.as_ref());
+        let mut fields =
+            files.map_or_else(Vec::new, |(own, other)| own.differs_in(other, &["[[signer]]"]));
+        if self.host_key.public() != other.host_key.public() {
+            fields.push("the host key".to_owned());
+        }
+        fields
+    }
+
+    pub(crate) fn warn_of_unnamed_keys(&self) {
+        for name in self.without_keys() {
+            tracing::warn!(
+                signer = name,
+                "there are several signers, and this one's keys are not named in gateway.toml: until \
+                 it was heard, signers after it are not asked for keys that it may have"
+            );
+        }
+    }
+
     /// The gateway's own ports: no signer can have one of them.
     pub(crate) fn taken_ports(&self) -> Vec<u16> {
         self.own_ports().map(|(port, _)| port).collect()
@@ -132,10 +161,16 @@ impl Config {
         let host_key = secret_file::read(&base.join(&typed.ssh.host_key))?;
         let ids = (0..).map(SignerId::new);
         let signers = ids.zip(&typed.signer).map(|(id, typed)| SignerConfig::understand(id, typed));
-        let typed::Http { listen: http, hosts, allow_list_known_keys, answer_limit_seconds } =
-            typed.http.unwrap_or_default();
+        let typed::Http {
+            listen: http,
+            hosts,
+            allow_list_known_keys,
+            answer_limit_seconds,
+            drain_seconds,
+        } = typed.http.unwrap_or_default();
         let http = http.map(SocketAddr::from);
         let config = Config {
+            file: None,
             ssh: typed.ssh.listen.0,
             host_key: Identity::parse(&host_key).map_err(Why::HostKey)?,
             hosts: Hosts::of(http_address(http), &hosts),
@@ -147,6 +182,7 @@ impl Config {
             signers: signers.collect::<Result<_, _>>()?,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,
+            drain: drain(drain_seconds)?,
             authentication: typed.authentication,
             state: typed.state.map(|state| base.join(state.directory)),
         };
@@ -207,6 +243,13 @@ fn answer_limit(seconds: Option<u64>) -> Result<Duration, Why> {
         None => Ok(ANSWER_LIMIT),
         Some(seconds @ 1..=LONGEST_ANSWER_LIMIT) => Ok(Duration::from_secs(seconds)),
         Some(seconds) => Err(Why::AnswerLimit(seconds)),
+    }
+}
+
+fn drain(seconds: u64) -> Result<Duration, Why> {
+    match seconds {
+        0..=LONGEST_DRAIN => Ok(Duration::from_secs(seconds)),
+        _ => Err(Why::Drain(seconds)),
     }
 }
 

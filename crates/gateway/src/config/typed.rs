@@ -41,6 +41,8 @@ pub(super) struct Http {
     #[serde(default)]
     pub(super) allow_list_known_keys: bool,
     pub(super) answer_limit_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) drain_seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]

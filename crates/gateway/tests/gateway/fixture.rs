@@ -73,6 +73,7 @@ impl Fixture {
             keys: keys.map(|keys| keys.iter().map(|key| key.parse().unwrap()).collect()),
         });
         let mut config = Config {
+            file: None,
             ssh: loopback,
             host_key: host_key.clone(),
             http: Some(loopback),
@@ -82,6 +83,7 @@ impl Fixture {
             hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,
             answer_limit: LIMIT,
+            drain: Duration::ZERO,
             authentication: None,
             state: None,
         };
@@ -139,11 +141,7 @@ impl Fixture {
     }
 
     pub(crate) async fn get_at(&self, at: SocketAddr, path: &str) -> Reply {
-        exchange(
-            at,
-            &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"),
-        )
-        .await
+        get_at(at, path).await
     }
 
     /// A signing request by `key`, to all signers' port.
@@ -160,6 +158,11 @@ impl Fixture {
         self.shutdown.request();
         timeout(LIMIT, self.task).await.expect("it does not stop").unwrap();
     }
+}
+
+pub(crate) async fn get_at(at: SocketAddr, path: &str) -> Reply {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    exchange(at, &request).await
 }
 
 pub(crate) async fn sign_at(at: SocketAddr, key: &str) -> Reply {
@@ -209,7 +212,7 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A port that is free, and its shell's: below those that the system gives to clients.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 8_000).unwrap();
     loop {

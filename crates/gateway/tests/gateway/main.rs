@@ -16,4 +16,5 @@ mod media;
 mod monitor;
 mod paths;
 mod relay;
+mod reload;
 mod several;

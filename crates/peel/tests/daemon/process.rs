@@ -38,7 +38,7 @@ pub(crate) fn start_with(source: &str) -> (Signer, BufReader<ChildStderr>) {
 }
 
 /// A folder with a configuration, a key and a store.
-fn home(listen: &str, source: &str) -> TempDir {
+pub(crate) fn home(listen: &str, source: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("key"), format!("unencrypted:{SECRET}\n")).unwrap();
@@ -63,7 +63,7 @@ fn spawn(folder: &TempDir) -> (Child, BufReader<ChildStderr>) {
 }
 
 /// The word behind this one, in the first line that has it.
-fn await_line(log: &mut BufReader<ChildStderr>, word: &str) -> String {
+pub(crate) fn await_line(log: &mut BufReader<ChildStderr>, word: &str) -> String {
     loop {
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it said {word:?}");

@@ -1,11 +1,12 @@
 //! How a daemon is asked to stop.
 
 use std::fs;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{start, start_with};
+use crate::process::{await_line, home, start, start_with};
 
 fn until(done: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
@@ -15,15 +16,38 @@ fn until(done: impl Fn() -> bool) {
     }
 }
 
-/// A terminal that is closed.
+/// Every signer writes its number into a file, and removes it at a clean end.
 #[test]
-fn a_hang_up_is_a_clean_stop() {
-    let (signer, log) = start();
+fn a_terminal_that_is_closed_is_a_clean_stop() {
+    let folder = home("127.0.0.1:0", "secret_key_file = \"key\"");
+    let pidfile = folder.path().join("pid");
+    let run = format!(
+        "{} signer run --config {} --pidfile {}",
+        env!("CARGO_BIN_EXE_peel"),
+        folder.path().join("signer.toml").display(),
+        pidfile.display()
+    );
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--flush", "--command", &run, "/dev/null"]);
+    terminal.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().expect("script: apt-get install bsdutils");
+    let shown = BufReader::new(terminal.stdout.take().unwrap());
+    let mut shown = shown.lines().map(Result::unwrap);
+    assert!(shown.any(|line| line.contains("listening")), "it does not start");
+    assert!(pidfile.exists());
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    until(|| !pidfile.exists());
+}
+
+#[test]
+fn a_hang_up_alone_reads_the_configuration_anew() {
+    let (signer, mut log) = start();
     signer.sign(2).unwrap();
     signer.signal("HUP");
-    assert_eq!(signer.end(), Some(0));
-    let log: Vec<String> = log.lines().map(Result::unwrap).collect();
-    assert!(log.iter().any(|line| line.contains("SIGHUP: stopping")), "{log:?}");
+    await_line(&mut log, "the configuration was read anew: nothing has changed");
+    signer.sign(3).unwrap();
+    assert_eq!(signer.stop(), Some(0));
 }
 
 /// For a minute it waits for the port to become free.

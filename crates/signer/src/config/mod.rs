@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ::tunnel::home;
-use daemon::config::{Authentication, ConfigError};
+use daemon::config::{Authentication, ConfigError, ConfigFile};
 use daemon::secret_file::{self, SecretFileError};
 use daemon::tls::{Tls, TlsError};
 use ledger::{Address, Derivation, KeyPath};
@@ -36,6 +36,8 @@ use crate::policy::Policy;
 /// A signer's configuration, checked.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from, and is read from again when that changes.
+    pub(crate) file: Option<ConfigFile>,
     /// Where the watermark store is.
     pub store: PathBuf,
     /// Where bakers ask on this machine, if anywhere.
@@ -171,7 +173,8 @@ impl Config {
     /// # Errors
     /// With the file's name, what is wrong, and what would be right.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        daemon::config::read(path, Config::understand)
+        let (config, file) = daemon::config::read(path, Config::understand)?;
+        Ok(Config { file: Some(file), ..config })
     }
 
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
@@ -194,6 +197,7 @@ impl Config {
         let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
         let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {
+            file: None,
             store: state.unwrap_or_else(default_state).join(STORE),
             http,
             sockets,

@@ -8,6 +8,7 @@ mod harness;
 mod media;
 mod octez;
 mod operations;
+mod reload;
 mod socket;
 mod taquito;
 mod tls;

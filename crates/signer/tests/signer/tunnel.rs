@@ -10,7 +10,7 @@ use tunnel::Identity;
 use crate::harness::{Home, TZ1, TZ1_SECRET, get};
 
 /// A home without a local port, and what stands under `[tunnel]`.
-fn home(tunnel: &str) -> Home {
+pub(crate) fn home(tunnel: &str) -> Home {
     let home = Home::new();
     let text = home.text.replace("[http]\nlisten = \"127.0.0.1:0\"\n", "");
     let home = Home { text, ..home }.with_key("baker", TZ1_SECRET);
@@ -20,12 +20,12 @@ fn home(tunnel: &str) -> Home {
 
 const TUNNEL: &str = "[tunnel]\nidentity = \"identity\"\nport = 8443\nssh = \"127.0.0.1:22\"";
 
-fn gateway(address: &str) -> String {
+pub(crate) fn gateway(address: &str) -> String {
     let host_key = Identity::generate("gateway").unwrap().public();
     format!("[[tunnel.gateway]]\naddress = \"{address}\"\nhost_key = \"{host_key} at gateway\"")
 }
 
-fn full() -> String {
+pub(crate) fn full() -> String {
     format!("{TUNNEL}\n{}", gateway("gateway.example.com:58255"))
 }
 

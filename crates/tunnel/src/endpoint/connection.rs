@@ -81,6 +81,7 @@ impl<A: SessionHandler> Connection<A> {
             peer,
             liveness: liveness.clone(),
             authenticated: authenticated.clone(),
+            stop: stop.clone(),
             ended: ended.clone(),
             tasks: tasks.clone(),
             linger: Linger::new(LINGER, tasks.clone(), ended.clone()),
@@ -93,7 +94,7 @@ impl<A: SessionHandler> Connection<A> {
             result = &mut ssh => CloseReason::Ssh(result),
             () = login_expires(&registry, slot, &authenticated) => CloseReason::Unauthenticated,
             () = falls_silent(&registry, &liveness, &authenticated) => CloseReason::Silent,
-            () = stop.cancelled() => CloseReason::Stop,
+            () = stopped(&stop) => CloseReason::Stop,
         };
         liveness.cut();
         if !matches!(reason, CloseReason::Ssh(_)) && timeout(GRACE, ssh).await.is_err() {
@@ -109,6 +110,15 @@ impl<A: SessionHandler> Connection<A> {
 
 /// For a signer's end to close the channels that were closed here. Its own linger is shorter.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// For a client to be told that the gateway stops, and to close the connection itself.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Returns when the gateway stops and the client has not gone by itself.
+async fn stopped(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(FAREWELL).await;
+}
 
 /// Returns when the connection has to be closed because no key was proved.
 async fn login_expires(registry: &Registry, slot: Slot, authenticated: &CancellationToken) {

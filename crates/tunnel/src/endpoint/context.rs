@@ -18,6 +18,8 @@ pub(super) struct ConnectionContext {
     pub(super) liveness: Liveness,
     /// Cancelled when the client has proved a key.
     pub(super) authenticated: CancellationToken,
+    /// Cancelled when the gateway stops.
+    pub(super) stop: CancellationToken,
     /// Cancelled when the connection has ended.
     pub(super) ended: CancellationToken,
     /// What the connection has spawned; all end when `ended` is cancelled.

@@ -45,6 +45,10 @@ pub(super) struct ServerHandler<A> {
 /// Requests in the life of a connection: two services and a monitor need four forwards, and a signer whose
 /// port is refused requests it again every half second. russh queues its replies without a bound.
 const MAX_REQUESTS: u32 = 500;
+/// What a client is told whose key was taken out of the configuration, or has another port there now.
+const REVOKED: &str =
+    "gateway.toml was changed: this key is not in it any more, or has another name or port there";
+const STOPPING: &str = "the gateway is stopping";
 /// Channels to monitor forwards at once; autossh opens one at a time.
 const MONITOR_CHANNELS: usize = 1;
 
@@ -107,6 +111,23 @@ impl<A: SessionHandler> ServerHandler<A> {
                 () = ended.cancelled() => {}
             }
             tracing::info!(signer, %service, %peer, "a session has ended");
+        });
+    }
+
+    /// Ends the connection when its key is not authorised any more, and when the gateway stops, and tells the client which.
+    fn say_why_it_ends(&self, client: Arc<Client>, ssh: &Ssh) {
+        let (context, handle) = (self.context.clone(), ssh.handle());
+        self.context.tasks.spawn(async move {
+            let (reason, why) = tokio::select! {
+                () = client.revoked() => (Disconnect::HostNotAllowedToConnect, REVOKED),
+                () = context.stop.cancelled() => (Disconnect::ByApplication, STOPPING),
+                () = context.ended.cancelled() => return,
+            };
+            tokio::select! {
+                // When it fails, the connection has ended already.
+                _ = handle.disconnect(reason, why.to_owned(), "en".to_owned()) => {}
+                () = context.ended.cancelled() => {}
+            }
         });
     }
 
@@ -306,6 +327,7 @@ impl<A: SessionHandler> Handler for ServerHandler<A> {
         let Some(client) = &self.client else { return Err(russh::Error::NotAuthenticated) };
         self.peer_version = Version::parse(ssh.remote_sshid());
         self.context.authenticated.cancel();
+        self.say_why_it_ends(Arc::clone(client), ssh);
         if client.add_connection(&self.context.liveness, self.registry.limits) {
             self.refuse(Refusal::Crowd, "to keep the oldest connection");
         }

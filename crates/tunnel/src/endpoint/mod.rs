@@ -60,26 +60,26 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Which signer, among those of the configuration.
+/// Which signer: a number that no other signer of this process has, or had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SignerId(usize);
 
 impl SignerId {
-    /// The one at this index of the configuration.
+    /// The one with this number.
     #[must_use]
-    pub const fn new(index: usize) -> SignerId {
-        SignerId(index)
+    pub const fn new(number: usize) -> SignerId {
+        SignerId(number)
     }
 
-    /// Its index in the configuration.
+    /// Its number.
     #[must_use]
-    pub const fn index(self) -> usize {
+    pub const fn number(self) -> usize {
         self.0
     }
 }
 
 /// A key of the configuration, and what it may open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorizedClient {
     /// Which signer it is.
     pub id: SignerId,
@@ -89,6 +89,18 @@ pub struct AuthorizedClient {
     pub key: PublicKey,
     /// Its port.
     pub port: SignerPort,
+}
+
+/// The authorised clients of an endpoint. Clones share them.
+#[derive(Debug, Clone)]
+pub struct AuthorizedClients(Arc<Registry>);
+
+impl AuthorizedClients {
+    /// Replaces them; no two have a port in common. A client that is the same as before keeps its connections; those of
+    /// every other one are ended, and told that the key is not authorised any more.
+    pub fn replace(&self, clients: Vec<AuthorizedClient>) {
+        self.0.replace(clients);
+    }
 }
 
 /// What the endpoint allows.
@@ -180,6 +192,12 @@ impl Endpoint {
     /// When the system does not say.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// The clients that are authorised, which can be replaced while the endpoint serves.
+    #[must_use]
+    pub fn authorized(&self) -> AuthorizedClients {
+        AuthorizedClients(Arc::clone(&self.registry))
     }
 
     /// The counts of refusals, which go on counting.

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::log_limit::LogLimit;
 use crate::endpoint::{AuthorizedClient, Config, Limits, Refusal, Refusals};
@@ -16,7 +17,7 @@ use crate::{PublicKey, Service};
 /// The clients that are authorised, and their connections.
 #[derive(Debug)]
 pub(super) struct Registry {
-    clients: Vec<Arc<Client>>,
+    clients: RwLock<Vec<Arc<Client>>>,
     taken: Vec<u16>,
     pub(super) limits: Limits,
     pub(super) refusals: Refusals,
@@ -32,6 +33,8 @@ pub(super) struct Client {
     monitors: Arc<Semaphore>,
     /// Oldest first.
     connections: Mutex<Vec<Liveness>>,
+    /// Cancelled when it is not authorised any more.
+    revoked: CancellationToken,
 }
 
 /// autossh's monitor makes one connection at a time, and an older session may still have one.
@@ -51,7 +54,7 @@ pub(super) enum PortUse {
 impl Registry {
     pub(super) fn new(config: Config) -> Registry {
         Registry {
-            clients: config.clients.into_iter().map(Client::new).map(Arc::new).collect(),
+            clients: RwLock::new(config.clients.into_iter().map(Client::shared).collect()),
             taken: config.taken,
             limits: config.limits,
             refusals: Refusals::default(),
@@ -61,7 +64,24 @@ impl Registry {
     }
 
     pub(super) fn find(&self, key: &PublicKey) -> Option<Arc<Client>> {
-        self.clients.iter().find(|client| client.authorized.key == *key).map(Arc::clone)
+        let clients = self.clients.read();
+        clients.iter().find(|client| client.authorized.key == *key).map(Arc::clone)
+    }
+
+    /// A client that is the same as before stays as it is; every other one of before is revoked.
+    pub(super) fn replace(&self, clients: Vec<AuthorizedClient>) {
+        let mut own = self.clients.write();
+        let mut before = std::mem::take(&mut *own);
+        own.extend(clients.into_iter().map(|new| {
+            match before.iter().position(|client| client.authorized == new) {
+                Some(at) => before.swap_remove(at),
+                None => Client::shared(new),
+            }
+        }));
+        drop(own);
+        for client in before {
+            client.revoked.cancel();
+        }
     }
 
     /// Counts a refusal. If it is to be logged now: how many such lines were suppressed before.
@@ -83,16 +103,24 @@ impl Registry {
         match service_at(client) {
             Some(service) => PortUse::Own(service),
             None if self.taken.contains(&port) => PortUse::Taken,
-            None if self.clients.iter().any(|other| service_at(other).is_some()) => PortUse::Taken,
+            None if self.clients.read().iter().any(|other| service_at(other).is_some()) => {
+                PortUse::Taken
+            }
             None => PortUse::Free,
         }
     }
 }
 
 impl Client {
-    fn new(authorized: AuthorizedClient) -> Client {
+    fn shared(authorized: AuthorizedClient) -> Arc<Client> {
         let monitors = Arc::new(Semaphore::new(MONITORS_PER_KEY));
-        Client { authorized, monitors, connections: Mutex::default() }
+        let revoked = CancellationToken::new();
+        Arc::new(Client { authorized, monitors, connections: Mutex::default(), revoked })
+    }
+
+    /// Returns when it is not authorised any more.
+    pub(super) async fn revoked(&self) {
+        self.revoked.cancelled().await;
     }
 
     /// A slot for one more connection to a monitor forward; none while all are taken.
@@ -161,22 +189,44 @@ mod tests {
         })
     }
 
+    fn nth(registry: &Registry, at: usize) -> Arc<Client> {
+        Arc::clone(&registry.clients.read()[at])
+    }
+
     #[test]
     fn a_key_has_its_two_ports_and_no_other() {
         let registry = registry();
-        assert_eq!(registry.port_use(&registry.clients[0], 8443), PortUse::Own(Service::Signing));
-        assert_eq!(registry.port_use(&registry.clients[0], 9443), PortUse::Own(Service::Shell));
+        let home = nth(&registry, 0);
+        assert_eq!(registry.port_use(&home, 8443), PortUse::Own(Service::Signing));
+        assert_eq!(registry.port_use(&home, 9443), PortUse::Own(Service::Shell));
         for port in [8444, 9444, 6732, 65_536 + 8443] {
-            assert_eq!(registry.port_use(&registry.clients[0], port), PortUse::Taken, "{port}");
+            assert_eq!(registry.port_use(&home, port), PortUse::Taken, "{port}");
         }
-        assert_eq!(registry.port_use(&registry.clients[0], 20_000), PortUse::Free);
+        assert_eq!(registry.port_use(&home, 20_000), PortUse::Free);
     }
 
     #[test]
     fn a_key_is_known_by_itself_alone() {
         let registry = registry();
-        let key = registry.clients[1].authorized.key.clone();
-        assert!(registry.find(&key).is_some_and(|found| Arc::ptr_eq(&found, &registry.clients[1])));
+        let other = nth(&registry, 1);
+        let key = other.authorized.key.clone();
+        assert!(registry.find(&key).is_some_and(|found| Arc::ptr_eq(&found, &other)));
         assert!(registry.find(&Identity::generate("x").unwrap().public()).is_none());
+    }
+
+    #[test]
+    fn a_client_that_stays_the_same_is_not_revoked_and_every_other_one_is() {
+        let registry = registry();
+        let (home, other) = (nth(&registry, 0), nth(&registry, 1));
+        let moved =
+            AuthorizedClient { port: SignerPort::new(8445).unwrap(), ..other.authorized.clone() };
+        registry.replace(vec![moved.clone(), home.authorized.clone()]);
+        assert!(!home.revoked.is_cancelled() && other.revoked.is_cancelled());
+        assert!(Arc::ptr_eq(&registry.find(&home.authorized.key).unwrap(), &home));
+        let found = registry.find(&moved.key).unwrap();
+        assert_eq!(found.authorized, moved);
+        assert_eq!(registry.port_use(&found, 8444), PortUse::Free);
+        registry.replace(vec![home.authorized.clone()]);
+        assert!(registry.find(&moved.key).is_none() && found.revoked.is_cancelled());
     }
 }

@@ -213,6 +213,6 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "session {} of signer {} ({})", self.0.id, self.0.signer.index(), self.0.service)
+        write!(f, "session {} of signer {} ({})", self.0.id, self.0.signer.number(), self.0.service)
     }
 }

@@ -43,8 +43,9 @@ impl Config {
     /// Dials every gateway over every uplink, proves the keys, and requests the port. A Peel gateway sends no
     /// request over such a connection; a stock sshd grants the port, if it is free, and has it back at once.
     pub async fn check(&self) -> Vec<CheckResult> {
-        let signing = self.links().into_iter().filter(|link| link.shell.is_none());
-        join_all(signing.map(|link| self.check_one(link.gateway, link.uplink))).await
+        let of_gateway = |gateway| self.routes().into_iter().map(move |uplink| (gateway, uplink));
+        let all = self.gateways.iter().flat_map(of_gateway);
+        join_all(all.map(|(gateway, uplink)| self.check_one(gateway, uplink))).await
     }
 
     async fn check_one(&self, gateway: &Gateway, uplink: Option<&Uplink>) -> CheckResult {

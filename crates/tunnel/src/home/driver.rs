@@ -199,8 +199,7 @@ impl Driver {
 
     /// Shows why the link is not up, and logs it when that is changed.
     fn fail(&self, error: LinkError) {
-        let change = self.status.change(|report| report.error = Some(error));
-        let Some([before, now]) = change else { return };
+        let [before, now] = self.status.change(|report| report.error = Some(error));
         let Some(error) = now.error else { return };
         if before.error.is_some_and(|before| before.reason == error.reason) {
             return;
@@ -221,7 +220,7 @@ impl Driver {
             Phase::Forwarding(_) => return,
             Phase::Waiting(_) | Phase::Dialing | Phase::Authenticating(_) => LinkState::Down,
         };
-        let change = self.status.change(|report| {
+        let [before, now] = self.status.change(|report| {
             if report.state != state {
                 (report.state, report.since) = (state, Instant::now());
                 report.ups += u64::from(state == LinkState::Up);
@@ -232,9 +231,7 @@ impl Driver {
                 LinkState::Standby => {}
             }
         });
-        if let Some([before, now]) = change
-            && now.ups > before.ups
-        {
+        if now.ups > before.ups {
             let (uplink, service) = (self.uplink(), self.service);
             tracing::info!(uplink, %service, "a link to {} is up", self.handshake.gateway.address);
         }

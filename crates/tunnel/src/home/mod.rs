@@ -27,6 +27,7 @@ use crate::home::connection::{ForwardLock, Handshake};
 use crate::home::driver::Driver;
 use crate::home::handler::Target;
 use crate::home::name::Name;
+use crate::home::status::StatusUpdater;
 use crate::link::{Link, Timing};
 use crate::{Identity, PublicKey, Service, SignerPort, Stream};
 
@@ -50,7 +51,7 @@ pub struct Config {
 }
 
 /// An ssh endpoint in the cloud.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// For facts and metrics.
     pub name: String,
@@ -77,89 +78,159 @@ pub struct Uplink {
 pub struct Home {
     config: Config,
     status: LinkStatus,
+    /// Not started yet: the links to each gateway.
+    planned: Vec<(Gateway, Vec<Planned>)>,
+    wanted: watch::Sender<Vec<Gateway>>,
+}
+
+/// The gateways that are dialled, which can be replaced while the signer's end runs. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Gateways(watch::Sender<Vec<Gateway>>);
+
+impl Gateways {
+    /// Replaces them; no two have one name. The links to a gateway that is the same as before stay as they are.
+    pub fn replace(&self, gateways: Vec<Gateway>) {
+        self.0.send_replace(gateways);
+    }
+}
+
+/// A link that is to be driven, and where its state is shown.
+#[derive(Debug)]
+struct Planned {
+    uplink: Option<Uplink>,
+    /// The sshd, if the link serves the shell.
+    shell: Option<SocketAddr>,
+    status: StatusUpdater,
 }
 
 impl Home {
     /// All links, not dialled yet, and their status.
     #[must_use]
     pub fn new(config: Config) -> (Home, LinkStatus) {
-        let reports = config.links().into_iter().map(|link| LinkReport {
-            gateway: link.gateway_index,
-            gateway_name: link.gateway.name.clone(),
-            uplink: link.interface(),
-            metered: link.is_metered(),
-            service: link.service(),
-            state: LinkState::Down,
-            since: Instant::now(),
-            error: None,
-            ups: 0,
-            round_trip: None,
-            sent: 0,
-            received: 0,
-        });
-        let status = LinkStatus::new(reports.collect());
-        (Home { config, status: status.clone() }, status)
+        let status = LinkStatus::default();
+        let plan = |gateway: &Gateway| (gateway.clone(), config.plan(gateway, &status));
+        let planned = config.gateways.iter().map(plan).collect();
+        let wanted = watch::Sender::new(config.gateways.clone());
+        (Home { config, status: status.clone(), planned, wanted }, status)
+    }
+
+    /// The gateways that are dialled.
+    #[must_use]
+    pub fn gateways(&self) -> Gateways {
+        Gateways(self.wanted.clone())
     }
 
     /// Keeps every link up until `stop`. Streams to the signing service are sent to `signing`, those to the shell
     /// are connected to the sshd. When the queue is full, a stream is refused.
     pub async fn run(self, signing: mpsc::Sender<Stream>, stop: CancellationToken) {
         let (changes, changed) = watch::channel(());
-        let mut tasks = JoinSet::new();
-        for driver in self.drivers(&signing) {
-            tasks.spawn(driver.run(changed.clone(), stop.clone()));
+        let mut wanted = self.wanted.subscribe();
+        let Home { config, status, planned, wanted: _wanted } = self;
+        let mut links = Links {
+            config,
+            status,
+            signing,
+            changed,
+            stop: stop.clone(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
+        for (gateway, planned) in planned {
+            links.start(gateway, planned);
         }
-        drop((signing, changed));
-        tokio::select! {
-            () = async { while tasks.join_next().await.is_some() {} } => return,
-            error = interfaces::watch_interfaces(&changes) => {
-                tracing::warn!(%error, "the system does not announce changes of the network");
+        let announcing = async {
+            let error = interfaces::watch_interfaces(&changes).await;
+            tracing::warn!(%error, "the system does not announce changes of the network");
+            std::future::pending::<()>().await;
+        };
+        tokio::pin!(announcing);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = &mut announcing => {}
+                Some(_) = links.tasks.join_next() => {}
+                Ok(()) = wanted.changed() => {
+                    let gateways = wanted.borrow_and_update().clone();
+                    links.follow(gateways);
+                }
             }
         }
-        while tasks.join_next().await.is_some() {}
+        while links.tasks.join_next().await.is_some() {}
     }
+}
 
-    fn drivers(&self, signing: &mpsc::Sender<Stream>) -> Vec<Driver> {
-        let mut shared = HashMap::new();
-        let links = self.config.links().into_iter().enumerate();
-        let drivers = links.map(|(at, link)| {
-            let of_gateway = shared.entry(link.gateway_index);
-            let shared = of_gateway.or_insert_with(|| Shared::new(link.gateway));
-            self.driver(at, link, shared, signing)
+/// The links that run.
+struct Links {
+    config: Config,
+    status: LinkStatus,
+    signing: mpsc::Sender<Stream>,
+    /// Notified of changes of the network.
+    changed: watch::Receiver<()>,
+    stop: CancellationToken,
+    /// By the name of the gateway.
+    running: HashMap<String, (Gateway, CancellationToken)>,
+    tasks: JoinSet<()>,
+}
+
+impl Links {
+    /// Ends the links to gateways that are not wanted any more, and starts those to new ones.
+    fn follow(&mut self, wanted: Vec<Gateway>) {
+        let status = &self.status;
+        self.running.retain(|name, (gateway, stop)| {
+            let stays = wanted.contains(gateway);
+            if !stays {
+                stop.cancel();
+                status.remove(name);
+            }
+            stays
         });
-        drivers.collect()
+        for gateway in wanted {
+            if !self.running.contains_key(&gateway.name) {
+                let planned = self.config.plan(&gateway, &self.status);
+                self.start(gateway, planned);
+            }
+        }
     }
 
-    fn driver(
-        &self,
-        at: usize,
-        link: LinkConfig<'_>,
-        shared: &Shared,
-        signing: &mpsc::Sender<Stream>,
-    ) -> Driver {
+    fn start(&mut self, gateway: Gateway, planned: Vec<Planned>) {
+        let (shared, stop) = (Shared::new(&gateway), self.stop.child_token());
+        for link in planned {
+            let driver = self.driver(&gateway, link, &shared);
+            self.tasks.spawn(driver.run(self.changed.clone(), stop.clone()));
+        }
+        self.running.insert(gateway.name.clone(), (gateway, stop));
+    }
+
+    fn driver(&self, gateway: &Gateway, link: Planned, shared: &Shared) -> Driver {
         let (target, forward_lock) = match link.shell {
-            None => (Target::Signing(signing.clone()), &shared.signing_lock),
+            None => (Target::Signing(self.signing.clone()), &shared.signing_lock),
             Some(sshd) => (Target::Shell(sshd), &shared.shell_lock),
         };
-        let (service, timing) = (link.service(), timing(link.service(), link.is_metered()));
+        let service = link.service();
+        let (interface, metered) = (link.interface(), link.is_metered());
+        let timing = timing(service, metered);
         Driver {
-            link: Link::new(timing, RandomState::new().hash_one(at), Instant::now()),
+            link: Link::new(
+                timing,
+                RandomState::new().hash_one(service.to_string()),
+                Instant::now(),
+            ),
             handshake: Handshake {
                 identity: self.config.identity.clone(),
-                gateway: link.gateway.clone(),
-                metered: link.is_metered(),
-                uplink: link.interface(),
-                traffic: self.status.traffic(at),
+                gateway: gateway.clone(),
+                metered,
+                uplink: interface.clone(),
+                traffic: link.status.traffic(),
                 target,
                 forward_lock: Arc::clone(forward_lock),
                 is_check: false,
             },
             timing,
-            interface: link.interface(),
+            interface,
             service,
             port: self.config.port.of(service),
             name: Arc::clone(&shared.name),
-            status: self.status.updater(at),
+            status: link.status,
             is_relied_on: false,
             step: None,
             connection: None,
@@ -181,47 +252,44 @@ impl Shared {
     }
 }
 
-/// A link that the configuration asks for.
-#[derive(Debug, Clone, Copy)]
-struct LinkConfig<'a> {
-    /// In [`Config::gateways`].
-    gateway_index: usize,
-    gateway: &'a Gateway,
-    uplink: Option<&'a Uplink>,
-    /// The sshd, if the link serves the shell.
-    shell: Option<SocketAddr>,
-}
-
-impl LinkConfig<'_> {
+impl Planned {
     fn service(&self) -> Service {
-        if self.shell.is_some() { Service::Shell } else { Service::Signing }
+        service(self.shell)
     }
 
     fn interface(&self) -> Option<String> {
-        self.uplink.map(|uplink| uplink.interface.clone())
+        self.uplink.as_ref().map(|uplink| uplink.interface.clone())
     }
 
     fn is_metered(&self) -> bool {
-        self.uplink.is_some_and(|uplink| uplink.metered)
+        self.uplink.as_ref().is_some_and(|uplink| uplink.metered)
     }
 }
 
+/// What a link serves: the shell, if there is an sshd.
+fn service(shell: Option<SocketAddr>) -> Service {
+    if shell.is_some() { Service::Shell } else { Service::Signing }
+}
+
 impl Config {
-    /// One for each gateway, uplink and service.
-    fn links(&self) -> Vec<LinkConfig<'_>> {
-        let mut uplinks: Vec<Option<&Uplink>> = self.uplinks.iter().map(Some).collect();
-        if uplinks.is_empty() {
-            uplinks.push(None);
-        }
-        let mut links = Vec::new();
-        for (gateway_index, gateway) in self.gateways.iter().enumerate() {
-            for &uplink in &uplinks {
-                let link = LinkConfig { gateway_index, gateway, uplink, shell: None };
-                links.push(link);
-                links.extend(self.shell.map(|sshd| LinkConfig { shell: Some(sshd), ..link }));
+    /// The uplinks; one of whatever route the system has, if none is named.
+    fn routes(&self) -> Vec<Option<&Uplink>> {
+        let uplinks: Vec<Option<&Uplink>> = self.uplinks.iter().map(Some).collect();
+        if uplinks.is_empty() { vec![None] } else { uplinks }
+    }
+
+    /// The links to a gateway: one for each uplink and service. Each is shown in `status`.
+    fn plan(&self, gateway: &Gateway, status: &LinkStatus) -> Vec<Planned> {
+        let services = [Some(None), self.shell.map(Some)];
+        let mut planned = Vec::new();
+        for uplink in self.routes() {
+            for shell in services.into_iter().flatten() {
+                let report = LinkReport::new(gateway, uplink, service(shell));
+                let (uplink, status) = (uplink.cloned(), status.add(report));
+                planned.push(Planned { uplink, shell, status });
             }
         }
-        links
+        planned
     }
 }
 

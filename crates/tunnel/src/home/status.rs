@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Service;
 use crate::home::error::LinkError;
+use crate::home::{Gateway, Uplink};
 use crate::traffic::Traffic;
 
 /// The links as they are now. Clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LinkStatus {
-    links: Arc<Vec<Entry>>,
+    links: Arc<RwLock<Vec<Arc<Entry>>>>,
     changed: watch::Sender<()>,
 }
 
@@ -28,9 +29,7 @@ struct Entry {
 /// A link as it is now.
 #[derive(Debug, Clone)]
 pub struct LinkReport {
-    /// Which gateway, counted from 0 as in [`Config::gateways`](super::Config::gateways).
-    pub gateway: usize,
-    /// Its name ([`Gateway::name`](super::Gateway::name)).
+    /// The name of its gateway ([`Gateway::name`](super::Gateway::name)).
     pub gateway_name: String,
     /// The interface; none for the system's route.
     pub uplink: Option<String>,
@@ -70,29 +69,47 @@ pub enum LinkState {
 #[derive(Debug, Clone)]
 pub(super) struct StatusUpdater {
     status: LinkStatus,
-    at: usize,
+    link: Arc<Entry>,
+}
+
+impl LinkReport {
+    /// Of one that was not dialled yet.
+    pub(super) fn new(gateway: &Gateway, uplink: Option<&Uplink>, service: Service) -> LinkReport {
+        LinkReport {
+            gateway_name: gateway.name.clone(),
+            uplink: uplink.map(|uplink| uplink.interface.clone()),
+            metered: uplink.is_some_and(|uplink| uplink.metered),
+            service,
+            state: LinkState::Down,
+            since: Instant::now(),
+            error: None,
+            ups: 0,
+            round_trip: None,
+            sent: 0,
+            received: 0,
+        }
+    }
 }
 
 impl LinkStatus {
-    pub(super) fn new(links: Vec<LinkReport>) -> LinkStatus {
-        let entry = |report| Entry { report: Mutex::new(report), traffic: Traffic::default() };
-        let links = links.into_iter().map(entry).collect();
-        LinkStatus { links: Arc::new(links), changed: watch::Sender::new(()) }
-    }
-
     /// All links as they are now.
     #[must_use]
     pub fn links(&self) -> Vec<LinkReport> {
-        self.links.iter().map(Entry::report).collect()
+        self.links.read().iter().map(|link| link.report()).collect()
     }
 
-    /// Where the bytes of a link are counted.
-    pub(super) fn traffic(&self, at: usize) -> Traffic {
-        self.links.get(at).map(|link| link.traffic.clone()).unwrap_or_default()
+    /// Another link.
+    pub(super) fn add(&self, report: LinkReport) -> StatusUpdater {
+        let (report, traffic) = (Mutex::new(report), Traffic::default());
+        let link = Arc::new(Entry { report, traffic });
+        self.links.write().push(Arc::clone(&link));
+        StatusUpdater { status: self.clone(), link }
     }
 
-    pub(super) fn updater(&self, at: usize) -> StatusUpdater {
-        StatusUpdater { status: self.clone(), at }
+    /// The links to a gateway are no more.
+    pub(super) fn remove(&self, gateway_name: &str) {
+        self.links.write().retain(|link| link.lock().gateway_name != gateway_name);
+        self.changed.send_replace(());
     }
 }
 
@@ -108,19 +125,22 @@ impl Entry {
 }
 
 impl StatusUpdater {
-    /// Changes the report, and gives it as it was and as it is; none when there is no such link.
-    pub(super) fn change(&self, change: impl FnOnce(&mut LinkReport)) -> Option<[LinkReport; 2]> {
-        let mut link = self.status.links.get(self.at)?.lock();
+    /// Changes the report, and gives it as it was and as it is.
+    pub(super) fn change(&self, change: impl FnOnce(&mut LinkReport)) -> [LinkReport; 2] {
+        let mut link = self.link.lock();
         let before = link.clone();
         change(&mut link);
-        let change = [before, link.clone()];
+        let now = link.clone();
         drop(link);
-        if let [before, now] = &change
-            && before.state != now.state
-        {
+        if before.state != now.state {
             self.status.changed.send_replace(());
         }
-        Some(change)
+        [before, now]
+    }
+
+    /// Where the bytes of the link are counted.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.link.traffic.clone()
     }
 
     /// Notified when any link enters another state.
@@ -131,14 +151,17 @@ impl StatusUpdater {
     /// Whether requests have to come over this link although its uplink is metered: there are links to its
     /// gateway over uplinks that are not, and none of them is up.
     pub(super) fn is_relied_on(&self) -> bool {
+        let own = self.link.report();
+        if !own.metered || own.service != Service::Signing {
+            return false;
+        }
         let mut links = self.status.links();
-        let Some(own) = links.get(self.at).filter(|own| own.metered).cloned() else { return false };
         links.retain(|link| {
-            (link.gateway, link.service, link.metered) == (own.gateway, Service::Signing, false)
+            !link.metered
+                && link.service == Service::Signing
+                && link.gateway_name == own.gateway_name
         });
-        own.service == Service::Signing
-            && !links.is_empty()
-            && links.iter().all(|link| link.state != LinkState::Up)
+        !links.is_empty() && links.iter().all(|link| link.state != LinkState::Up)
     }
 }
 
@@ -149,10 +172,10 @@ mod tests {
     use super::*;
 
     /// Links of the signing service, if nothing else is said: gateway, whether it is metered, state.
-    fn status(links: &[(usize, bool, LinkState)]) -> LinkStatus {
-        let report = |&(gateway, metered, state)| LinkReport {
-            gateway,
-            gateway_name: String::new(),
+    fn links(links: &[(usize, bool, LinkState)]) -> Vec<StatusUpdater> {
+        let status = LinkStatus::default();
+        let report = |&(gateway, metered, state): &(usize, bool, LinkState)| LinkReport {
+            gateway_name: gateway.to_string(),
             uplink: None,
             metered,
             service: Service::Signing,
@@ -164,11 +187,11 @@ mod tests {
             sent: 0,
             received: 0,
         };
-        LinkStatus::new(links.iter().map(report).collect())
+        links.iter().map(|link| status.add(report(link))).collect()
     }
 
-    fn is_relied_on(links: &[(usize, bool, LinkState)]) -> bool {
-        status(links).updater(0).is_relied_on()
+    fn is_relied_on(all: &[(usize, bool, LinkState)]) -> bool {
+        links(all)[0].is_relied_on()
     }
 
     #[test]
@@ -182,15 +205,15 @@ mod tests {
     fn a_link_that_is_not_metered_or_is_the_only_one_keeps_its_limits() {
         assert!(!is_relied_on(&[(0, false, Up), (0, false, Down)]));
         assert!(!is_relied_on(&[(0, true, Up), (0, true, Down)]));
-        let shell = status(&[(0, true, Up), (0, false, Down)]);
-        shell.updater(0).change(|report| report.service = Service::Shell);
-        assert!(!shell.updater(0).is_relied_on());
+        let shell = links(&[(0, true, Up), (0, false, Down)]);
+        shell[0].change(|report| report.service = Service::Shell);
+        assert!(!shell[0].is_relied_on());
     }
 
     #[test]
     fn only_another_state_is_notified() {
-        let status = status(&[(0, false, Down)]);
-        let updater = status.updater(0);
+        let links = links(&[(0, false, Down)]);
+        let updater = &links[0];
         let changed = updater.changed();
         updater.change(|report| report.ups = 7);
         assert!(!changed.has_changed().unwrap());

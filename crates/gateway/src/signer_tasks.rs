@@ -1,0 +1,138 @@
+//! What runs for each signer: its two ports, and what asks it how it is. Ports are served by their number, and whose
+//! they are is looked up at each request, so that two signers can exchange theirs.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use daemon::Shutdown;
+use daemon::connections::Listener;
+use daemon::http::Http;
+use daemon::ports::{is_taken, when_free};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tunnel::endpoint::SignerId;
+use tunnel::{Service, SignerPort};
+
+use crate::RunError;
+use crate::api::Api;
+use crate::config::Config;
+use crate::run::limits;
+use crate::shell::Shell;
+use crate::signer::Signer;
+use crate::signers::Signers;
+use crate::watch::watch;
+
+/// What runs for signers.
+#[derive(Debug)]
+pub(crate) struct SignerTasks {
+    /// What answers at a signer's port, once it is told which.
+    api: Api,
+    tasks: JoinSet<()>,
+    ports: HashMap<SignerPort, Shutdown>,
+    watched: HashMap<SignerId, Shutdown>,
+    shutdown: Shutdown,
+}
+
+/// A signer's two ports, listened on and not served yet.
+#[derive(Debug)]
+pub(crate) struct BoundPort {
+    port: SignerPort,
+    signing: Listener,
+    shell: TcpListener,
+}
+
+impl BoundPort {
+    /// At the start: ports that are taken are waited for.
+    pub(crate) async fn bind(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
+        let signing = Listener::bind(signing_address(config, port), limits(config)).await?;
+        let address = shell_address(port);
+        let bind = async || TcpListener::bind(address).await;
+        let shell = when_free(address, bind, is_taken).await;
+        let shell = shell.map_err(|error| RunError::Shell(address, error))?;
+        Ok(BoundPort { port, signing, shell })
+    }
+
+    /// While others are served: nothing is waited for.
+    pub(crate) async fn bind_now(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
+        let signing = Listener::bind_now(signing_address(config, port), limits(config)).await?;
+        let address = shell_address(port);
+        let shell = TcpListener::bind(address).await;
+        let shell = shell.map_err(|error| RunError::Shell(address, error))?;
+        Ok(BoundPort { port, signing, shell })
+    }
+}
+
+fn signing_address(config: &Config, port: SignerPort) -> SocketAddr {
+    SocketAddr::new(config.http_address(), port.of(Service::Signing))
+}
+
+/// Always on the loopback: clients of a shell are on the gateway's host, or forward a port to it.
+fn shell_address(port: SignerPort) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port.of(Service::Shell)))
+}
+
+impl SignerTasks {
+    /// None yet.
+    pub(crate) fn new(api: Api, shutdown: Shutdown) -> SignerTasks {
+        let (tasks, ports, watched) = Default::default();
+        SignerTasks { api, tasks, ports, watched, shutdown }
+    }
+
+    pub(crate) fn serves(&self, port: SignerPort) -> bool {
+        self.ports.contains_key(&port)
+    }
+
+    /// Starts what these signers need, and ends what was there for others. `bound`: the ports that are not served yet.
+    pub(crate) fn follow(&mut self, signers: &Signers, bound: Vec<BoundPort>) {
+        let all = signers.all();
+        for bound in bound {
+            self.serve(signers, bound);
+        }
+        for signer in all.iter() {
+            self.watch(signer);
+        }
+        end_others(&mut self.ports, |port| all.iter().any(|signer| signer.port == *port));
+        end_others(&mut self.watched, |id| all.iter().any(|signer| signer.id == *id));
+    }
+
+    fn serve(&mut self, signers: &Signers, bound: BoundPort) {
+        let BoundPort { port, signing, shell: listener } = bound;
+        let stop = self.shutdown.child();
+        let api = Api { port: Some(port), ..self.api.clone() };
+        self.tasks.spawn(signing.serve(Http(Arc::new(api)), stop.clone()));
+        let shell = Shell { listener, port, signers: signers.clone() };
+        self.tasks.spawn(shell.serve(stop.clone()));
+        self.ports.insert(port, stop);
+    }
+
+    fn watch(&mut self, signer: &Arc<Signer>) {
+        if let Entry::Vacant(vacant) = self.watched.entry(signer.id) {
+            let stop = vacant.insert(self.shutdown.child());
+            self.tasks.spawn(watch(Arc::clone(signer), stop.clone()));
+        }
+    }
+
+    /// Joins tasks that have ended; never returns while there is none.
+    pub(crate) async fn reap(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Returns when everything has ended; after shutdown only.
+    pub(crate) async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn end_others<K>(running: &mut HashMap<K, Shutdown>, goes_on: impl Fn(&K) -> bool) {
+    running.retain(|key, stop| {
+        let goes_on = goes_on(key);
+        if !goes_on {
+            stop.request();
+        }
+        goes_on
+    });
+}
