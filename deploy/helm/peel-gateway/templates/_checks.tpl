@@ -51,6 +51,9 @@ Then set hostKey.existingSecret to {{ $secret }}
 {{- fail (printf "two signers have the name %q; give each its own" $signer.name) -}}
 {{- end -}}
 {{- $_ := set $names $signer.name true -}}
+{{- if not (include "peel-gateway.isPublicKey" $signer.sshPublicKey) -}}
+{{- fail (printf "sshPublicKey of signer %q (%q…) is no whole OpenSSH public key of ed25519, ecdsa or rsa (2048 bits or more); \"peel signer init\" prints it, in one line: ssh-ed25519 AAAA…" $signer.name (trunc 24 $signer.sshPublicKey)) -}}
+{{- end -}}
 {{- $sshKey := include "peel-gateway.sshPublicKey" $signer -}}
 {{- with get $sshKeys $sshKey -}}
 {{- fail (printf "signers %q and %q have the same sshPublicKey; each has its own: \"peel signer init\" makes one" . $signer.name) -}}

@@ -46,5 +46,5 @@ keys = {{ toJson . }}
 
 {{/* The kind and the key itself, without the comment behind them: two entries with these alike are one key. */}}
 {{- define "peel-gateway.sshPublicKey" -}}
-{{- regexFind "^\\S+ \\S+" .sshPublicKey -}}
+{{- regexFind "^\\S+ \\S+" (trim .sshPublicKey) -}}
 {{- end -}}

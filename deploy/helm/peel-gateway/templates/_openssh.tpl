@@ -17,3 +17,17 @@ length, and the key. Empty for kinds other than ed25519 and ecdsa. */}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Whether a text is a whole public key of a kind that the gateway takes: "yes", or nothing. The length of each but rsa is
+known; a rsa key of 2048 bits has 372 letters. */}}
+{{- define "peel-gateway.isPublicKey" -}}
+{{- $letters := dict
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" "[A-Za-z0-9+/]{43}"
+  "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABB" "[A-Za-z0-9+/]{87}="
+  "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABh" "[A-Za-z0-9+/]{130}=="
+  "ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACF" "[A-Za-z0-9+/]{178}=="
+  "ssh-rsa AAAAB3NzaC1yc2E" "[A-Za-z0-9+/]{340,}={0,2}" -}}
+{{- range $start, $rest := $letters -}}
+{{- if regexMatch (printf "^%s%s( [^\n]*)?$" $start $rest) (trim $) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
