@@ -105,9 +105,9 @@ Then set hostKey.existingSecret to {{ $secret }}
 
 {{/* A pod is killed at the end of its grace period, also when it is still answering. */}}
 {{- define "peel-gateway.checkTimes" -}}
-{{- $needed := add .Values.drainSeconds .Values.answerLimitSeconds 10 | int -}}
+{{- $needed := add (include "peel-gateway.drainSeconds" . | int) .Values.answerLimitSeconds 10 | int -}}
 {{- $grace := int .Values.terminationGracePeriodSeconds -}}
 {{- if gt $needed $grace -}}
-{{- fail (printf "terminationGracePeriodSeconds is %d; drainSeconds, answerLimitSeconds and ten seconds more are %d: set it to %d or more" $grace $needed $needed) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d; drainSeconds (of two gateways or more), answerLimitSeconds and ten seconds are %d: set it to %d or more" $grace $needed $needed) -}}
 {{- end -}}
 {{- end -}}

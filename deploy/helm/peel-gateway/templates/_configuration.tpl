@@ -12,7 +12,7 @@ host_key = "/etc/peel-host-key/host_key"
 [http]
 listen = {{ printf "%s:6732" .Values.listenAddress | toJson }}
 answer_limit_seconds = {{ int .Values.answerLimitSeconds }}
-drain_seconds = {{ int .Values.drainSeconds }}
+drain_seconds = {{ include "peel-gateway.drainSeconds" . }}
 {{- if .Values.allowListKnownKeys }}
 allow_list_known_keys = true
 {{- end }}
@@ -29,6 +29,11 @@ authorized_keys = {{ toJson . }}
 [state]
 directory = "/var/lib/peel-gateway"
 {{- end }}
+{{- end -}}
+
+{{/* With one gateway no other one answers while it drains, and the next one starts only when it is gone: it ends at once. */}}
+{{- define "peel-gateway.drainSeconds" -}}
+{{- ternary .Values.drainSeconds 0 (gt (int .Values.replicas) 1) | int -}}
 {{- end -}}
 
 {{/* The signers of gateway.toml, which a running gateway reads anew. */}}
