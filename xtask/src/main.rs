@@ -1,8 +1,10 @@
 //! What a developer runs. It stands on nothing but the standard library, so that its first word comes soon.
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
+//! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
 //! - `cargo xtask bench sign|tunnel`: the figures of `docs/performance.md`, measured and written there.
 
+mod image;
 mod test;
 
 use std::ffi::OsString;
@@ -19,9 +21,15 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
+        ["image"] => image::build(&image::Architecture::ALL),
+        ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
+        ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
+            eprintln!(
+                "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
+            );
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
             eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");
             return ExitCode::from(2);
@@ -54,18 +62,25 @@ fn run(program: &str, words: &[&str]) -> Result<(), Failure> {
 
 /// The same, with more in its environment.
 fn run_with(program: &str, words: &[&str], environment: &[(&str, &Path)]) -> Result<(), Failure> {
-    println!("\n$ {program} {}", words.join(" "));
     let mut command = Command::new(program);
     command.args(words).current_dir(root()).envs(environment.iter().copied());
     for name in of_this_package() {
         command.env_remove(name);
     }
+    start(&mut command)
+}
+
+/// Runs a command, shown first; fails when it fails.
+fn start(command: &mut Command) -> Result<(), Failure> {
+    let program = command.get_program().to_string_lossy();
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    let line = format!("{program} {}", words.join(" "));
+    let absent = format!("{program} cannot be started");
+    println!("\n$ {line}");
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Failure(format!("{program} {} failed", words.join(" ")))),
-        Err(error) => {
-            Err(Failure(format!("{program} cannot be started ({error}); is it installed?")))
-        }
+        Ok(_) => Err(Failure(format!("{line} failed"))),
+        Err(error) => Err(Failure(format!("{absent} ({error}); is it installed?"))),
     }
 }
 
