@@ -126,7 +126,10 @@ impl Architecture {
         let mut cargo = cargo();
         cargo.args(["build", "--release", "--locked", "--package", "peel"]);
         cargo.args(["--config", STRIPPED, "--target", self.triple(), "--target-dir"]).arg(&target);
-        cargo.envs(self.environment(self.compiler(), &folders));
+        cargo.envs(self.environment(&folders));
+        if !self.is_of_this_machine() {
+            cargo.envs(self.cross_compiler());
+        }
         println!("with {} and {}", toolchain.version, version_of(self.compiler()));
         start(&mut cargo)?;
         Ok(target.join(self.triple()).join("release/peel"))
@@ -138,19 +141,23 @@ impl Architecture {
 
     /// What makes the program static, and free of this machine's folders. These may have spaces in their names: cargo
     /// parts its flags by a unit separator, and the crate `cc` reads quotes if it is told so.
-    fn environment(self, compiler: &str, folders: &[Renamed]) -> [(String, String); 5] {
-        let triple = self.triple().replace('-', "_");
+    fn environment(self, folders: &[Renamed]) -> [(String, String); 3] {
         let map = |(from, to): &Renamed| format!("{}={to}", from.display());
         let rust = folders.iter().map(|folder| format!("\x1f--remap-path-prefix={}", map(folder)));
         let c = folders.iter().map(|folder| format!("'-ffile-prefix-map={}' ", map(folder)));
-        let linker = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase());
         [
             ("CARGO_ENCODED_RUSTFLAGS".to_owned(), format!("{STATIC}{}", rust.collect::<String>())),
-            (format!("CFLAGS_{triple}"), c.collect()),
+            (format!("CFLAGS_{}", self.triple().replace('-', "_")), c.collect()),
             ("CC_SHELL_ESCAPED_FLAGS".to_owned(), "1".to_owned()),
-            (format!("CC_{triple}"), compiler.to_owned()),
-            (linker, compiler.to_owned()),
         ]
+    }
+
+    /// On a machine of another architecture. On its own it would change what build scripts are linked with, too, and
+    /// these would not be those of an ordinary release build any more.
+    fn cross_compiler(self) -> [(String, String); 2] {
+        let triple = self.triple().replace('-', "_");
+        let linker = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase());
+        [(format!("CC_{triple}"), self.gcc().to_owned()), (linker, self.gcc().to_owned())]
     }
 }
 
@@ -272,7 +279,7 @@ mod tests {
     #[test]
     fn a_folder_with_a_space_is_one_flag() {
         let folders = [(PathBuf::from("/home/a b/peel"), "/peel".to_owned())];
-        let [rust, c, ..] = Architecture::Amd64.environment("cc", &folders);
+        let [rust, c, _] = Architecture::Amd64.environment(&folders);
         let flags: Vec<&str> = rust.1.split('\x1f').collect();
         assert_eq!(flags, [STATIC, "--remap-path-prefix=/home/a b/peel=/peel"]);
         assert_eq!(c.1.trim(), "'-ffile-prefix-map=/home/a b/peel=/peel'");

@@ -46,7 +46,8 @@ pub(super) fn build(architecture: Architecture) -> Result<PathBuf, Failure> {
     build.args(["--mount", "--propagation", "private", "sh", "-c", ENTER, "sh"]);
     build.arg(&chroot).arg(root()).arg(&target).arg(cargo_home().join("registry"));
     build.args(["env", "-i", PATH, "HOME=/root", "TERM=dumb"]).arg(format!("CARGO_HOME={CARGO}"));
-    let environment = architecture.environment(architecture.gcc(), &folders(&registries));
+    let environment = architecture.environment(&folders(&registries));
+    let environment = environment.into_iter().chain(architecture.cross_compiler());
     build.args(environment.map(|(name, value)| format!("{name}={value}")));
     build.args(["cargo", "build", "--release", "--locked", "--offline", "--package", "peel"]);
     build.arg("--manifest-path").arg(format!("{SOURCES}/Cargo.toml"));
