@@ -132,7 +132,9 @@ impl Architecture {
         }
         println!("with {} and {}", toolchain.version, version_of(self.compiler()));
         start(&mut cargo)?;
-        Ok(target.join(self.triple()).join("release/peel"))
+        let program = target.join(self.triple()).join("release/peel");
+        names_none(&program, &[root(), target, cargo_home()])?;
+        Ok(program)
     }
 
     fn compiler(self) -> &'static str {
@@ -216,6 +218,28 @@ fn cargo_home() -> PathBuf {
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_default()
 }
 
+/// A program that names a folder of this machine has another digest on the next one.
+fn names_none(program: &Path, folders: &[PathBuf]) -> Result<(), Failure> {
+    let bytes = fs::read(program)
+        .map_err(|error| Failure(format!("{} cannot be read: {error}", program.display())))?;
+    match folders.iter().find(|folder| is_named(folder, &bytes)) {
+        None => Ok(()),
+        Some(folder) => Err(Failure(format!(
+            "{} names a folder of this machine, {}, and so its digest is no other machine's; give that one name for \
+             all in xtask/src/image.rs",
+            program.display(),
+            folder.display()
+        ))),
+    }
+}
+
+/// A folder right under the root, like `/src`, would be found in every path.
+fn is_named(folder: &Path, bytes: &[u8]) -> bool {
+    let name = format!("{}/", folder.display());
+    folder.components().count() > 2
+        && bytes.windows(name.len()).any(|found| found == name.as_bytes())
+}
+
 fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("target"), |folder| root().join(folder))
@@ -274,6 +298,14 @@ mod tests {
         for name in ["PATH", "HOME", "CARGO_HOME", "CARGO_NET_OFFLINE", "ARCH", "RUSTUP_HOME"] {
             assert!(!changes_code(&name.into()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_program_that_names_a_folder_of_this_machine_is_seen() {
+        let program = b"panicked at /home/ann/peel/crates/peel/src/main.rs";
+        assert!(is_named(Path::new("/home/ann/peel"), program));
+        assert!(!is_named(Path::new("/home/ann/pee"), program));
+        assert!(!is_named(Path::new("/src"), program));
     }
 
     #[test]
