@@ -51,6 +51,7 @@ const SLOW_FSYNC_MS: u32 = 300;
 
 /// A baker asks for both votes of a level at once; each answer's time is a figure.
 fn sign() -> anyhow::Result<()> {
+    let _awake = Awake::start()?;
     let rows = vec![
         software(Key::Tz1, 0, "software tz1 key, one level a second, two votes a level", 0.5, 5.0)?,
         software(Key::Tz4, 0, "software tz4 key, the same", 0.9, 5.0)?,
@@ -129,7 +130,6 @@ fn scraped() -> anyhow::Result<Row> {
     const VOTES: u32 = 150;
     const PAUSE: Duration = Duration::from_millis(20);
     let home = Home::start(Key::Tz1, 0)?;
-    let _awake = Awake::start()?;
     println!("\nwith and without a scrape: {} s", 2 * BLOCKS * VOTES * 21 / 1000);
     let mut times = [const { Vec::new() }; 2];
     let mut level = home::FIRST_LEVEL;

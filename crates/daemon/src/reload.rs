@@ -46,7 +46,7 @@ impl Changes {
     }
 
     /// What `read` makes of the file at the next SIGHUP, or when the file has changed and stays as it is for a second. A
-    /// file that is gone is no change.
+    /// file that is gone is no change. A future that is dropped may have noticed a change, which is then lost.
     ///
     /// # Errors
     /// Those of `read`.

@@ -10,6 +10,7 @@
 //!   the list of signers, the keys that may log in, the tasks of each port and signer
 //! ```
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use daemon::Shutdown;
@@ -49,18 +50,29 @@ struct Difference {
 impl Reload {
     /// Until shutdown; then what runs for signers has its end.
     pub(crate) async fn run(mut self, mut changes: Changes, shutdown: Shutdown) {
-        loop {
-            tokio::select! {
-                () = shutdown.requested() => break,
-                () = self.tasks.reap() => {}
-                config = changes.next(Config::read) => {
-                    if let Err(why) = self.reload(config).await {
-                        self.last.refused(&why);
-                    }
-                }
+        while let Some(config) = self.next(&mut changes, &shutdown).await {
+            if let Err(why) = self.reload(config).await {
+                self.last.refused(&why);
             }
         }
         self.tasks.ended().await;
+    }
+
+    /// The file as it was read at the next change; none at shutdown.
+    async fn next(
+        &mut self,
+        changes: &mut Changes,
+        shutdown: &Shutdown,
+    ) -> Option<Result<Config, ConfigError>> {
+        // Not dropped when a task ends meanwhile: a change that was noticed is not noticed again.
+        let mut reading = pin!(changes.next(Config::read));
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return None,
+                () = self.tasks.reap() => {}
+                config = &mut reading => return Some(config),
+            }
+        }
     }
 
     async fn reload(&mut self, config: Result<Config, ConfigError>) -> Result<(), String> {
