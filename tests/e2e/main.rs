@@ -14,6 +14,7 @@ mod both_lines_lost_and_one_returns;
 mod documented;
 mod every_alert_fires_from_its_cause;
 mod fixture;
+mod peel_ssh_leads_to_a_signers_shell;
 mod signing_goes_on_when_the_main_line_falls_silent;
 mod signing_goes_on_when_the_main_line_goes_down;
 mod sigterm_finishes_what_it_began;

@@ -8,13 +8,14 @@ use std::{env, fs};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each, or the file of one that has none.
-const NEEDED: [(&str, &str); 18] = [
+const NEEDED: [(&str, &str); 19] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
     ("openssh-client", "ssh"),
     ("openssh-server", "sshd"),
     ("autossh", "autossh"),
+    ("rsync", "rsync"),
     ("chromium", "chromium"),
     ("prometheus", "promtool"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),

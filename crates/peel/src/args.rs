@@ -1,10 +1,13 @@
 //! What can be typed.
 
+mod ssh;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
+pub(crate) use ssh::{ClusterPlace, SshArgs, Target, Via};
 use tezos::{ChainId, Level, PublicKeyHash};
 
 use crate::commands::status::MonitorUrl;
@@ -57,8 +60,11 @@ pub(crate) enum Command {
     /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is wrong.
     Status {
         /// Where its `[monitor]` listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
-        #[arg(long, value_name = "URL")]
+        #[arg(long, value_name = "URL", conflicts_with_all = ["context", "namespace", "release"])]
         url: Option<MonitorUrl>,
+        /// Or of the gateway in Kubernetes, each of its pods.
+        #[command(flatten)]
+        place: ClusterPlace,
         /// Show it anew each second, until Ctrl-C.
         #[arg(long)]
         watch: bool,
@@ -66,10 +72,24 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// To a signer's shell, from a workstation through the gateway, with the system's ssh.
+    ///
+    /// The gateway is found in Kubernetes by the labels of its chart, through the usual kubeconfig, or on the host that
+    /// --via names. Keys, agents, known hosts, options and exit code are ssh's own; the host key is known as NAME.peel.
+    #[command(override_usage = SSH_USAGE, after_help = SSH_MORE)]
+    Ssh(SshArgs),
     /// The watermark store. Stop the signer first: the store has one owner.
     #[command(subcommand)]
     Watermark(WatermarkCommand),
 }
+
+const SSH_USAGE: &str = "peel ssh [OPTIONS] [SSH'S OPTIONS] [USER@]NAME [COMMAND]\n       \
+    peel ssh [OPTIONS] --list [--json]";
+const SSH_MORE: &str = "\
+The words of PEEL_SSH stand before those typed, unless these say where the gateway is. Under the name peel-ssh (a link) \
+the program is \"peel ssh\":
+  PEEL_SSH=\"--namespace cloud\" scp -S peel-ssh file me@home:
+  rsync -e \"peel ssh --namespace cloud\" -a folder me@home:";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignerCommand {

@@ -3,14 +3,17 @@
 mod args;
 mod commands;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::args::{Args, Command};
+use crate::commands::ssh::NoShell;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let more = env::var("PEEL_SSH").unwrap_or_default();
+    let args = Args::parse_from(commands::ssh::words::in_order(env::args_os().collect(), &more));
     let log = daemon::log::start(args.log_format.into());
     let done = match args.command {
         Command::Demo => demo::run(),
@@ -18,7 +21,10 @@ fn main() -> ExitCode {
         Command::Gateway(command) => commands::gateway::run(command),
         Command::Ledger(command) => commands::ledger::run(command),
         Command::Key(command) => commands::key::run(command),
-        Command::Status { url, watch, json } => commands::status::run(url.as_ref(), watch, json),
+        Command::Ssh(args) => commands::ssh::run(args),
+        Command::Status { url, place, watch, json } => {
+            commands::status::run(url.as_ref(), place, watch, json)
+        }
         Command::Watermark(command) => commands::watermark::run(command),
     };
     match done {
@@ -49,6 +55,9 @@ fn in_one_line(error: &anyhow::Error) -> String {
 
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<daemon::config::ConfigError>()
+        || error.downcast_ref().is_some_and(kubernetes::ConnectError::is_misuse)
+        || error.downcast_ref().is_some_and(kubernetes::FindError::is_misuse)
+        || error.downcast_ref().is_some_and(NoShell::is_misuse)
 }
 
 /// It was tried and did not work.

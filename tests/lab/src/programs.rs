@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 8] = [
+pub const PACKAGES: [(&str, &[&str]); 9] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["setpriv", "unshare"]),
-    ("openssh-client", &["ssh", "ssh-keygen"]),
+    ("openssh-client", &["ssh", "scp", "ssh-keygen"]),
     ("openssh-server", &["sshd"]),
     ("autossh", &["autossh"]),
+    ("rsync", &["rsync"]),
     ("prometheus", &["prometheus", "promtool"]),
     ("modemmanager", &["mmcli", "ModemManager"]),
     ("nut-server", &["upsd", "dummy-ups"]),

@@ -1,6 +1,6 @@
 //! A daemon that runs already, asked how it is.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -44,10 +44,42 @@ pub(super) fn ask(at: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&at, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let (_, body) = answer.split_once("\r\n\r\n").context("it speaks no HTTP")?;
-    Ok((status.context("it speaks no HTTP")?, body.to_owned()))
+    write_request(&mut stream, &at.to_string(), path)?;
+    read_answer(stream)
+}
+
+/// Asks a daemon over a connection that is there.
+pub(super) fn write_request(mut to: impl Write, host: &str, path: &str) -> anyhow::Result<()> {
+    write!(to, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
+    Ok(to.flush()?)
+}
+
+/// The status and the body of its answer, read as far as the answer says: the connection may stay open.
+pub(super) fn read_answer(from: impl Read) -> anyhow::Result<(u16, String)> {
+    let mut from = BufReader::new(from.take(MAX_ANSWER));
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
+    let status = status.and_then(|status| status.parse().ok()).context("it speaks no HTTP")?;
+    let mut body = String::new();
+    match body_length(&mut from)? {
+        Some(length) => from.take(length).read_to_string(&mut body)?,
+        None => from.read_to_string(&mut body)?,
+    };
+    Ok((status, body))
+}
+
+/// Reads the headers to their end; what they say of the body's length.
+fn body_length(from: &mut impl BufRead) -> anyhow::Result<Option<u64>> {
+    let mut length = None;
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            bail!("it speaks no HTTP");
+        }
+        let Some((name, value)) = line.split_once(':') else { return Ok(length) };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = Some(value.trim().parse()?);
+        }
+    }
 }

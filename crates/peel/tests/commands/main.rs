@@ -9,6 +9,7 @@ mod monitoring;
 mod pasted;
 mod peel;
 mod quick_start;
+mod ssh;
 mod status;
 mod store;
 mod wallet;

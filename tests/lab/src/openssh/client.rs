@@ -1,6 +1,7 @@
 //! OpenSSH's client, alone or with autossh around it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -45,6 +46,12 @@ impl Client {
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
         &self.key.public
+    }
+
+    /// The file of its private key.
+    #[must_use]
+    pub fn private_key(&self) -> &Path {
+        &self.key.private
     }
 
     /// `ssh` to the endpoint, with nothing of this machine's configuration, and with options,

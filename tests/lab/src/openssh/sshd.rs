@@ -101,7 +101,8 @@ fn config(folder: &Path, address: SocketAddr) -> String {
     format!(
         "Port {port}\nListenAddress {ip}\nHostKey {folder}/host_key\n\
          AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
-         GatewayPorts yes\nAllowTcpForwarding yes\nClientAliveInterval 10\nClientAliveCountMax 2\n",
+         GatewayPorts yes\nAllowTcpForwarding yes\nClientAliveInterval 10\nClientAliveCountMax 2\n\
+         Subsystem sftp internal-sftp\n",
         port = address.port(),
         ip = address.ip(),
     )

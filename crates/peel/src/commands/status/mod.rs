@@ -1,5 +1,6 @@
 //! `peel status`: the facts of a daemon on one screen.
 
+mod in_pods;
 mod screen;
 
 use std::fmt;
@@ -12,7 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use daemon::report::Report;
 use gateway::report::GatewayReport;
+pub(crate) use screen::{age, clean};
 
+use crate::args::ClusterPlace;
+use crate::commands::pods::Pods;
 use crate::commands::running;
 
 /// Where a daemon's `[monitor]` is.
@@ -31,9 +35,22 @@ const GATEWAY: &str = "127.0.0.1:9583";
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Shows it once, or until the process is ended.
-pub(crate) fn run(url: Option<&MonitorUrl>, watch: bool, json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(
+    url: Option<&MonitorUrl>,
+    place: ClusterPlace,
+    watch: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    if place.is_named() {
+        let pods = Pods::open(&place.into())?;
+        return repeat(watch, || in_pods::show(&pods, watch, json));
+    }
+    repeat(watch, || show(url, watch, json))
+}
+
+fn repeat(watch: bool, show: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
     loop {
-        let shown = show(url, watch, json);
+        let shown = show();
         if !watch {
             return shown;
         }

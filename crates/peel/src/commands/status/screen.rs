@@ -173,13 +173,13 @@ fn painted(text: &str, colour: &str, in_colour: bool) -> String {
 }
 
 /// Text of another process, of bounded length and without control characters.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '?' } else { c };
     text.chars().take(LONGEST_LINE).map(shown).collect()
 }
 
 /// A span of time in its largest unit, as in "3 h".
-fn age(seconds: f64) -> String {
+pub(crate) fn age(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     let fitting = UNITS.iter().find(|(unit, _)| seconds >= *unit);
     let (unit, name) = fitting.copied().unwrap_or((1.0, "s"));

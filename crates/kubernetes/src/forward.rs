@@ -1,0 +1,118 @@
+//! A port of a pod's loopback, as a stream: what "kubectl port-forward" opens a local port for.
+//!
+//! ```text
+//!  input ──▶ copy ──▶ DuplexStream ──▶ kube's task ──▶ WebSocket ──▶ API server ──▶ node ──▶ 127.0.0.1:port
+//! ```
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use kube::api::Portforwarder;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, copy, split};
+use tokio::time::timeout;
+
+use crate::access::Cluster;
+use crate::error::{ApiError, ForwardError, in_one_line};
+use crate::pod::PodLife;
+
+type Said = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
+
+/// A connection to a port of a pod. It ends when it is dropped.
+pub struct Forward {
+    cluster: Cluster,
+    pod: String,
+    port: u16,
+    stream: DuplexStream,
+    /// What the node says when the port cannot be used.
+    said: Said,
+    forwarder: Portforwarder,
+    /// Which one it was at the beginning; none when this account may not know.
+    life: Option<PodLife>,
+}
+
+/// For what is on its way when a session ends, and for the reason of an end.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// Which side ended a copy.
+enum End {
+    /// The client has sent all that it wants to.
+    Client,
+    /// The pod's side, after this many bytes.
+    Pod(std::io::Result<u64>),
+}
+
+impl Cluster {
+    /// Connects with a port of a pod, for a session whose end has to be explained.
+    ///
+    /// # Errors
+    /// When the API does not.
+    pub async fn session(&self, pod: &str, port: u16) -> Result<Forward, ApiError> {
+        let (forward, life) = tokio::join!(self.forward(pod, port), self.life(pod));
+        Ok(Forward { life: life.ok().flatten(), ..forward? })
+    }
+
+    /// Connects with a port of a pod.
+    pub(crate) async fn forward(&self, pod: &str, port: u16) -> Result<Forward, ApiError> {
+        let pods = self.pods();
+        let ports = [port];
+        let opened = pods.portforward(pod, &ports);
+        let mut forwarder = self.request(("get and create", "pods/portforward"), opened).await?;
+        let (stream, said) = (forwarder.take_stream(port), forwarder.take_error(port));
+        let (Some(stream), Some(said)) = (stream, said) else {
+            let said = "a port-forward without the port that was asked for".to_owned();
+            return Err(ApiError::Refused { server: self.server.clone(), said });
+        };
+        let (cluster, pod) = (self.clone(), pod.to_owned());
+        Ok(Forward { cluster, pod, port, stream, said: Box::pin(said), forwarder, life: None })
+    }
+}
+
+impl Forward {
+    /// The bytes alone.
+    pub(crate) fn into_stream(self) -> DuplexStream {
+        self.stream
+    }
+
+    /// Copies both ways until either side ends. What is on its way to the pod then still goes.
+    ///
+    /// # Errors
+    /// When the pod's side ended first, and not because the port was closed after it had said something.
+    pub async fn copy(
+        self,
+        mut input: impl AsyncRead + Unpin,
+        mut output: impl AsyncWrite + Unpin,
+    ) -> Result<(), ForwardError> {
+        let Forward { cluster, pod, port, stream, said, forwarder, life } = self;
+        let (mut from_pod, mut to_pod) = split(stream);
+        let end = tokio::select! {
+            _ = copy(&mut input, &mut to_pod) => End::Client,
+            copied = copy(&mut from_pod, &mut output) => End::Pod(copied),
+        };
+        let copied = match end {
+            End::Pod(copied) => copied,
+            End::Client => {
+                // When the pod is gone, there is nothing to send to it.
+                let _ = to_pod.shutdown().await;
+                let rest =
+                    async { tokio::join!(copy(&mut from_pod, &mut output), forwarder.join()) };
+                let _ = timeout(END_LIMIT, rest).await;
+                return Ok(());
+            }
+        };
+        drop((from_pod, to_pod));
+        let broke = timeout(END_LIMIT, forwarder.join()).await;
+        let said = timeout(END_LIMIT, pin!(said)).await.ok().flatten();
+        if let Some(said) = said {
+            return Err(ForwardError::Port { pod, port, said: said.trim().to_owned() });
+        }
+        let gone = timeout(END_LIMIT, cluster.what_became_of(&pod, life.as_ref())).await;
+        if let Ok(Some(state)) = gone {
+            return Err(ForwardError::PodGone { pod, state });
+        }
+        match (broke, copied) {
+            (Ok(Err(error)), _) => Err(ForwardError::Broken { pod, why: in_one_line(&error) }),
+            (_, Ok(0)) => Err(ForwardError::Silent { pod, port }),
+            _ => Ok(()),
+        }
+    }
+}
