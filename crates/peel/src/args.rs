@@ -57,12 +57,13 @@ pub(crate) enum Command {
     /// Software keys, in the wallet formats of octez.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// How a daemon is: its keys, device, links, power, and what is wrong now. Exit code 1 when anything is wrong.
+    /// How a daemon is: its keys, device, links, power, and what is wrong now; or each pod of a gateway in Kubernetes, with
+    /// --context, --namespace or --release. Exit code 1 when anything is wrong.
     Status {
         /// Where its `[monitor]` listens. [default: http://127.0.0.1:9584, a signer's; else :9583, a gateway's]
         #[arg(long, value_name = "URL", conflicts_with_all = ["context", "namespace", "release"])]
         url: Option<MonitorUrl>,
-        /// Or of the gateway in Kubernetes, each of its pods.
+        // One of these: each pod of a gateway in Kubernetes.
         #[command(flatten)]
         place: ClusterPlace,
         /// Show it anew each second, until Ctrl-C.

@@ -28,7 +28,7 @@ pub(crate) struct SshArgs {
     #[command(flatten)]
     pub(crate) place: ClusterPlace,
     /// Without Kubernetes: the host that the gateway runs on, reached with ssh.
-    #[arg(long, value_name = "[USER@]HOST[:PORT]", conflicts_with_all = ["context", "namespace", "release"])]
+    #[arg(long, value_name = "[USER@]HOST[:PORT]", group = "gateway", conflicts_with_all = ["context", "namespace", "release"])]
     pub(crate) via: Option<Via>,
     /// With --via: the signer's port in gateway.toml; without it, the gateway's [monitor] is asked.
     #[arg(long, requires = "gateway", value_parser = clap::value_parser!(u16).range(1..=64535))]
@@ -43,7 +43,7 @@ pub(crate) struct SshArgs {
     #[arg(long, conflicts_with = "via")]
     pub(crate) pipe: bool,
     /// With --pipe and --port: the pod, which is not looked for then.
-    #[arg(long, hide = true, requires_all = ["pipe", "port"])]
+    #[arg(long, hide = true, group = "gateway", requires_all = ["pipe", "port"])]
     pub(crate) pod: Option<String>,
     /// ssh's own options, the target again, and the command.
     #[arg(last = true, hide = true)]

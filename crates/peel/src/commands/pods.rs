@@ -35,13 +35,19 @@ impl Pods {
     }
 }
 
-/// Asks each pod that there is now; all at once.
+/// Asks each pod that there is now; all at once. When the API lets none of them be asked, it is said once.
 pub(crate) async fn ask(cluster: &Cluster) -> Result<Vec<Answered>, FindError> {
     let asked = cluster.find().await?.into_iter().map(async |pod| {
         let said = cluster.ask(&pod, "/status").await;
         Answered { pod, said }
     });
-    Ok(join_all(asked).await)
+    let mut answered = join_all(asked).await;
+    if answered.iter().all(|pod| matches!(pod.said, Err(AskError::Api(_))))
+        && let Some(Answered { said: Err(AskError::Api(error)), .. }) = answered.pop()
+    {
+        return Err(error.into());
+    }
+    Ok(answered)
 }
 
 /// For a command that has one thing to do.

@@ -16,6 +16,8 @@ mod signers;
 mod via;
 pub(crate) mod words;
 
+use std::ffi::OsString;
+
 use anyhow::bail;
 use kubernetes::Place;
 pub(crate) use signers::NoShell;
@@ -27,27 +29,36 @@ use crate::args::{SshArgs, Target, Via};
 use crate::commands::pods::Pods;
 
 pub(crate) fn run(args: SshArgs) -> anyhow::Result<()> {
-    let SshArgs { target, place, via, port, list, json, pipe, pod, ssh } = args;
+    let SshArgs { target, place, via, port, list: _, json, pipe, pod, ssh } = args;
     let place = Place::from(place);
-    match (target, via) {
-        (None, via) => {
-            debug_assert!(list);
-            show(&everything(&place, via.as_ref(), &ssh)?, json)
-        }
-        (Some(Target { signer }), Some(via)) => {
-            let port = port.map_or_else(|| asked_port(&via, &ssh, &signer), Ok)?;
-            let command = openssh::to_host(&via, SignerPort::new(port)?, &signer, &ssh);
-            Err(openssh::become_it(command))
-        }
-        (Some(Target { signer }), None) if pipe => {
-            let named = pod.zip(port).map(|(gateway, port)| Shell { gateway, port });
-            pipe::run(&place, named, &signer)
-        }
-        (Some(Target { signer }), None) => through_pod(&place, &signer, &ssh),
+    // Without a target, it is --list.
+    let Some(Target { signer }) = target else {
+        return show(&everything(&place, via.as_ref(), &ssh)?, json);
+    };
+    if let Some(via) = via {
+        return through_host(&via, port, &signer, &ssh);
     }
+    if pipe {
+        let named = pod.zip(port).map(|(gateway, port)| Shell { gateway, port });
+        return pipe::run(&place, named, &signer);
+    }
+    through_pod(&place, &signer, &ssh)
 }
 
-fn through_pod(place: &Place, signer: &str, ssh: &[std::ffi::OsString]) -> anyhow::Result<()> {
+fn through_host(
+    via: &Via,
+    port: Option<u16>,
+    signer: &str,
+    ssh: &[OsString],
+) -> anyhow::Result<()> {
+    let port = match port {
+        Some(port) => port,
+        None => via::ask(via, ssh)?.shell_of(signer)?.port,
+    };
+    Err(openssh::become_it(openssh::to_host(via, SignerPort::new(port)?, signer, ssh)))
+}
+
+fn through_pod(place: &Place, signer: &str, ssh: &[OsString]) -> anyhow::Result<()> {
     let pods = Pods::open(place)?;
     let shell = gateways::of_pods(pods.ask()?).shell_of(signer)?;
     let at = PodPort {
@@ -59,15 +70,7 @@ fn through_pod(place: &Place, signer: &str, ssh: &[std::ffi::OsString]) -> anyho
     Err(openssh::become_it(openssh::to_pod(&at, signer, ssh)?))
 }
 
-fn asked_port(via: &Via, ssh: &[std::ffi::OsString], signer: &str) -> anyhow::Result<u16> {
-    Ok(via::ask(via, ssh)?.shell_of(signer)?.port)
-}
-
-fn everything(
-    place: &Place,
-    via: Option<&Via>,
-    ssh: &[std::ffi::OsString],
-) -> anyhow::Result<Gateways> {
+fn everything(place: &Place, via: Option<&Via>, ssh: &[OsString]) -> anyhow::Result<Gateways> {
     match via {
         Some(via) => via::ask(via, ssh),
         None => Ok(gateways::of_pods(Pods::open(place)?.ask()?)),

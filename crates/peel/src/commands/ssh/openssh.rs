@@ -28,7 +28,11 @@ pub(super) struct PodPort<'a> {
 }
 
 /// ssh through a port-forward to a pod. `words` are ssh's own options, the target and the command.
-pub(super) fn to_pod(at: &PodPort<'_>, signer: &str, words: &[OsString]) -> anyhow::Result<Command> {
+pub(super) fn to_pod(
+    at: &PodPort<'_>,
+    signer: &str,
+    words: &[OsString],
+) -> anyhow::Result<Command> {
     let program = env::current_exe().context("the path of this program is not known")?;
     let program = program.into_os_string().into_string();
     let program = program.map_err(|path| anyhow!("{path:?}: the path is no text"))?;
@@ -41,12 +45,7 @@ pub(super) fn to_pod(at: &PodPort<'_>, signer: &str, words: &[OsString]) -> anyh
 }
 
 /// ssh through the host of the gateway.
-pub(super) fn to_host(
-    via: &Via,
-    port: SignerPort,
-    signer: &str,
-    words: &[OsString],
-) -> Command {
+pub(super) fn to_host(via: &Via, port: SignerPort, signer: &str, words: &[OsString]) -> Command {
     let mut command = to_signer(signer);
     command.args(["-o", &format!("ProxyJump={via}"), "-o", "HostName=127.0.0.1"]);
     command.args(["-o", &format!("Port={}", port.of(Service::Shell))]).args(words);
@@ -128,6 +127,9 @@ mod tests {
         let port = SignerPort::new(8443).unwrap();
         let via = "me@gw:2222".parse().unwrap();
         let words = arguments(&to_host(&via, port, "home", &words("-- home"))).join(" ");
-        assert!(words.contains("-o ProxyJump=me@gw:2222 -o HostName=127.0.0.1 -o Port=9443 -- home"), "{words}");
+        assert!(
+            words.contains("-o ProxyJump=me@gw:2222 -o HostName=127.0.0.1 -o Port=9443 -- home"),
+            "{words}"
+        );
     }
 }

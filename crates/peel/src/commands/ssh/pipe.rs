@@ -18,7 +18,7 @@ pub(super) fn run(place: &Place, named: Option<Shell>, signer: &str) -> anyhow::
             None => found(&cluster, signer).await?,
         };
         let port = SignerPort::new(shell.port)?.of(Service::Shell);
-        let forward = cluster.forward(&shell.gateway, port).await?;
+        let forward = cluster.session(&shell.gateway, port).await?;
         Ok(forward.copy(stdin(), stdout()).await?)
     });
     // A read from standard input that is under way is not waited for.

@@ -36,9 +36,7 @@ pub(crate) enum NoShell {
     NoGateway(String),
     #[error("no signer {name:?} at the gateway{there}{but}")]
     Unknown { name: String, there: String, but: String },
-    #[error(
-        "signer {name:?} is not connected to the gateway: its own log says why, at home{but}"
-    )]
+    #[error("signer {name:?} is not connected to the gateway: its own log says why, at home{but}")]
     NotConnected { name: String, but: String },
     #[error(
         "signer {name:?} is connected, and its shell is not: write ssh = \"127.0.0.1:22\" under [tunnel] in its signer.toml (an autossh box: -R {shell_port}:127.0.0.1:22){but}"
@@ -56,9 +54,9 @@ impl NoShell {
 impl Gateways {
     /// Each signer at each process.
     pub(super) fn signers(&self) -> impl Iterator<Item = (&Gateway, &SignerReport)> {
-        self.answered.iter().flat_map(|gateway| {
-            gateway.report.signers.iter().map(move |signer| (gateway, signer))
-        })
+        self.answered
+            .iter()
+            .flat_map(|gateway| gateway.report.signers.iter().map(move |signer| (gateway, signer)))
     }
 
     /// The best way to a signer's shell: over a line that is not silent, and costs nothing.
@@ -92,8 +90,7 @@ impl Gateways {
     }
 
     fn there(&self) -> String {
-        let mut names: Vec<&str> =
-            self.signers().map(|(_, signer)| signer.name.as_str()).collect();
+        let mut names: Vec<&str> = self.signers().map(|(_, signer)| signer.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         match names.as_slice() {

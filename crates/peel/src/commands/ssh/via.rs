@@ -79,9 +79,7 @@ fn exchange(child: &mut Child) -> anyhow::Result<String> {
     })
 }
 
-fn wait(
-    answer: &Receiver<anyhow::Result<(u16, String)>>,
-) -> anyhow::Result<(u16, String)> {
+fn wait(answer: &Receiver<anyhow::Result<(u16, String)>>) -> anyhow::Result<(u16, String)> {
     let answer = answer.recv_timeout(LIMIT);
     answer.with_context(|| format!("no answer within {} s", LIMIT.as_secs()))?
 }
@@ -92,11 +90,9 @@ mod tests {
 
     #[test]
     fn the_configuration_of_the_user_is_the_one_of_the_question() {
-        for (words, expected) in [
-            ("-v -- home", ""),
-            ("-F a -v -- home", "-F a"),
-            ("-Fa -F b -- home -F c", "-F b"),
-        ] {
+        for (words, expected) in
+            [("-v -- home", ""), ("-F a -v -- home", "-F a"), ("-Fa -F b -- home -F c", "-F b")]
+        {
             let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
             assert_eq!(configuration(&words).join(OsStr::new(" ")), OsStr::new(expected));
         }
