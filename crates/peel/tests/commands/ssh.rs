@@ -234,7 +234,8 @@ fn the_users_words_come_to_ssh_as_they_were_typed() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::empty();
     let script = desk.0.path().join("ssh");
-    fs::write(&script, "#!/bin/sh\nfor word in \"$@\"; do echo \"[$word]\"; done\nexit 42\n").unwrap();
+    fs::write(&script, "#!/bin/sh\nfor word in \"$@\"; do echo \"[$word]\"; done\nexit 42\n")
+        .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let mut peel = Command::new(env!("CARGO_BIN_EXE_peel"));
     peel.args(["ssh", "-v", "me@home", "--port", "8443", "--via", "gw", "echo", "a  b", "--via"]);
