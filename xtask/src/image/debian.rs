@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use super::{Architecture, Renamed, STRIPPED, cargo_home, is_started, output, registries};
+use super::reproducible::{Renamed, cargo_home, environment, registries};
+use super::toolchain::{is_started, output};
+use super::{Architecture, STRIPPED};
 use crate::{Failure, root, start};
 
 /// Debian's release, and where it has a Rust that is new enough.
@@ -46,7 +48,7 @@ pub(super) fn build(architecture: Architecture) -> Result<PathBuf, Failure> {
     build.args(["--mount", "--propagation", "private", "sh", "-c", ENTER, "sh"]);
     build.arg(&chroot).arg(root()).arg(&target).arg(cargo_home().join("registry"));
     build.args(["env", "-i", PATH, "HOME=/root", "TERM=dumb"]).arg(format!("CARGO_HOME={CARGO}"));
-    let environment = architecture.environment(&folders(&registries));
+    let environment = environment(architecture, &folders(&registries));
     let environment = environment.into_iter().chain(architecture.cross_compiler());
     build.args(environment.map(|(name, value)| format!("{name}={value}")));
     build.args(["cargo", "build", "--release", "--locked", "--offline", "--package", "peel"]);
