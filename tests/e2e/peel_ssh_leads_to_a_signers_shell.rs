@@ -24,6 +24,8 @@ const HOST_SSHD: u16 = 2200;
 struct Workstation<'a> {
     fixture: Fixture<'a>,
     folder: TempDir,
+    /// Its key is in a file of its own.
+    _user: Client,
     _at_home: Sshd,
     _at_gateway: Sshd,
 }
@@ -49,8 +51,8 @@ impl<'a> Workstation<'a> {
         let known = format!("[{CLOUD}]:{HOST_SSHD} {}\n", at_gateway.endpoint().host_key);
         fs::write(folder.path().join("known_hosts"), known)?;
         symlink(PEEL, folder.path().join("peel-ssh"))?;
-        let workstation =
-            Workstation { fixture, folder, _at_home: at_home, _at_gateway: at_gateway };
+        let (_user, _at_home, _at_gateway) = (user, at_home, at_gateway);
+        let workstation = Workstation { fixture, folder, _user, _at_home, _at_gateway };
         workstation.wait_for_shell()?;
         Ok(Some(workstation))
     }

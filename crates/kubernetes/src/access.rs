@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
-use crate::error::{ApiError, Asked, ConfigError, in_one_line};
+use crate::error::{ApiError, Asked, ConfigError, without_credentials};
 use crate::kubeconfig;
 
 /// Where the gateway is, as far as it was named.
@@ -64,7 +64,7 @@ impl Cluster {
         let program = config.auth_info.exec.as_ref().and_then(|it| it.command.clone());
         let client = Client::try_from(config).map_err(|error| ApiError::Credentials {
             program: program.unwrap_or_else(|| "the kubeconfig".to_owned()),
-            why: in_one_line(&error),
+            why: without_credentials(&error),
         })?;
         Ok(Cluster { client, server, namespace, release: place.release.clone() })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::client::UpgradeConnectionError;
+use kube::client::{AuthError, UpgradeConnectionError};
 use kube::config::KubeconfigError;
 use thiserror::Error;
 
@@ -81,7 +81,9 @@ pub enum ApiError {
         said: String,
     },
     /// A program of the kubeconfig that gives credentials, or a file that has them.
-    #[error("no credentials for the cluster from {program}: {why}")]
+    #[error(
+        "no credentials for the cluster from {program}: {why}; is it there, and are you logged in to the cluster?"
+    )]
     Credentials {
         /// What should have given them.
         program: String,
@@ -228,10 +230,11 @@ impl Asked<'_> {
             return self.refused(status.as_u16(), status.as_str());
         }
         if matches!(error, kube::Error::Auth(_)) {
+            let why = without_credentials(&error);
             return ApiError::Credentials { program: "the kubeconfig".to_owned(), why };
         }
-        if matches!(error, kube::Error::Service(_)) {
-            return ApiError::Unreachable { server, why };
+        if let kube::Error::Service(cause) = &error {
+            return ApiError::Unreachable { server, why: in_one_line(&**cause) };
         }
         ApiError::Refused { server, said: why }
     }
@@ -253,6 +256,14 @@ impl Asked<'_> {
             _ => ApiError::Refused { server: self.server.to_owned(), said },
         }
     }
+}
+
+/// Why a kubeconfig gave no credentials: in the words of the program that should have, if it failed.
+pub(crate) fn without_credentials(error: &kube::Error) -> String {
+    let kube::Error::Auth(cause) = error else { return in_one_line(error) };
+    let AuthError::AuthExecRun { out, .. } = cause else { return in_one_line(cause) };
+    let said = clean(&String::from_utf8_lossy(&out.stderr));
+    if said.is_empty() { out.status.to_string() } else { format!("{}: {said}", out.status) }
 }
 
 /// All that `peel ssh` and `peel status` ask for, as "kubectl apply -f -" reads it. A port-forward over WebSocket is a GET;

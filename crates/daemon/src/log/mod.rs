@@ -67,12 +67,16 @@ static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 const CAPACITY: usize = 2048;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// From "info" on. What kube has to say of a failed request is in the error that comes of it.
+const DEFAULT_FILTER: &str = "info,kube_client=off";
+
 /// Starts the log. `RUST_LOG` filters it; without it, everything from "info" on is written. A second
 /// call in a process changes nothing.
 #[must_use = "the log ends with it"]
 pub fn start(format: Format) -> Log {
     let (log, lines) = open(io::stderr());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(lines)
         .with_ansi(io::stderr().is_terminal())

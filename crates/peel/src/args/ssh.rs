@@ -37,7 +37,7 @@ pub(crate) struct SshArgs {
     #[arg(long, conflicts_with_all = ["target", "pipe"])]
     pub(crate) list: bool,
     /// With --list: write JSON.
-    #[arg(long, requires = "list")]
+    #[arg(long, requires = "list", conflicts_with = "target")]
     pub(crate) json: bool,
     /// Be the ProxyCommand of an ssh: standard input and output are the connection to the signer's sshd.
     #[arg(long, conflicts_with = "via")]

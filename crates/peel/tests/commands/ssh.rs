@@ -154,6 +154,23 @@ fn credentials_that_are_not_taken_are_named() {
 }
 
 #[test]
+fn a_program_without_credentials_is_named_with_what_it_says() {
+    let desk = Desk::with_cluster("http://127.0.0.1:1");
+    let file = desk.0.path().join(".kube/config");
+    let kubeconfig = fs::read_to_string(&file).unwrap();
+    let program = |command: &str, arguments: &str| {
+        let exec = format!(
+            "exec: {{apiVersion: client.authentication.k8s.io/v1, command: {command}, args: [{arguments}]}}"
+        );
+        fs::write(&file, kubeconfig.replace("token: secret", &exec)).unwrap();
+    };
+    program("/bin/sh", "-c, \"echo no session >&2; exit 3\"");
+    desk.fails("ssh home", 1, &["from /bin/sh: exit status: 3: no session", "logged in"]);
+    program("no-such-program", "");
+    desk.fails("ssh home", 1, &["from no-such-program", "No such file"]);
+}
+
+#[test]
 fn a_namespace_without_a_gateway_is_named_with_those_that_have_one() {
     let (address, _requests) = api(|path| match path.starts_with("/api/v1/namespaces/") {
         true => (200, pods(&[])),
@@ -216,8 +233,9 @@ fn what_cannot_be_meant_is_misuse() {
         ("ssh home.example", "letters, digits, - and _"),
         ("ssh --via gw --context a home", "--context"),
         ("ssh --port 8443 home", "--via"),
-        ("ssh --via -oProxyCommand=x home", "--via"),
-        ("ssh --json home", "--list"),
+        ("ssh --via -oProxyCommand=x home", "unexpected argument '-o'"),
+        ("ssh --via=-oProxyCommand=x home", "[USER@]HOST[:PORT]"),
+        ("ssh --json home", "--json"),
         ("ssh --list home", "--list"),
         ("ssh --unknown home", "--unknown"),
         ("status --url http://127.0.0.1:1 --context a", "--context"),

@@ -27,7 +27,9 @@ pub(super) fn ask(via: &Via, words: &[OsString]) -> anyhow::Result<Gateways> {
     let _ = child.kill();
     let _ = child.wait();
     let text = asked.with_context(|| {
-        format!("the gateway does not answer at {MONITOR} of {via}; write listen = \"{MONITOR}\" under [monitor] in gateway.toml, or name the signer's port there with --port")
+        format!(
+            "no answer of {MONITOR} at {via} through ssh; if ssh does log in there, write listen = \"{MONITOR}\" under [monitor] in gateway.toml, or name the signer's port with --port"
+        )
     })?;
     let report = serde_json::from_str(&text)
         .with_context(|| format!("{MONITOR} of {via} is no gateway of this version"))?;
