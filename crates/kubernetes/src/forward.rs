@@ -4,7 +4,8 @@
 //!  input ──▶ copy ──▶ DuplexStream ──▶ kube's task ──▶ WebSocket ──▶ API server ──▶ node ──▶ 127.0.0.1:port
 //! ```
 
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use kube::api::Portforwarder;
@@ -19,27 +20,32 @@ type Said = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// A connection to a port of a pod. It ends when it is dropped.
 pub struct Forward {
+    stream: DuplexStream,
+    way: Way,
+}
+
+/// What carries it, and what tells the reason of its end.
+struct Way {
     cluster: Cluster,
     pod: String,
     port: u16,
-    stream: DuplexStream,
     /// What the node says when the port cannot be used.
     said: Said,
     forwarder: Portforwarder,
-    /// Which one it was at the beginning; none when this account may not know.
+    /// Which pod it was at the beginning; none when this account may not know.
     life: Option<PodLife>,
 }
-
-/// For what is on its way when a session ends, and for the reason of an end.
-const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// Which side ended a copy.
 enum End {
     /// The client has sent all that it wants to.
     Client,
     /// The pod's side, after this many bytes.
-    Pod(std::io::Result<u64>),
+    Pod(io::Result<u64>),
 }
+
+/// For what is on its way when a session ends, and for the reason of an end.
+const END_LIMIT: Duration = Duration::from_secs(2);
 
 impl Cluster {
     /// Connects with a port of a pod, for a session whose end has to be explained.
@@ -48,7 +54,9 @@ impl Cluster {
     /// When the API does not.
     pub async fn session(&self, pod: &str, port: u16) -> Result<Forward, ApiError> {
         let (forward, life) = tokio::join!(self.forward(pod, port), self.life(pod));
-        Ok(Forward { life: life.ok().flatten(), ..forward? })
+        let mut forward = forward?;
+        forward.way.life = life.ok().flatten();
+        Ok(forward)
     }
 
     /// Connects with a port of a pod.
@@ -62,8 +70,9 @@ impl Cluster {
             let said = "a port-forward without the port that was asked for".to_owned();
             return Err(ApiError::Refused { server: self.server.clone(), said });
         };
-        let (cluster, pod) = (self.clone(), pod.to_owned());
-        Ok(Forward { cluster, pod, port, stream, said: Box::pin(said), forwarder, life: None })
+        let (cluster, pod, said) = (self.clone(), pod.to_owned(), Box::pin(said));
+        let way = Way { cluster, pod, port, said, forwarder, life: None };
+        Ok(Forward { stream, way })
     }
 }
 
@@ -82,27 +91,34 @@ impl Forward {
         mut input: impl AsyncRead + Unpin,
         mut output: impl AsyncWrite + Unpin,
     ) -> Result<(), ForwardError> {
-        let Forward { cluster, pod, port, stream, said, forwarder, life } = self;
-        let (mut from_pod, mut to_pod) = split(stream);
+        let (mut from_pod, mut to_pod) = split(self.stream);
         let end = tokio::select! {
             _ = copy(&mut input, &mut to_pod) => End::Client,
             copied = copy(&mut from_pod, &mut output) => End::Pod(copied),
         };
-        let copied = match end {
-            End::Pod(copied) => copied,
+        match end {
             End::Client => {
                 // When the pod is gone, there is nothing to send to it.
                 let _ = to_pod.shutdown().await;
-                let rest =
-                    async { tokio::join!(copy(&mut from_pod, &mut output), forwarder.join()) };
+                let rest = copy(&mut from_pod, &mut output);
+                let rest = async { tokio::join!(rest, self.way.forwarder.join()) };
                 let _ = timeout(END_LIMIT, rest).await;
-                return Ok(());
+                Ok(())
             }
-        };
-        drop((from_pod, to_pod));
+            End::Pod(copied) => {
+                drop((from_pod, to_pod));
+                self.way.explain(copied).await
+            }
+        }
+    }
+}
+
+impl Way {
+    /// Why the pod's side ended, after so many bytes: the node's own words, what became of the pod, or what broke.
+    async fn explain(self, copied: io::Result<u64>) -> Result<(), ForwardError> {
+        let Way { cluster, pod, port, said, forwarder, life } = self;
         let broke = timeout(END_LIMIT, forwarder.join()).await;
-        let said = timeout(END_LIMIT, pin!(said)).await.ok().flatten();
-        if let Some(said) = said {
+        if let Ok(Some(said)) = timeout(END_LIMIT, said).await {
             return Err(ForwardError::Port { pod, port, said: said.trim().to_owned() });
         }
         let gone = timeout(END_LIMIT, cluster.what_became_of(&pod, life.as_ref())).await;

@@ -30,7 +30,7 @@ pub(crate) struct SshArgs {
     /// Without Kubernetes: the host that the gateway runs on, reached with ssh.
     #[arg(long, value_name = "[USER@]HOST[:PORT]", group = "gateway", conflicts_with_all = ["context", "namespace", "release"])]
     pub(crate) via: Option<Via>,
-    /// With --via: the signer's port in gateway.toml; without it, the gateway's [monitor] is asked.
+    /// With --via: the signer's port in gateway.toml; without it, the gateway's `[monitor]` is asked.
     #[arg(long, requires = "gateway", value_parser = clap::value_parser!(u16).range(1..=64535))]
     pub(crate) port: Option<u16>,
     /// Show the signers, and whether their shell is there.

@@ -77,7 +77,7 @@ fn api(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> (SocketAddr, 
                 stream,
                 "HTTP/1.1 {status} Because\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
             );
-            // Who asked may have gone, and the test may have ended.
+            // The client may have gone, and the test may have ended.
             let _ = (answered, heard.try_send(head));
         }
     });

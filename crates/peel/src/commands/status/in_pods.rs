@@ -9,46 +9,51 @@ use serde_json::{Value, json};
 use super::{Answer, begin_screen, fail_unless_well, screen};
 use crate::commands::pods::{Answered, Pods};
 
+/// A pod's name, and what it says.
+type Reported = (String, anyhow::Result<Value>);
+
 /// Shows every pod; fails when one does not answer, or not all is well there.
 pub(super) fn show(pods: &Pods, watch: bool, json: bool) -> anyhow::Result<()> {
     let answered = pods.ask();
     if !json {
         begin_screen(watch);
     }
-    let reports: Vec<(String, anyhow::Result<Value>)> = answered?.into_iter().map(report).collect();
+    let reports: Vec<Reported> = answered?.into_iter().map(reported).collect();
     if json {
         daemon::say!("{}", reports.iter().map(as_json).collect::<Value>());
     }
     let mut is_well = true;
-    for (pod, report) in reports {
-        let shown = report.and_then(|report| Ok(serde_json::from_value::<GatewayReport>(report)?));
-        match shown.with_context(|| format!("pod {pod}")) {
-            Ok(report) => {
-                let answer = Answer::Gateway(report);
-                if !json {
-                    let at = format!("pod {pod} of {}", pods.namespace());
-                    daemon::say!("{}\n", screen::draw(&answer, &at, io::stdout().is_terminal()));
-                }
-                is_well &= fail_unless_well(&answer).is_ok();
-            }
-            Err(error) => {
-                daemon::tell!("peel: {error:#}");
-                is_well = false;
-            }
-        }
+    for report in reports {
+        let shown = draw(report, pods.namespace(), json);
+        is_well &= shown.unwrap_or_else(|error| {
+            daemon::tell!("peel: {error:#}");
+            false
+        });
     }
     if is_well || watch { Ok(()) } else { bail!("not all is well: see the lines with [-]") }
 }
 
-fn report(Answered { pod, said }: Answered) -> (String, anyhow::Result<Value>) {
+fn reported(Answered { pod, said }: Answered) -> Reported {
     let report = said.map_err(anyhow::Error::from).and_then(|text| {
         serde_json::from_str(&text).context("it does not answer as Peel of this version does")
     });
     (pod.name, report)
 }
 
+/// Draws a pod, unless that was done as JSON. Gives whether all is well there.
+fn draw((pod, report): Reported, namespace: &str, json: bool) -> anyhow::Result<bool> {
+    let report: GatewayReport = serde_json::from_value(report?)
+        .with_context(|| format!("pod {pod} is no gateway of this version"))?;
+    let answer = Answer::Gateway(report);
+    if !json {
+        let at = format!("pod {pod} of {namespace}");
+        daemon::say!("{}\n", screen::draw(&answer, &at, io::stdout().is_terminal()));
+    }
+    Ok(fail_unless_well(&answer).is_ok())
+}
+
 /// What the pod says, with its name; or its name, and why it says nothing.
-fn as_json((pod, report): &(String, anyhow::Result<Value>)) -> Value {
+fn as_json((pod, report): &Reported) -> Value {
     match report {
         Ok(report) => {
             let mut report = report.clone();
