@@ -261,7 +261,11 @@ fn parent(process: i32) -> Option<Pid> {
     Pid::from_raw(field(&status, "PPid:")?.try_into().ok()?)
 }
 
-fn memory(process: Pid) -> anyhow::Result<Memory> {
+/// What one process has in memory.
+///
+/// # Errors
+/// When it has ended.
+pub fn memory(process: Pid) -> anyhow::Result<Memory> {
     let file = |name: &str| format!("/proc/{}/{name}", process.as_raw_nonzero());
     let status = fs::read_to_string(file("status"))?;
     let resident = field(&status, "VmRSS:").context("it has ended")?;

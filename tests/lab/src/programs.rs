@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 9] = [
+pub const PACKAGES: [(&str, &[&str]); 12] = [
     ("iproute2", &["ip", "tc"]),
-    ("util-linux", &["setpriv", "unshare"]),
+    ("util-linux", &["mount", "setpriv", "unshare"]),
     ("openssh-client", &["ssh", "scp", "ssh-keygen"]),
     ("openssh-server", &["sshd"]),
     ("autossh", &["autossh"]),
@@ -17,6 +17,9 @@ pub const PACKAGES: [(&str, &[&str]); 9] = [
     ("prometheus", &["prometheus", "promtool"]),
     ("modemmanager", &["mmcli", "ModemManager"]),
     ("nut-server", &["upsd", "dummy-ups"]),
+    ("containerd", &["containerd", "ctr"]),
+    ("runc", &["runc"]),
+    ("nftables", &["nft"]),
 ];
 
 /// NUT's programs. Debian's `/usr/sbin/upsd` is a script that starts nothing unless /etc/nut/nut.conf says so.

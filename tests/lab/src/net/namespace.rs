@@ -22,7 +22,9 @@ impl Namespace {
         Namespace(None)
     }
 
-    pub(super) const fn named(name: &'static str) -> Namespace {
+    /// One that `ip netns add` has made under this name.
+    #[must_use]
+    pub const fn named(name: &'static str) -> Namespace {
         Namespace(Some(name))
     }
 
@@ -75,8 +77,11 @@ impl Namespace {
         Ok(move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network))?)
     }
 
-    /// Lines for `ip -batch`.
-    pub(super) fn ip(self, lines: &str) -> anyhow::Result<()> {
+    /// Runs these lines of `ip -batch` there.
+    ///
+    /// # Errors
+    /// When `ip` refuses one of them, with what it said.
+    pub fn ip(self, lines: &str) -> anyhow::Result<()> {
         let mut ip = self.command(programs::path("ip")?)?;
         ip.args(["-batch", "-"]).stdin(Stdio::piped());
         let mut child = ip.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -88,7 +93,10 @@ impl Namespace {
     }
 
     /// Sets `/proc/sys/net/ipv4/<name>`, which shows the namespace of the thread that looks.
-    pub(super) fn set_ipv4(self, name: &'static str, value: &'static str) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_ipv4(self, name: &'static str, value: &'static str) -> anyhow::Result<()> {
         let set = move || Ok(fs::write(format!("/proc/sys/net/ipv4/{name}"), value)?);
         self.on_thread(set).with_context(|| format!("{name} cannot be set in {self:?}"))
     }
