@@ -1,10 +1,14 @@
 //! What a developer runs. It stands on nothing but the standard library, so that its first word comes soon.
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
+//! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
-//! - `cargo xtask bench sign|tunnel`: the figures of `docs/performance.md`, measured and written there.
+//! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
 
+mod cluster;
+mod go;
 mod image;
+mod packages;
 mod test;
 
 use std::ffi::OsString;
@@ -21,17 +25,21 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
+        ["test", "cluster", filters @ ..] => cluster::test(filters),
         ["image"] => image::build(&image::Architecture::ALL),
         ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
         ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
+        ["bench", "cluster"] => cluster::bench(),
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
+            eprintln!("cargo xtask test cluster  what is promised in Kubernetes, in a real one");
             eprintln!(
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
             );
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
             eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");
+            eprintln!("cargo xtask bench cluster the same for the gateway in Kubernetes");
             return ExitCode::from(2);
         }
     };

@@ -1,14 +1,14 @@
 //! Everything that has to hold before a change lands.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 use std::{env, fs};
 
+use crate::packages::{self, Package, is_installed};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each, or the file of one that has none.
-const NEEDED: [(&str, &str); 19] = [
+const NEEDED: [Package; 19] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -29,8 +29,6 @@ const NEEDED: [(&str, &str); 19] = [
     ("python3-dbusmock", "/usr/lib/python3/dist-packages/dbusmock/__init__.py"),
     ("nut-server", "upsd"),
 ];
-/// Where an ordinary user's PATH does not lead.
-const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// Where tests write down what they skipped: `lab::skip`.
 const SKIPPED: &str = "PEEL_SKIPPED";
 
@@ -38,7 +36,7 @@ const SKIPPED: &str = "PEEL_SKIPPED";
 type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
 
 const STEPS: [Step; 6] = [
-    ("programs that the tests use", |_| needed()),
+    ("programs that the tests use", |_| packages::install(&NEEDED)),
     ("format", |_| run("cargo", &["fmt", "--all", "--check"])),
     ("lints", |_| {
         run(
@@ -88,24 +86,6 @@ fn sum_up(skipped: &Path, started: Instant) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Installs what is missing, if we may; else says what to install. Tests that need it fail then, and name
-/// the package.
-fn needed() -> Result<(), Failure> {
-    let missing = NEEDED.iter().filter(|(_, program)| !is_installed(program));
-    let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !is_root() || !is_installed("apt-get") {
-        println!("please install: apt-get install --no-install-recommends {}", missing.join(" "));
-        return Ok(());
-    }
-    run("apt-get", &["update"])?;
-    // Nobody is there to answer a package's questions.
-    let install = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"];
-    run("env", &[&install[..], &["--no-install-recommends"], &missing].concat())
-}
-
 /// Its database of advisories is not asked: the test has to give the same answer tomorrow, and without a
 /// network. It takes minutes to build, so it is run where it is; `.ci/run` installs it.
 fn cargo_deny(skipped: &Path) -> Result<(), Failure> {
@@ -116,27 +96,4 @@ fn cargo_deny(skipped: &Path) -> Result<(), Failure> {
     print!("{line}");
     let written = fs::create_dir_all(root().join("target")).and_then(|()| fs::write(skipped, line));
     written.map_err(|error| Failure(format!("{}: {error}", skipped.display())))
-}
-
-/// Not asked for its version: not every program tells it and does nothing else.
-fn is_installed(program: &str) -> bool {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(&folders).chain(SYSTEM.map(PathBuf::from));
-    folders.any(|folder| folder.join(program).is_file())
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout == b"0\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_missing_is_seen() {
-        assert!(is_installed("sh"));
-        assert!(!is_installed("no-such-program"));
-    }
 }
