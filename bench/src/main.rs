@@ -1,6 +1,7 @@
 //! Measures what `docs/performance.md` promises, with the release build and real processes.
 
 mod awake;
+mod cluster;
 mod home;
 mod http;
 mod report;
@@ -25,8 +26,9 @@ fn main() -> ExitCode {
     let measured = match std::env::args().nth(1).as_deref() {
         Some("sign") => sign(),
         Some("tunnel") => tunnel::tunnel(),
+        Some("cluster") => cluster::cluster(),
         _ => {
-            eprintln!("cargo xtask bench sign|tunnel");
+            eprintln!("cargo xtask bench sign|tunnel|cluster");
             return ExitCode::from(2);
         }
     };

@@ -14,7 +14,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use lab::cloud::{GatewayHome, Listen, Signer};
 use lab::net::Namespace;
-use lab::openssh::{Client, Forward, KeyKind, Sshd};
+use lab::openssh::{Client, Endpoint, Forward, KeyKind, Sshd};
 use lab::process::Daemon;
 use tezos::{Curve, PublicKeyHash, SecretKey};
 use tokio::runtime::Runtime;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tunnel::home::{self, Home};
-use tunnel::{Identity, PublicKey, SignerPort};
+use tunnel::{Identity, SignerPort};
 
 use crate::report::Row;
 use crate::tunnel::fixture::{START, loopback, peel};
@@ -55,7 +55,7 @@ pub(super) fn five_hundred() -> anyhow::Result<Vec<Row>> {
     let mut cloud = start(&gateway)?;
     let before = weight(&cloud)?;
     let runtime = Runtime::new()?;
-    let crowd = Crowd::dial(&runtime, &signers, &gateway.endpoint(listen.ssh).host_key);
+    let crowd = Crowd::dial(&runtime, &signers, &gateway.endpoint(listen.ssh));
     await_all(&runtime, listen.http, &signers)?;
     let each = (weight(&cloud)? - before) / f64::from(SIGNERS);
     cloud.kill()?;
@@ -119,7 +119,11 @@ fn stock_weight() -> anyhow::Result<f64> {
 }
 
 /// Waits until every signer has answered through the gateway.
-fn await_all(runtime: &Runtime, http: SocketAddr, signers: &[Member]) -> anyhow::Result<()> {
+pub(crate) fn await_all(
+    runtime: &Runtime,
+    http: SocketAddr,
+    signers: &[Member],
+) -> anyhow::Result<()> {
     let mut waiting: Vec<&Member> = signers.iter().collect();
     lab::wait::until("an answer from all", COME_BACK, || {
         waiting.retain(|member| !member.answers(runtime, http));
@@ -128,7 +132,7 @@ fn await_all(runtime: &Runtime, http: SocketAddr, signers: &[Member]) -> anyhow:
 }
 
 /// A signer of the crowd.
-struct Member {
+pub(crate) struct Member {
     port: u16,
     signer_port: SignerPort,
     key: PublicKeyHash,
@@ -136,7 +140,7 @@ struct Member {
 }
 
 impl Member {
-    fn new(at: u16) -> anyhow::Result<Member> {
+    pub(crate) fn new(at: u16) -> anyhow::Result<Member> {
         let mut randomness = [0; 32];
         getrandom::fill(&mut randomness)?;
         let key = SecretKey::generate(Curve::Ed25519, &randomness)?.hash();
@@ -145,7 +149,8 @@ impl Member {
         Ok(Member { port, signer_port, key, identity })
     }
 
-    fn known(&self) -> Signer {
+    /// As a gateway knows it.
+    pub(crate) fn known(&self) -> Signer {
         Signer {
             name: format!("signer{}", self.port),
             ssh_public_key: self.identity.public(),
@@ -162,20 +167,20 @@ impl Member {
 }
 
 /// All signers' ends, in this process.
-struct Crowd {
+pub(crate) struct Crowd {
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Crowd {
-    fn dial(runtime: &Runtime, members: &[Member], host_key: &PublicKey) -> Crowd {
+    pub(crate) fn dial(runtime: &Runtime, members: &[Member], to: &Endpoint) -> Crowd {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         for member in members {
             let gateway = home::Gateway {
                 name: "cloud".to_owned(),
-                address: loopback(SSH).to_string(),
-                user: "signer".to_owned(),
-                host_key: host_key.clone(),
+                address: to.address.to_string(),
+                user: to.user.clone(),
+                host_key: to.host_key.clone(),
             };
             let (home, _) = Home::new(home::Config {
                 identity: member.identity.clone(),
@@ -202,7 +207,7 @@ impl Crowd {
         Crowd { tasks, stop }
     }
 
-    fn leave(self, runtime: &Runtime) {
+    pub(crate) fn leave(self, runtime: &Runtime) {
         self.stop.cancel();
         runtime.block_on(self.tasks.wait());
     }

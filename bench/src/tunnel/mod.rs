@@ -1,7 +1,7 @@
 //! Measures what `docs/performance.md` promises of the tunnel, beside the usual stack of OpenSSH: the
 //! release build and Debian's programs, in one small internet, in one run.
 
-mod crowd;
+pub(crate) mod crowd;
 mod events;
 mod fixture;
 mod handshakes;
