@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kube::api::Portforwarder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, copy, split};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::access::Cluster;
 use crate::error::{ApiError, ForwardError, in_one_line};
@@ -46,6 +46,9 @@ enum End {
 
 /// For what is on its way when a session ends, and for the reason of an end.
 const END_LIMIT: Duration = Duration::from_secs(2);
+/// For a node to tell that a container has ended.
+const FATE_LIMIT: Duration = Duration::from_secs(4);
+const ASK_AGAIN: Duration = Duration::from_millis(300);
 
 impl Cluster {
     /// Connects with a port of a pod, for a session whose end has to be explained.
@@ -73,6 +76,23 @@ impl Cluster {
         let (cluster, pod, said) = (self.clone(), pod.to_owned(), Box::pin(said));
         let way = Way { cluster, pod, port, said, forwarder, life: None };
         Ok(Forward { stream, way })
+    }
+}
+
+impl Cluster {
+    /// How a pod has gone since it was `before`, if it has. The node tells the API a moment later: after an end that was
+    /// not clean, it is asked again for so long.
+    async fn fate(&self, pod: &str, before: Option<&PodLife>, is_clean: bool) -> Option<String> {
+        let asked = async {
+            loop {
+                let state = self.what_became_of(pod, before).await;
+                if is_clean || state.is_some() {
+                    break state;
+                }
+                sleep(ASK_AGAIN).await;
+            }
+        };
+        timeout(FATE_LIMIT, asked).await.ok().flatten()
     }
 }
 
@@ -121,8 +141,8 @@ impl Way {
         if let Ok(Some(said)) = timeout(END_LIMIT, said).await {
             return Err(ForwardError::Port { pod, port, said: said.trim().to_owned() });
         }
-        let gone = timeout(END_LIMIT, cluster.what_became_of(&pod, life.as_ref())).await;
-        if let Ok(Some(state)) = gone {
+        let is_clean = matches!((&broke, &copied), (Ok(Ok(())), Ok(1..)));
+        if let Some(state) = cluster.fate(&pod, life.as_ref(), is_clean).await {
             return Err(ForwardError::PodGone { pod, state });
         }
         match (broke, copied) {

@@ -99,7 +99,8 @@ fn waits_for(status: &PodStatus) -> Option<String> {
 
 fn reason(state: &ContainerState) -> Option<String> {
     let waiting = state.waiting.as_ref().and_then(|it| it.reason.clone());
-    waiting.or_else(|| state.terminated.as_ref().and_then(|it| it.reason.clone()))
+    let ended = state.terminated.as_ref().and_then(|it| it.reason.as_ref());
+    waiting.or_else(|| ended.map(|reason| format!("its container has ended: {reason}")))
 }
 
 impl fmt::Display for PodState {
