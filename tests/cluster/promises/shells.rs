@@ -43,7 +43,8 @@ impl<'a> Operator<'a> {
 #[test]
 fn peel_ssh_reaches_a_real_sshd_at_home() -> anyhow::Result<()> {
     in_namespace("peel-ssh", |namespace| {
-        let Operator { workstation, .. } = Operator::new(namespace)?;
+        let operator = Operator::new(namespace)?;
+        let workstation = &operator.workstation;
         let listed = said(workstation.peel_ssh(&["--list"]), LIMIT)?;
         println!("{listed}");
         ensure!(listed.contains("home"), "{listed}");
