@@ -37,10 +37,12 @@ mod shell;
 mod signer;
 mod signer_tasks;
 mod signers;
+mod stand_in;
 mod status;
 mod watch;
 mod witness;
 
 pub use config::Config;
 pub use run::{Gateway, RunError};
+pub use stand_in::{StandIn, StandInError};
 pub use witness::{WitnessFileError, forget};

@@ -28,7 +28,7 @@ use crate::reload::Reload;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
 use crate::signer::Signer;
-use crate::signer_tasks::{BoundPort, SignerTasks};
+use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers};
 use crate::signers::Signers;
 use crate::status::Status;
 use crate::witness::{Witness, WitnessFileError};
@@ -211,13 +211,16 @@ impl Gateway {
 
 impl Bound {
     async fn bind(config: &Config) -> Result<Bound, RunError> {
-        let limits = limits(config);
         let mut ports = Vec::new();
         for signer in &config.signers {
             ports.push(BoundPort::bind(config, signer.port).await?);
         }
-        let all = Listener::bind_if_named(config.http, limits).await?;
-        let monitor = Listener::bind_if_named(config.monitor, limits).await?;
+        let all = match config.http {
+            Some(address) => Some(bind_for_bakers(config, address).await?),
+            None => None,
+        };
+        // After those for bakers: a stand-in leaves them to the gateway when this one takes connections.
+        let monitor = Listener::bind_if_named(config.monitor, limits(config)).await?;
         let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),

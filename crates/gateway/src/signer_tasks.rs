@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use daemon::Shutdown;
-use daemon::connections::Listener;
+use daemon::connections::{ListenError, Listener};
 use daemon::http::Http;
 use daemon::ports::{is_taken, when_free};
 use tokio::net::TcpListener;
@@ -46,7 +46,7 @@ pub(crate) struct BoundPort {
 impl BoundPort {
     /// At the start: ports that are taken are waited for.
     pub(crate) async fn bind(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
-        let signing = Listener::bind(signing_address(config, port), limits(config)).await?;
+        let signing = bind_for_bakers(config, signing_address(config, port)).await?;
         let address = shell_address(port);
         let bind = async || TcpListener::bind(address).await;
         let shell = when_free(address, bind, is_taken).await;
@@ -56,12 +56,29 @@ impl BoundPort {
 
     /// While others are served: nothing is waited for.
     pub(crate) async fn bind_now(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
-        let signing = Listener::bind_now(signing_address(config, port), limits(config)).await?;
+        let (address, limits) = (signing_address(config, port), limits(config));
+        let signing = match config.has_stand_in {
+            true => Listener::bind_shared(address, limits)?,
+            false => Listener::bind_now(address, limits).await?,
+        };
         let address = shell_address(port);
         let shell = TcpListener::bind(address).await;
         let shell = shell.map_err(|error| RunError::Shell(address, error))?;
         Ok(BoundPort { port, signing, shell })
     }
+}
+
+/// A port for bakers, which a stand-in may have, too.
+pub(crate) async fn bind_for_bakers(
+    config: &Config,
+    address: SocketAddr,
+) -> Result<Listener, ListenError> {
+    let limits = limits(config);
+    if !config.has_stand_in {
+        return Listener::bind(address, limits).await;
+    }
+    let bind = async || Listener::bind_shared(address, limits);
+    when_free(address, bind, ListenError::is_taken).await
 }
 
 fn signing_address(config: &Config, port: SignerPort) -> SocketAddr {

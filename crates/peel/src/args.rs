@@ -142,6 +142,13 @@ pub(crate) enum GatewayCommand {
         #[command(flatten)]
         pidfile: PidFilePath,
     },
+    /// Say "ask again" to bakers while the gateway beside it does not listen, until SIGTERM: as a second container of a pod.
+    StandIn {
+        #[command(flatten)]
+        config: GatewayFile,
+        #[command(flatten)]
+        pidfile: PidFilePath,
+    },
     /// Forget up to where a key was answered, after its mark was lowered on purpose. Stop the gateway first.
     Forget {
         /// The key, tz…

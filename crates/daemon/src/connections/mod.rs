@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
@@ -97,6 +97,14 @@ pub struct ListenError {
     cause: io::Error,
 }
 
+impl ListenError {
+    /// Whether another program has the port.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        ports::is_taken(&self.cause)
+    }
+}
+
 impl Listener {
     /// Listens on `address`; port 0 takes any free one. One that is taken is waited for, a minute at most.
     ///
@@ -106,6 +114,16 @@ impl Listener {
         let bind = async || TcpListener::bind(address).await;
         let listener = ports::when_free(address, bind, ports::is_taken).await;
         let listener = listener.map_err(|cause| ListenError { address, cause })?;
+        Ok(Listener { listener, limits, tls: None })
+    }
+
+    /// The same on a port that another process of this user may have, too, if it asks for it in the same way: connections
+    /// come to either (`SO_REUSEPORT`). A port that is taken otherwise is not waited for.
+    ///
+    /// # Errors
+    /// When the port is taken or the address is not ours.
+    pub fn bind_shared(address: SocketAddr, limits: Limits) -> Result<Listener, ListenError> {
+        let listener = shared(address).map_err(|cause| ListenError { address, cause })?;
         Ok(Listener { listener, limits, tls: None })
     }
 
@@ -160,6 +178,14 @@ impl Listener {
     }
 }
 
+fn shared(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Answers requests on the streams that come, as on the connections of a port, until shutdown; then
 /// lets the running ones end. After shutdown nothing more can be handed over.
 ///
@@ -176,6 +202,8 @@ pub async fn serve_streams<S>(
     serving::serve(Streams(streams), protocol, shutdown, limits).await;
 }
 
+/// Connections that wait to be accepted at a shared port.
+const BACKLOG: u32 = 1024;
 /// From shutdown until a connection without a request is closed.
 pub(crate) const IDLE_GRACE: Duration = Duration::from_millis(300);
 

@@ -42,6 +42,8 @@ pub struct Config {
     pub answer_limit: Duration,
     /// How long bakers are still answered after a stop was asked for, while the gateway is not ready.
     pub drain: Duration,
+    /// Whether `peel gateway stand-in` may listen on the ports for bakers, too.
+    pub has_stand_in: bool,
     /// Who may ask; none: every client that reaches the port.
     pub authentication: Option<Authentication>,
     /// Where it is remembered up to where each key was answered, if anywhere.
@@ -167,6 +169,7 @@ impl Config {
             allow_list_known_keys,
             answer_limit_seconds,
             drain_seconds,
+            stand_in,
         } = typed.http.unwrap_or_default();
         let http = http.map(SocketAddr::from);
         let config = Config {
@@ -183,6 +186,7 @@ impl Config {
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,
             drain: drain(drain_seconds)?,
+            has_stand_in: stand_in,
             authentication: typed.authentication,
             state: typed.state.map(|state| base.join(state.directory)),
         };

@@ -43,6 +43,8 @@ pub(super) struct Http {
     pub(super) answer_limit_seconds: Option<u64>,
     #[serde(default)]
     pub(super) drain_seconds: u64,
+    #[serde(default)]
+    pub(super) stand_in: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -84,6 +84,7 @@ impl Fixture {
             allow_list_known_keys: true,
             answer_limit: LIMIT,
             drain: Duration::ZERO,
+            has_stand_in: false,
             authentication: None,
             state: None,
         };

@@ -18,3 +18,4 @@ mod paths;
 mod relay;
 mod reload;
 mod several;
+mod stand_in;

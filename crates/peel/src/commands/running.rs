@@ -1,7 +1,7 @@
 //! A daemon that runs already, asked how it is.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -19,7 +19,7 @@ pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow:
         );
     };
     daemon::say!("running        {what} is running, so it is asked: http://{monitor}/readyz");
-    let (status, facts) = ask(reachable(monitor), "/readyz")
+    let (status, facts) = ask(daemon::ports::reachable(monitor), "/readyz")
         .with_context(|| format!("{what} is running, and {monitor} does not answer"))?;
     facts.lines().filter(|line| !line.is_empty()).for_each(|line| daemon::say!("{line}"));
     let is_whole = status == 200 && !facts.lines().any(|line| line.starts_with("[-]"));
@@ -27,15 +27,6 @@ pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow:
         Ok(())
     } else {
         bail!("{what} is running, and not all is well: see the lines with [-]")
-    }
-}
-
-/// A listener on every address is asked on this machine's own.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
-    } else {
-        address
     }
 }
 

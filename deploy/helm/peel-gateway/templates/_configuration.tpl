@@ -13,6 +13,7 @@ host_key = "/etc/peel-host-key/host_key"
 listen = {{ printf "%s:6732" .Values.listenAddress | toJson }}
 answer_limit_seconds = {{ int .Values.answerLimitSeconds }}
 drain_seconds = {{ include "peel-gateway.drainSeconds" . }}
+stand_in = {{ .Values.standIn.enabled }}
 {{- if .Values.allowListKnownKeys }}
 allow_list_known_keys = true
 {{- end }}

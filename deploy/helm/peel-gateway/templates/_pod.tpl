@@ -15,6 +15,10 @@ securityContext:
 containers:
   - name: gateway
     {{- include "peel-gateway.container" . | nindent 4 }}
+  {{- if .Values.standIn.enabled }}
+  - name: stand-in
+    {{- include "peel-gateway.standIn" . | nindent 4 }}
+  {{- end }}
 volumes:
   - name: configuration
     configMap:
@@ -69,6 +73,25 @@ volumeMounts:
   - name: state
     mountPath: /var/lib/peel-gateway
   {{- end }}
+{{- end -}}
+
+{{/* Says "ask again" to bakers from when the gateway was killed until it listens again: a refused connection is not asked
+again. It has no probe, so that it never keeps the pod from being ready. */}}
+{{- define "peel-gateway.standIn" -}}
+image: {{ include "peel-gateway.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args: [gateway, stand-in, --config, /etc/peel/gateway.toml]
+securityContext:
+  {{- include "peel-gateway.containerSecurity" . | nindent 2 }}
+resources:
+  {{- toYaml .Values.standIn.resources | nindent 2 }}
+volumeMounts:
+  - name: configuration
+    mountPath: /etc/peel
+    readOnly: true
+  - name: host-key
+    mountPath: /etc/peel-host-key
+    readOnly: true
 {{- end -}}
 
 {{- define "peel-gateway.probes" }}

@@ -51,7 +51,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
 /// Whether the program at the ssh port says that it is Peel.
 fn gateway_is_there(config: &Config) -> bool {
     let read = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&running::reachable(config.ssh), LIMIT)?;
+        let mut stream = TcpStream::connect_timeout(&daemon::ports::reachable(config.ssh), LIMIT)?;
         stream.set_read_timeout(Some(LIMIT))?;
         let mut version = [0; 13];
         stream.read_exact(&mut version)?;

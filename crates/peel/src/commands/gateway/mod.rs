@@ -3,9 +3,11 @@
 mod check;
 mod init;
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use daemon::Health;
-use gateway::{Config, Gateway};
+use gateway::{Config, Gateway, StandIn};
 use tezos::PublicKeyHash;
 
 use crate::args::{GatewayCommand, PidFilePath};
@@ -14,6 +16,7 @@ use crate::commands::serving;
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
     match command {
         GatewayCommand::Run { config, pidfile } => serve(Config::read(&config.path())?, &pidfile),
+        GatewayCommand::StandIn { config, pidfile } => stand_in(&config.path(), &pidfile),
         GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config.path())?),
         GatewayCommand::Check { config } => check::check(&config.path()),
         GatewayCommand::Init { directory } => init::init(&directory),
@@ -31,6 +34,17 @@ fn forget(key: &PublicKeyHash, config: &Config) -> anyhow::Result<()> {
     } else {
         bail!("nothing was known of {key}")
     }
+}
+
+fn stand_in(file: &Path, pidfile: &PidFilePath) -> anyhow::Result<()> {
+    let stand_in = StandIn::new(Config::read(file)?, file)?;
+    serving::until_signal(pidfile, async |shutdown| {
+        let running = async {
+            stand_in.run(shutdown).await;
+            Ok(())
+        };
+        Ok((running, Health::default()))
+    })
 }
 
 fn serve(config: Config, pidfile: &PidFilePath) -> anyhow::Result<()> {
