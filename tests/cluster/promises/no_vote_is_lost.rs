@@ -44,9 +44,8 @@ fn a_killed_gateway_costs_no_vote_but_one_that_it_was_answering() -> anyhow::Res
         let fixture = Fixture::open(namespace, 2)?;
         for votes in fixture.votes_during(|| Event::Kill.happen(&fixture))? {
             let lost = votes.lost();
-            let is_refused = |vote: &&Vote| {
-                vote.error.as_deref().is_some_and(|error| error.contains("refused"))
-            };
+            let is_refused =
+                |vote: &&Vote| vote.error.as_deref().is_some_and(|error| error.contains("refused"));
             ensure!(!lost.iter().any(is_refused), "{votes}: {lost:?}");
             ensure!(lost.len() <= KILLS, "{votes}: {lost:?}");
         }
