@@ -25,7 +25,7 @@ pub(crate) fn install(needed: &[Package]) -> Result<(), Failure> {
         return Ok(());
     }
     run("apt-get", &["update"])?;
-    // Nobody is there to answer a package's questions.
+    // No person is there to answer a package's questions.
     let install = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes"];
     run("env", &[&install[..], &["--no-install-recommends"], &missing].concat())
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use toml::Value;
 
 use crate::Listen;
+use crate::file_stamp::FileStamp;
 
 /// A configuration that cannot be used. *Misused*: exit code 2.
 #[derive(Debug, Error)]
@@ -37,6 +38,8 @@ enum Why {
 #[derive(Clone)]
 pub struct ConfigFile {
     path: PathBuf,
+    /// From before it was read: what is written later is a change.
+    stamp: Option<FileStamp>,
     typed: toml::Table,
 }
 
@@ -45,6 +48,10 @@ impl ConfigFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn stamp(&self) -> Option<FileStamp> {
+        self.stamp
     }
 
     /// The fields in which another reading is not the same, but for `except`, as a person looks for them:
@@ -95,8 +102,8 @@ fn shown(section: &str, key: &str, both: [Option<&Value>; 2]) -> String {
     }
 }
 
-/// Reads a file as it is typed (`T`), and gives what it means (`C`), and the file as it was read. `understand` gets the folder of the file, too:
-/// relative paths are relative to it.
+/// Reads a file as it is typed (`T`), and gives what it means (`C`), and the file as it was read. `understand` gets the
+/// folder of the file, too: relative paths are relative to it.
 ///
 /// # Errors
 /// With the file's name, what is wrong, and what would be right; without secrets that are typed there.
@@ -105,10 +112,12 @@ pub fn read<T: DeserializeOwned, C, E: Error + Send + Sync + 'static>(
     understand: impl FnOnce(T, &Path) -> Result<C, E>,
 ) -> Result<(C, ConfigFile), ConfigError> {
     let failed = |why| ConfigError { path: path.to_owned(), why };
+    let stamp = FileStamp::of(path);
     let text = std::fs::read_to_string(path).map_err(|error| failed(Why::Read(error)))?;
     let parse = |error: toml::de::Error| failed(Why::Parse(error.to_string()));
     let typed = toml::from_str(&text).map_err(parse)?;
-    let file = ConfigFile { path: path.to_owned(), typed: toml::from_str(&text).map_err(parse)? };
+    let table = toml::from_str(&text).map_err(parse)?;
+    let file = ConfigFile { path: path.to_owned(), stamp, typed: table };
     let base = path.parent().unwrap_or(Path::new(""));
     let config = understand(typed, base).map_err(|error| failed(Why::Meaning(error.into())))?;
     Ok((config, file))
@@ -229,8 +238,11 @@ mod tests {
 
     #[test]
     fn what_differs_is_named_as_it_is_typed() {
-        let file =
-            |text: &str| ConfigFile { path: PathBuf::new(), typed: toml::from_str(text).unwrap() };
+        let file = |text: &str| ConfigFile {
+            path: PathBuf::new(),
+            stamp: None,
+            typed: toml::from_str(text).unwrap(),
+        };
         let before = "chains = [\"a\"]\n[http]\nlisten = 1\n[tunnel]\nport = 1\n[[tunnel.gateway]]\naddress = 1\n[[key]]\nname = 1\n";
         let differs = |text: &str| file(before).differs_in(&file(text), &["[[signer]]"]);
         assert!(differs(&format!("# a comment\n{before}")).is_empty());

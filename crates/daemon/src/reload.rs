@@ -37,12 +37,12 @@ struct Watched {
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Changes {
-    /// Of the file that was read; none: there never is one.
+    /// Of the file since it was read; none: there never is one.
     ///
     /// # Errors
     /// When the system takes no signal handler.
     pub fn of(file: Option<&ConfigFile>) -> io::Result<Changes> {
-        Ok(Changes(file.map(|file| Watched::of(file.path())).transpose()?))
+        Ok(Changes(file.map(|file| Watched::of(file.path(), file.stamp())).transpose()?))
     }
 
     /// What `read` makes of the file at the next SIGHUP, or when the file has changed and stays as it is for a second. A
@@ -67,9 +67,9 @@ impl Changes {
 }
 
 impl Watched {
-    fn of(file: &Path) -> io::Result<Watched> {
+    fn of(file: &Path, seen: Option<FileStamp>) -> io::Result<Watched> {
         let hang_up = signal(SignalKind::hangup())?;
-        Ok(Watched { file: file.to_owned(), seen: FileStamp::of(file), hang_up })
+        Ok(Watched { file: file.to_owned(), seen, hang_up })
     }
 
     async fn changed(&mut self) {
@@ -221,7 +221,7 @@ mod tests {
         fs::write(at("2/file"), "a").unwrap();
         symlink("1", at("data")).unwrap();
         symlink("data/file", at("file")).unwrap();
-        let mut changes = Watched::of(&at("file")).unwrap();
+        let mut changes = Watched::of(&at("file"), FileStamp::of(&at("file"))).unwrap();
 
         fs::write(at("1/file"), "b").unwrap();
         assert!(notices(&mut changes).await);
@@ -238,12 +238,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "a").unwrap();
-        let mut changes = Watched::of(&file).unwrap();
+        let mut changes = Watched::of(&file, FileStamp::of(&file)).unwrap();
         assert!(timeout(3 * LOOK_EVERY, changes.changed()).await.is_err());
         fs::remove_file(&file).unwrap();
         assert!(timeout(3 * LOOK_EVERY, changes.changed()).await.is_err());
         fs::write(&file, "b").unwrap();
         assert!(notices(&mut changes).await);
+    }
+
+    /// The daemon may wait for a port meanwhile, for a minute.
+    #[tokio::test]
+    async fn a_change_between_the_reading_and_the_first_look_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "a = 1").unwrap();
+        let read = |path: &Path| {
+            let understand = |typed: toml::Table, _: &Path| Ok::<_, fmt::Error>(typed);
+            crate::config::read(path, understand)
+        };
+        let (_, config) = read(&file).unwrap();
+        fs::write(&file, "a = 22").unwrap();
+        let mut changes = Changes::of(Some(&config)).unwrap();
+        let next = timeout(SOON, changes.next(read)).await.expect("it is not noticed");
+        assert_eq!(next.unwrap().1.differs_in(&config, &[]), ["a"]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::reload::Reload;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
 use crate::signer::Signer;
-use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers};
+use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell};
 use crate::signers::Signers;
 use crate::status::Status;
 use crate::witness::{Witness, WitnessFileError};
@@ -210,17 +210,9 @@ impl Gateway {
 }
 
 impl Bound {
+    /// The ports for bakers last: a stand-in may have them, too, and then connections come to this process from when it
+    /// listens there, while it may still wait for another port.
     async fn bind(config: &Config) -> Result<Bound, RunError> {
-        let mut ports = Vec::new();
-        for signer in &config.signers {
-            ports.push(BoundPort::bind(config, signer.port).await?);
-        }
-        let all = match config.http {
-            Some(address) => Some(bind_for_bakers(config, address).await?),
-            None => None,
-        };
-        // After those for bakers: a stand-in leaves them to the gateway when this one takes connections.
-        let monitor = Listener::bind_if_named(config.monitor, limits(config)).await?;
         let ssh = endpoint::Config {
             listen: config.ssh,
             host_key: config.host_key.clone(),
@@ -230,6 +222,19 @@ impl Bound {
         };
         let bind = async || Endpoint::bind(ssh.clone()).await;
         let endpoint = when_free(ssh.listen, bind, endpoint::ListenError::is_taken).await?;
+        let mut shells = Vec::new();
+        for signer in &config.signers {
+            shells.push(bind_shell(signer.port).await?);
+        }
+        let monitor = Listener::bind_if_named(config.monitor, limits(config)).await?;
+        let mut ports = Vec::new();
+        for (signer, shell) in config.signers.iter().zip(shells) {
+            ports.push(BoundPort::bind(config, signer.port, shell).await?);
+        }
+        let all = match config.http {
+            Some(address) => Some(bind_for_bakers(config, address).await?),
+            None => None,
+        };
         Ok(Bound { endpoint, all, ports, monitor })
     }
 }

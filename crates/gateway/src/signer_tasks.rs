@@ -44,41 +44,50 @@ pub(crate) struct BoundPort {
 }
 
 impl BoundPort {
-    /// At the start: ports that are taken are waited for.
-    pub(crate) async fn bind(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
+    /// At the start, for a shell that is there: a port that is taken is waited for.
+    pub(crate) async fn bind(
+        config: &Config,
+        port: SignerPort,
+        shell: TcpListener,
+    ) -> Result<BoundPort, RunError> {
         let signing = bind_for_bakers(config, signing_address(config, port)).await?;
-        let address = shell_address(port);
-        let bind = async || TcpListener::bind(address).await;
-        let shell = when_free(address, bind, is_taken).await;
-        let shell = shell.map_err(|error| RunError::Shell(address, error))?;
         Ok(BoundPort { port, signing, shell })
     }
 
     /// While others are served: nothing is waited for.
     pub(crate) async fn bind_now(config: &Config, port: SignerPort) -> Result<BoundPort, RunError> {
-        let (address, limits) = (signing_address(config, port), limits(config));
-        let signing = match config.has_stand_in {
-            true => Listener::bind_shared(address, limits)?,
-            false => Listener::bind_now(address, limits).await?,
-        };
         let address = shell_address(port);
         let shell = TcpListener::bind(address).await;
         let shell = shell.map_err(|error| RunError::Shell(address, error))?;
+        let signing = listen_for_bakers(config, signing_address(config, port)).await?;
         Ok(BoundPort { port, signing, shell })
     }
 }
 
-/// A port for bakers, which a stand-in may have, too.
+/// A signer's shell, at the start: a port that is taken is waited for.
+pub(crate) async fn bind_shell(port: SignerPort) -> Result<TcpListener, RunError> {
+    let address = shell_address(port);
+    let bind = async || TcpListener::bind(address).await;
+    let shell = when_free(address, bind, is_taken).await;
+    shell.map_err(|error| RunError::Shell(address, error))
+}
+
+/// A port for bakers, at the start: one that is taken is waited for.
 pub(crate) async fn bind_for_bakers(
     config: &Config,
     address: SocketAddr,
 ) -> Result<Listener, ListenError> {
-    let limits = limits(config);
-    if !config.has_stand_in {
-        return Listener::bind(address, limits).await;
-    }
-    let bind = async || Listener::bind_shared(address, limits);
+    let bind = async || listen_for_bakers(config, address).await;
     when_free(address, bind, ListenError::is_taken).await
+}
+
+/// A port for bakers, which a stand-in may have, too.
+async fn listen_for_bakers(config: &Config, address: SocketAddr) -> Result<Listener, ListenError> {
+    let limits = limits(config);
+    match config.has_stand_in {
+        true => Listener::bind_shared(address, limits),
+        false => Listener::bind_now(address, limits).await,
+    }
 }
 
 fn signing_address(config: &Config, port: SignerPort) -> SocketAddr {

@@ -111,10 +111,8 @@ impl Listener {
     /// # Errors
     /// When the port stays taken or the address is not ours.
     pub async fn bind(address: SocketAddr, limits: Limits) -> Result<Listener, ListenError> {
-        let bind = async || TcpListener::bind(address).await;
-        let listener = ports::when_free(address, bind, ports::is_taken).await;
-        let listener = listener.map_err(|cause| ListenError { address, cause })?;
-        Ok(Listener { listener, limits, tls: None })
+        let bind = async || Listener::bind_now(address, limits).await;
+        ports::when_free(address, bind, ListenError::is_taken).await
     }
 
     /// The same on a port that another process of this user may have, too, if it asks for it in the same way: connections

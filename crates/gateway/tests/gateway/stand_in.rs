@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use daemon::Shutdown;
@@ -152,6 +153,26 @@ async fn a_gateway_that_comes_back_has_its_ports_and_no_baker_is_refused_meanwhi
             .await;
     }
     stand_in.stop().await;
+}
+
+/// It waits for the port of `[monitor]`, which it does not share.
+#[tokio::test]
+async fn a_second_gateway_by_mistake_takes_no_connection_of_the_first() {
+    let pair = Pair::new();
+    let first = pair.gateway().await;
+    let config = Config::read(&pair.file()).unwrap();
+    let mut second = pin!(Gateway::start(config, Shutdown::new()));
+    let asking = async {
+        for _ in 0..50 {
+            assert_eq!(timeout(LIMIT, pair.is_stood_in_for(pair.http)).await, Ok(Some(false)));
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = &mut second => unreachable!("it has a port that the first one has"),
+        () = asking => {}
+    }
+    first.stop().await;
 }
 
 #[test]

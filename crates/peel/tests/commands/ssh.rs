@@ -18,25 +18,25 @@ use crate::peel::said;
 const FORBIDDEN: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \"cloud\"","reason":"Forbidden","details":{"kind":"pods"},"code":403}"#;
 
 /// A home without a kubeconfig, or with one.
-struct Desk(TempDir);
+struct Workstation(TempDir);
 
-impl Desk {
-    fn empty() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
+impl Workstation {
+    fn empty() -> Workstation {
+        Workstation(tempfile::tempdir().unwrap())
     }
 
     /// With a context `a` for this server, in the namespace `cloud`.
-    fn with_cluster(server: &str) -> Desk {
-        let desk = Desk::empty();
+    fn with_cluster(server: &str) -> Workstation {
+        let workstation = Workstation::empty();
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
              clusters: [{{name: k, cluster: {{server: \"{server}\"}}}}]\n\
              users: [{{name: u, user: {{token: secret}}}}]\n\
              contexts: [{{name: a, context: {{cluster: k, user: u, namespace: cloud}}}}, {{name: b, context: {{cluster: k}}}}]\n"
         );
-        fs::create_dir(desk.0.path().join(".kube")).unwrap();
-        fs::write(desk.0.path().join(".kube/config"), text).unwrap();
-        desk
+        fs::create_dir(workstation.0.path().join(".kube")).unwrap();
+        fs::write(workstation.0.path().join(".kube/config"), text).unwrap();
+        workstation
     }
 
     fn command(&self, line: &str) -> Command {
@@ -108,38 +108,38 @@ fn pods(pods: &[(&str, &str, &str, &str)]) -> String {
 #[test]
 fn without_a_cluster_the_two_cures_are_named() {
     for line in ["ssh home", "ssh --list", "ssh --pipe home", "status --namespace cloud"] {
-        Desk::empty().fails(line, 2, &[".kube/config is not there", "KUBECONFIG", "--via"]);
+        Workstation::empty().fails(line, 2, &[".kube/config is not there", "KUBECONFIG", "--via"]);
     }
 }
 
 #[test]
 fn a_wrong_context_is_named_with_those_there_are() {
-    let desk = Desk::with_cluster("http://127.0.0.1:1");
+    let workstation = Workstation::with_cluster("http://127.0.0.1:1");
     for line in ["ssh home --context c", "ssh --context=c --list", "status --context c"] {
-        desk.fails(line, 2, &["no context \"c\" in the kubeconfig; there are a, b"]);
+        workstation.fails(line, 2, &["no context \"c\" in the kubeconfig; there are a, b"]);
     }
-    fs::write(desk.0.path().join(".kube/config"), "clusters: 7\n").unwrap();
-    desk.fails("ssh home", 2, &["the kubeconfig cannot be used"]);
+    fs::write(workstation.0.path().join(".kube/config"), "clusters: 7\n").unwrap();
+    workstation.fails("ssh home", 2, &["the kubeconfig cannot be used"]);
 }
 
 #[test]
 fn a_cluster_that_is_not_reached_is_named() {
-    let desk = Desk::with_cluster("https://127.0.0.1:1");
-    desk.fails("ssh home", 1, &["https://127.0.0.1:1 is not reached", "refused", "context"]);
-    desk.fails("status --context a", 1, &["https://127.0.0.1:1 is not reached"]);
+    let workstation = Workstation::with_cluster("https://127.0.0.1:1");
+    workstation.fails("ssh home", 1, &["https://127.0.0.1:1 is not reached", "refused", "context"]);
+    workstation.fails("status --context a", 1, &["https://127.0.0.1:1 is not reached"]);
 }
 
 #[test]
 fn an_account_without_rights_is_told_which_and_a_role() {
     let (address, requests) = api(|_| (403, FORBIDDEN.to_owned()));
-    let desk = Desk::with_cluster(&format!("http://{address}"));
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
     let words = [
         "may not list pods in the namespace \"cloud\"",
         "User \"eve\" cannot list resource",
         "kind: Role, metadata: {name: peel-ssh, namespace: cloud}",
         "resources: [pods/portforward], verbs: [get, create]",
     ];
-    desk.fails("ssh home", 1, &words);
+    workstation.fails("ssh home", 1, &words);
     let request = requests.recv().unwrap().to_lowercase();
     assert!(request.contains("/api/v1/namespaces/cloud/pods?"), "{request}");
     assert!(request.contains("authorization: bearer secret"), "{request}");
@@ -149,14 +149,14 @@ fn an_account_without_rights_is_told_which_and_a_role() {
 fn credentials_that_are_not_taken_are_named() {
     let status = json!({ "kind": "Status", "status": "Failure", "message": "Unauthorized", "reason": "Unauthorized", "code": 401 });
     let (address, _requests) = api(move |_| (401, status.to_string()));
-    let desk = Desk::with_cluster(&format!("http://{address}"));
-    desk.fails("ssh home", 1, &["does not accept the credentials", "log in"]);
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
+    workstation.fails("ssh home", 1, &["does not accept the credentials", "log in"]);
 }
 
 #[test]
 fn a_program_without_credentials_is_named_with_what_it_says() {
-    let desk = Desk::with_cluster("http://127.0.0.1:1");
-    let file = desk.0.path().join(".kube/config");
+    let workstation = Workstation::with_cluster("http://127.0.0.1:1");
+    let file = workstation.0.path().join(".kube/config");
     let kubeconfig = fs::read_to_string(&file).unwrap();
     let program = |command: &str, arguments: &str| {
         let exec = format!(
@@ -165,9 +165,9 @@ fn a_program_without_credentials_is_named_with_what_it_says() {
         fs::write(&file, kubeconfig.replace("token: secret", &exec)).unwrap();
     };
     program("/bin/sh", "-c, \"echo no session >&2; exit 3\"");
-    desk.fails("ssh home", 1, &["from /bin/sh: exit status: 3: no session", "logged in"]);
+    workstation.fails("ssh home", 1, &["from /bin/sh: exit status: 3: no session", "logged in"]);
     program("no-such-program", "");
-    desk.fails("ssh home", 1, &["from no-such-program", "No such file"]);
+    workstation.fails("ssh home", 1, &["from no-such-program", "No such file"]);
 }
 
 #[test]
@@ -176,16 +176,16 @@ fn a_namespace_without_a_gateway_is_named_with_those_that_have_one() {
         true => (200, pods(&[])),
         false => (200, pods(&[("other", "gw-0", "gw", "Running")])),
     });
-    let desk = Desk::with_cluster(&format!("http://{address}"));
-    desk.fails("ssh home", 1, &["no pod with the label", "\"cloud\"", "--namespace: other"]);
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
+    workstation.fails("ssh home", 1, &["no pod with the label", "\"cloud\"", "--namespace: other"]);
 
     let (address, _requests) = api(|path| match path.starts_with("/api/v1/namespaces/") {
         true => (200, pods(&[])),
         false => (403, FORBIDDEN.to_owned()),
     });
-    let desk = Desk::with_cluster(&format!("http://{address}"));
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
     let words = ["name=peel-gateway,app.kubernetes.io/instance=x", "namespace with --namespace"];
-    desk.fails("ssh home --release x", 1, &words);
+    workstation.fails("ssh home --release x", 1, &words);
 }
 
 #[test]
@@ -194,9 +194,9 @@ fn of_two_releases_one_has_to_be_named() {
         let pod = |name, release| ("cloud", name, release, "Pending");
         (200, pods(&[pod("a-0", "alpha"), pod("b-0", "beta")]))
     });
-    let desk = Desk::with_cluster(&format!("http://{address}"));
-    desk.fails("ssh home", 2, &["several releases", "alpha, beta", "--release"]);
-    assert!(desk.run("ssh home --release alpha").status.code() == Some(2));
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
+    workstation.fails("ssh home", 2, &["several releases", "alpha, beta", "--release"]);
+    assert!(workstation.run("ssh home --release alpha").status.code() == Some(2));
     let asked = requests.iter().nth(1).unwrap();
     assert!(asked.contains("instance%3Dalpha"), "{asked}");
 }
@@ -204,11 +204,11 @@ fn of_two_releases_one_has_to_be_named() {
 #[test]
 fn a_pod_that_does_not_run_says_what_it_waits_for() {
     let (address, _requests) = api(|_| (200, pods(&[("cloud", "gw-0", "gw", "Pending")])));
-    let desk = Desk::with_cluster(&format!("http://{address}"));
-    desk.fails("ssh home", 1, &["no gateway answers: pod gw-0 is Pending"]);
-    let list = said(&desk.run("ssh --list"));
+    let workstation = Workstation::with_cluster(&format!("http://{address}"));
+    workstation.fails("ssh home", 1, &["no gateway answers: pod gw-0 is Pending"]);
+    let list = said(&workstation.run("ssh --list"));
     assert!(list.contains("pod gw-0 is Pending"), "{list}");
-    let status = desk.run("status --namespace cloud --json");
+    let status = workstation.run("status --namespace cloud --json");
     assert_eq!(status.status.code(), Some(1));
     let shown: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(shown, json!([{ "pod": "gw-0", "error": "pod gw-0 is Pending" }]));
@@ -216,9 +216,9 @@ fn a_pod_that_does_not_run_says_what_it_waits_for() {
 
 #[test]
 fn a_missing_ssh_is_named_with_its_package() {
-    let desk = Desk::empty();
+    let workstation = Workstation::empty();
     for line in ["ssh --via gw --port 8443 home", "ssh --via gw home"] {
-        let output = desk.command(line).env("PATH", desk.0.path()).output().unwrap();
+        let output = workstation.command(line).env("PATH", workstation.0.path()).output().unwrap();
         let text = said(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("ssh is not installed: apt-get install openssh-client"), "{text}");
@@ -227,7 +227,7 @@ fn a_missing_ssh_is_named_with_its_package() {
 
 #[test]
 fn what_cannot_be_meant_is_misuse() {
-    let desk = Desk::empty();
+    let workstation = Workstation::empty();
     for (line, word) in [
         ("ssh", "[USER@]NAME"),
         ("ssh home.example", "letters, digits, - and _"),
@@ -240,7 +240,7 @@ fn what_cannot_be_meant_is_misuse() {
         ("ssh --unknown home", "--unknown"),
         ("status --url http://127.0.0.1:1 --context a", "--context"),
     ] {
-        let output = desk.run(line);
+        let output = workstation.run(line);
         assert_eq!(output.status.code(), Some(2), "{line}: {}", said(&output));
         assert!(said(&output).contains(word), "{line}: {}", said(&output));
     }
@@ -250,14 +250,14 @@ fn what_cannot_be_meant_is_misuse() {
 #[test]
 fn the_users_words_come_to_ssh_as_they_were_typed() {
     use std::os::unix::fs::PermissionsExt;
-    let desk = Desk::empty();
-    let script = desk.0.path().join("ssh");
+    let workstation = Workstation::empty();
+    let script = workstation.0.path().join("ssh");
     fs::write(&script, "#!/bin/sh\nfor word in \"$@\"; do echo \"[$word]\"; done\nexit 42\n")
         .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let mut peel = Command::new(env!("CARGO_BIN_EXE_peel"));
     peel.args(["ssh", "-v", "me@home", "--port", "8443", "--via", "gw", "echo", "a  b", "--via"]);
-    let output = with_path(peel, desk.0.path()).output().unwrap();
+    let output = with_path(peel, workstation.0.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(42), "{}", said(&output));
     let words = said(&output);
     assert!(words.starts_with("[-o]\n[HostKeyAlias=home.peel]\n"), "{words}");
