@@ -45,6 +45,8 @@ struct Difference {
     added: Vec<String>,
     changed: Vec<String>,
     removed: Vec<String>,
+    /// Those that stay are named in another order: of two with one key, the first is asked.
+    is_reordered: bool,
 }
 
 impl Reload {
@@ -139,20 +141,65 @@ impl Difference {
         }
         let is_gone = |old: &&SignerConfig| after.iter().all(|new| new.name != old.name);
         difference.removed.extend(before.iter().filter(is_gone).map(|old| old.name.clone()));
+        difference.is_reordered = kept(before, after) != kept(after, before);
         difference
     }
+}
+
+/// The names of those that are among the others, too.
+fn kept<'a>(all: &'a [SignerConfig], others: &[SignerConfig]) -> Vec<&'a str> {
+    let is_kept = |one: &&SignerConfig| others.iter().any(|other| other.name == one.name);
+    all.iter().filter(is_kept).map(|one| one.name.as_str()).collect()
 }
 
 /// In one line of the log; empty when there is none.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Difference { added, changed, removed } = self;
+        let Difference { added, changed, removed, is_reordered } = self;
         let parts = [("added", added), ("changed", changed), ("removed", removed)];
         let mut is_first = true;
         for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
             let comma = if std::mem::take(&mut is_first) { "" } else { "; " };
             write!(f, "{comma}signers {what}: {}", names.join(", "))?;
         }
+        if *is_reordered {
+            write!(f, "{}signers named in another order", if is_first { "" } else { "; " })?;
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tunnel::{Identity, SignerPort};
+
+    use super::*;
+
+    #[test]
+    fn what_changes_is_one_line_and_another_order_is_a_change() {
+        let key = Identity::generate("test").unwrap().public();
+        let signer = |(at, name): (usize, &str)| SignerConfig {
+            id: SignerId::new(at),
+            name: name.to_owned(),
+            ssh_key: key.clone(),
+            port: SignerPort::new(8443).unwrap(),
+            keys: None,
+        };
+        let all = |names: &[(usize, &str)]| -> Vec<SignerConfig> {
+            names.iter().map(|&one| signer(one)).collect()
+        };
+        let before = all(&[(0, "a"), (1, "b")]);
+        for (after, line) in [
+            (all(&[(0, "a"), (1, "b")]), ""),
+            (all(&[(1, "b"), (0, "a")]), "signers named in another order"),
+            (all(&[(2, "c"), (0, "a"), (1, "b")]), "signers added: c"),
+            (all(&[(1, "b")]), "signers removed: a"),
+            (
+                all(&[(2, "c"), (3, "b"), (0, "a")]),
+                "signers added: c; signers changed: b; signers named in another order",
+            ),
+        ] {
+            assert_eq!(Difference::of(&before, &after).to_string(), line);
+        }
     }
 }

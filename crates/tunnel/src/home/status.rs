@@ -170,22 +170,22 @@ mod tests {
     use LinkState::{Down, Standby, Up};
 
     use super::*;
+    use crate::Identity;
 
     /// Links of the signing service, if nothing else is said: gateway, whether it is metered, state.
     fn links(links: &[(usize, bool, LinkState)]) -> Vec<StatusUpdater> {
         let status = LinkStatus::default();
-        let report = |&(gateway, metered, state): &(usize, bool, LinkState)| LinkReport {
-            gateway_name: gateway.to_string(),
-            uplink: None,
+        let host_key = Identity::generate("").unwrap().public();
+        let gateway = |name: usize| Gateway {
+            name: name.to_string(),
+            address: String::new(),
+            user: String::new(),
+            host_key: host_key.clone(),
+        };
+        let report = |&(name, metered, state): &(usize, bool, LinkState)| LinkReport {
             metered,
-            service: Service::Signing,
             state,
-            since: Instant::now(),
-            error: None,
-            ups: 0,
-            round_trip: None,
-            sent: 0,
-            received: 0,
+            ..LinkReport::new(&gateway(name), None, Service::Signing)
         };
         links.iter().map(|link| status.add(report(link))).collect()
     }
