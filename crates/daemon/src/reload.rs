@@ -116,6 +116,16 @@ impl Default for LastReload {
     }
 }
 
+/// A mistake in TOML comes with a picture of its line, which is left out: a fact is one line.
+fn in_one_line(why: &str) -> String {
+    let is_picture = |line: &&str| {
+        let margin = line.split('|').next().unwrap_or_default();
+        line.contains('|') && margin.chars().all(|c| c.is_ascii_digit() || c == ' ')
+    };
+    let lines = why.lines().filter(|line| !is_picture(line)).map(str::trim);
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
 impl LastReload {
     /// Notes, and logs, what was taken up, and what of it waits for a restart.
     pub fn taken_up(&self, changes: &str, fields: &[String]) {
@@ -145,6 +155,7 @@ impl LastReload {
 
     /// Notes, and logs, that the file is wrong.
     pub fn refused(&self, why: &str) {
+        let why = &in_one_line(why);
         tracing::error!("the configuration is refused, and the one from before goes on: {why}");
         self.0.lock().0 = Outcome::Refused(why.to_owned());
     }
@@ -261,6 +272,16 @@ mod tests {
         let mut changes = Changes::of(Some(&config)).unwrap();
         let next = timeout(SOON, changes.next(read)).await.expect("it is not noticed");
         assert_eq!(next.unwrap().1.differs_in(&config, &[]), ["a"]);
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        let error = toml::from_str::<toml::Table>("a = 1\nb = \n").unwrap_err().to_string();
+        assert!(error.lines().count() > 1, "{error}");
+        let line = in_one_line(&error);
+        assert!(line.starts_with("TOML parse error at line 2, column 5: "), "{line}");
+        assert!(!line.contains(['\n', '|', '^']), "{line}");
+        assert_eq!(in_one_line("a|b: two signers"), "a|b: two signers");
     }
 
     #[test]

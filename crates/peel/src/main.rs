@@ -55,6 +55,7 @@ fn in_one_line(error: &anyhow::Error) -> String {
 
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<daemon::config::ConfigError>()
+        || error.is::<gateway::StandInError>()
         || error.downcast_ref().is_some_and(kubernetes::ConnectError::is_misuse)
         || error.downcast_ref().is_some_and(kubernetes::FindError::is_misuse)
         || error.downcast_ref().is_some_and(NoShell::is_misuse)

@@ -145,3 +145,16 @@ fn a_bad_gateway_configuration_is_exit_2_with_the_cure() {
     assert!(said.contains("there is no [[signer]]"), "{said}");
     done(folder.path(), "gateway init cloud");
 }
+
+#[test]
+fn a_stand_in_that_the_configuration_does_not_name_is_exit_2_with_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    done(folder.path(), "gateway init cloud");
+    let at_home = done(folder.path(), "signer init home");
+    let file = folder.path().join("cloud/gateway.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + block(&at_home)).unwrap();
+    let (code, said) = fails(folder.path(), "gateway stand-in --config cloud/gateway.toml");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("[http] stand_in is not true"), "{said}");
+}

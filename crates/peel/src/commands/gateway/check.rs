@@ -76,7 +76,7 @@ fn taken_ports(config: &Config) -> Vec<String> {
     let all = own.chain(http).chain(shells.map(|port| at(loopback, port)));
     all.filter_map(|address| TcpListener::bind(address).err().map(|error| (address, error)))
         .map(|(address, error)| {
-            format!("cannot listen on {address}: {error}; is a gateway running already?")
+            format!("cannot listen on {address}: {error}; is a gateway running already, or its stand-in?")
         })
         .collect()
 }
