@@ -158,8 +158,7 @@ fn default_user() -> String {
 #[serde(deny_unknown_fields)]
 pub(super) struct Uplink {
     pub(super) interface: String,
-    #[serde(default)]
-    pub(super) metered: bool,
+    pub(super) metered: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
