@@ -1,6 +1,7 @@
 //! One file or folder for each group of commands, and what several of them do alike.
 
 pub(crate) mod gateway;
+pub(crate) mod generate;
 pub(crate) mod key;
 pub(crate) mod ledger;
 mod octez_wallet;
