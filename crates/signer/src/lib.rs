@@ -40,6 +40,7 @@ mod queue;
 mod readings;
 mod reload;
 mod run;
+mod signature_log;
 mod site;
 mod socket_api;
 #[cfg(test)]
