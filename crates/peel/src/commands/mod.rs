@@ -12,4 +12,5 @@ pub(crate) mod signer;
 pub(crate) mod ssh;
 mod starter;
 pub(crate) mod status;
+mod store_owner;
 pub(crate) mod watermark;
