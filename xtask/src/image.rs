@@ -3,7 +3,7 @@
 //! What can differ between machines is in `reproducible.rs`. What remains is the compiler, the C compiler and the C library:
 //! the same ones give the same digest.
 
-mod debian;
+pub(crate) mod debian;
 mod reproducible;
 mod toolchain;
 
@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::{Failure, root, run, start};
-use reproducible::{cargo, cargo_home, environment, names_none, target_folder};
+pub(crate) use reproducible::target_folder;
+use reproducible::{cargo, cargo_home, environment, names_none};
+pub(crate) use toolchain::output;
 use toolchain::{Toolchain, is_started, version_of};
 
 /// What a program is built for.
@@ -46,6 +48,15 @@ pub(crate) fn build(architectures: &[Architecture]) -> Result<(), Failure> {
 impl Architecture {
     pub(crate) const ALL: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
 
+    /// This machine's, if it is one of them.
+    pub(crate) fn own() -> Architecture {
+        if Architecture::Arm64.is_of_this_machine() {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        }
+    }
+
     /// In the words of OCI and Debian.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -77,15 +88,15 @@ impl Architecture {
         }
     }
 
-    fn is_of_this_machine(self) -> bool {
+    pub(crate) fn is_of_this_machine(self) -> bool {
         match self {
             Architecture::Amd64 => cfg!(target_arch = "x86_64"),
             Architecture::Arm64 => cfg!(target_arch = "aarch64"),
         }
     }
 
-    /// With the toolchain of this machine where it can, else with Debian's in a chroot.
-    fn build(self) -> Result<PathBuf, Failure> {
+    /// Builds `peel` with the toolchain of this machine where it can, else with Debian's in a chroot.
+    pub(crate) fn build(self) -> Result<PathBuf, Failure> {
         let toolchain = Toolchain::here()?;
         if self.is_of_this_machine() || (toolchain.has(self) && is_started(self.gcc())) {
             return self.build_here(&toolchain);

@@ -42,6 +42,7 @@ mod queue;
 mod readings;
 mod reload;
 mod run;
+mod signature_log;
 mod site;
 mod socket_api;
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::api::Api;
 use crate::clock::{Clock, ClockWatch};
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::links::Links;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::monitoring::{Monitoring, Sources};
@@ -101,7 +102,9 @@ impl Signer {
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
         let (keyring, workers) = Workers::start(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
-        let (links, liveness) = (listeners.links.clone(), workers.liveness());
+        let links = listeners.links.clone();
+        let of_links = links.as_ref().map(Links::liveness);
+        let liveness = Health::new([workers.liveness()].into_iter().chain(of_links).collect());
         let parts = (&keyring, &store);
         let monitoring = Monitoring::new(
             sources,

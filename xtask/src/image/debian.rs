@@ -142,7 +142,7 @@ impl Recipe {
 }
 
 /// The mirror that this machine's apt uses for Debian itself.
-fn mirror() -> Result<String, Failure> {
+pub(crate) fn mirror() -> Result<String, Failure> {
     let targets = output(
         "apt-get",
         &["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
@@ -154,14 +154,14 @@ fn mirror() -> Result<String, Failure> {
 }
 
 /// The proxies that this machine's apt goes through, as its configuration says them.
-fn proxies() -> Result<Vec<String>, Failure> {
+pub(crate) fn proxies() -> Result<Vec<String>, Failure> {
     let told = output("apt-config", &["dump", "--no-empty", "Acquire::http", "Acquire::https"])?;
     let proxies = told.lines().filter(|line| line.contains("::Proxy "));
     Ok(proxies.map(|line| line.trim_end_matches(';').to_owned()).collect())
 }
 
 /// Outside of the checkout: every checkout of this machine has the same.
-fn cache() -> Result<PathBuf, Failure> {
+pub(crate) fn cache() -> Result<PathBuf, Failure> {
     let cache =
         env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));

@@ -57,6 +57,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut changes: watch::Receiver<()>, stop: CancellationToken) {
         let mut changed = self.status.changed();
         loop {
+            self.status.turn();
             let event = tokio::select! {
                 () = stop.cancelled() => break,
                 done = step(&mut self.step) => self.on_result(done),

@@ -334,3 +334,41 @@ fn timing(service: Service, metered: bool) -> Timing {
         Service::Signing | Service::Shell => Timing::THRIFTY,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// At a port where nothing listens.
+    fn home() -> (Home, LinkStatus) {
+        let gateway = Gateway {
+            name: "cloud".to_owned(),
+            address: "127.0.0.1:1".to_owned(),
+            user: "signer".to_owned(),
+            host_key: Identity::generate("").unwrap().public(),
+        };
+        Home::new(Config {
+            identity: Identity::generate("").unwrap(),
+            port: SignerPort::new(8443).unwrap(),
+            shell: None,
+            gateways: vec![gateway],
+            uplinks: Vec::new(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_driven_comes_round_and_one_whose_task_is_gone_does_not() {
+        let (home, status) = home();
+        let idle = || status.links()[0].turned.elapsed();
+        let (signing, _streams) = mpsc::channel(1);
+        let running = home.run(signing, CancellationToken::new());
+        timeout(Duration::from_secs(600), running).await.unwrap_err();
+        assert!(idle() < Duration::from_secs(30), "{:?}", idle());
+        sleep(Duration::from_secs(60)).await;
+        assert!(idle() >= Duration::from_secs(60), "{:?}", idle());
+    }
+}
