@@ -25,6 +25,7 @@ use crate::links::Links;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::monitoring::{Monitoring, Sources};
+use crate::network_manager::NetworkManager;
 use crate::power;
 use crate::reload::Reload;
 use crate::workers::Workers;
@@ -103,6 +104,7 @@ impl Signer {
             gateways: listeners.gateways.take(),
             last: last_reload.clone(),
         };
+        let network_manager = NetworkManager::of(&config, listeners.metered.take());
         let sources = Sources::take(&mut config);
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
@@ -135,6 +137,9 @@ impl Signer {
         let mut serving = listeners.serve(api, monitor, &shutdown);
         monitoring.watch(&mut serving, &shutdown);
         serving.spawn(reload.run(changes, shutdown.clone()));
+        if let Some(network_manager) = network_manager {
+            serving.spawn(network_manager.watch(shutdown.clone()));
+        }
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })

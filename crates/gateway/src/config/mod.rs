@@ -75,7 +75,9 @@ enum Why {
     AnswerLimit(u64),
     #[error("[http] drain_seconds is {0}; it is at most {LONGEST_DRAIN}")]
     Drain(u64),
-    #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
+    #[error(
+        "there is no [[signer]]; \"peel signer init\" prints at home the \"peel gateway add …\" that writes one"
+    )]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
     SameName(String),
@@ -115,6 +117,14 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
         let (config, file) = daemon::config::read(path, Config::understand)?;
         Ok(Config { file: Some(file), ..config })
+    }
+
+    /// Checks a text that is to be written to `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn understand_text(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        daemon::config::understand(path, text, Config::understand)
     }
 
     /// Where a signer's port is listened on: the address of `[http]`, else loopback.

@@ -15,7 +15,7 @@ use std::{env, io};
 use anyhow::anyhow;
 
 /// This program, also where the new user cannot reach its folder.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// More than a configuration has.
 const MAX_BYTES: u64 = 1024 * 1024;
 

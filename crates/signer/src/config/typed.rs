@@ -117,7 +117,7 @@ pub(super) struct Key {
 }
 
 /// A kind, or a transaction that is narrowed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
     expecting = "allow: write kinds, as in \"block\", or { kind = \"transaction\", to = [\"tz1…\"], at_most = \"100 tez\" }"
@@ -127,7 +127,7 @@ pub(super) enum Allow {
     Narrowed(Narrowed),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Narrowed {
     pub(super) kind: String,
@@ -166,8 +166,7 @@ fn default_user() -> String {
 #[serde(deny_unknown_fields)]
 pub(super) struct Uplink {
     pub(super) interface: String,
-    #[serde(default)]
-    pub(super) metered: bool,
+    pub(super) metered: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

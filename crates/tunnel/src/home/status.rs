@@ -80,7 +80,7 @@ impl LinkReport {
         LinkReport {
             gateway_name: gateway.name.clone(),
             uplink: uplink.map(|uplink| uplink.interface.clone()),
-            metered: uplink.is_some_and(|uplink| uplink.metered),
+            metered: uplink.and_then(|uplink| uplink.metered) == Some(true),
             service,
             state: LinkState::Down,
             since: Instant::now(),

@@ -85,7 +85,7 @@ fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
         if Path::new("/sys/class/net").join(interface).exists() {
             daemon::say!(
                 "uplink         {interface}: there{}",
-                if *metered { ", metered" } else { "" }
+                if *metered == Some(true) { ", metered" } else { "" }
             );
         } else {
             wrong.push(format!(
