@@ -3,7 +3,7 @@
 //! What can differ between machines is in `reproducible.rs`. What remains is the compiler, the C compiler and the C library:
 //! the same ones give the same digest.
 
-mod debian;
+pub(crate) mod debian;
 mod reproducible;
 mod toolchain;
 
@@ -77,7 +77,7 @@ impl Architecture {
         }
     }
 
-    fn is_of_this_machine(self) -> bool {
+    pub(crate) fn is_of_this_machine(self) -> bool {
         match self {
             Architecture::Amd64 => cfg!(target_arch = "x86_64"),
             Architecture::Arm64 => cfg!(target_arch = "aarch64"),

@@ -3,10 +3,12 @@
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
 //! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
+//! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
 //! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
 
 mod cluster;
 mod go;
+mod home;
 mod image;
 mod packages;
 mod test;
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         ["image"] => image::build(&image::Architecture::ALL),
         ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
         ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
+        ["image", "home"] => home::build(&image::Architecture::ALL),
+        ["image", "home", "--arch", "amd64"] => home::build(&[image::Architecture::Amd64]),
+        ["image", "home", "--arch", "arm64"] => home::build(&[image::Architecture::Arm64]),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
         ["bench", "cluster"] => cluster::bench(),
         _ => {
@@ -36,6 +41,9 @@ fn main() -> ExitCode {
             eprintln!("cargo xtask test cluster  what is promised in Kubernetes, in a real one");
             eprintln!(
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
+            );
+            eprintln!(
+                "cargo xtask image home    the bootable image for the machine at home (--arch: one of them)"
             );
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
             eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");

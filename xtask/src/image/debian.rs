@@ -108,7 +108,7 @@ struct Recipe {
 
 impl Recipe {
     fn of(architecture: Architecture) -> Result<Self, Failure> {
-        let mirror = mirror()?;
+        let mirror = mirrors()?.debian;
         let own = output("dpkg", &["--print-architecture"])?;
         let own = own.trim();
         let foreign = architecture.name();
@@ -141,27 +141,36 @@ impl Recipe {
     }
 }
 
-/// The mirror that this machine's apt uses for Debian itself.
-fn mirror() -> Result<String, Failure> {
+/// The mirrors that this machine's apt uses.
+pub(crate) struct Mirrors {
+    /// Of Debian itself.
+    pub(crate) debian: String,
+    /// Of its security updates, if apt knows one.
+    pub(crate) security: Option<String>,
+}
+
+/// The mirrors that this machine's apt uses.
+pub(crate) fn mirrors() -> Result<Mirrors, Failure> {
     let targets = output(
         "apt-get",
         &["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
     )?;
-    let mirror = targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
-    mirror.map(str::to_owned).ok_or_else(|| {
+    let find = |label| targets.lines().find_map(|line| line.strip_prefix(label)).map(str::to_owned);
+    let debian = find("Debian|Debian|").ok_or_else(|| {
         Failure("apt knows no mirror of Debian; run \"apt-get update\", on a Debian".to_owned())
-    })
+    })?;
+    Ok(Mirrors { debian, security: find("Debian|Debian-Security|") })
 }
 
 /// The proxies that this machine's apt goes through, as its configuration says them.
-fn proxies() -> Result<Vec<String>, Failure> {
+pub(crate) fn proxies() -> Result<Vec<String>, Failure> {
     let told = output("apt-config", &["dump", "--no-empty", "Acquire::http", "Acquire::https"])?;
     let proxies = told.lines().filter(|line| line.contains("::Proxy "));
     Ok(proxies.map(|line| line.trim_end_matches(';').to_owned()).collect())
 }
 
 /// Outside of the checkout: every checkout of this machine has the same.
-fn cache() -> Result<PathBuf, Failure> {
+pub(crate) fn cache() -> Result<PathBuf, Failure> {
     let cache =
         env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
@@ -189,7 +198,7 @@ fn version_in(chroot: &Path) -> Result<String, Failure> {
     Ok(told.trim().to_owned())
 }
 
-fn make_folder(folder: &Path) -> Result<(), Failure> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed_at(folder, &error))
 }
 
