@@ -123,6 +123,21 @@ pub fn read<T: DeserializeOwned, C, E: Error + Send + Sync + 'static>(
     Ok((config, file))
 }
 
+/// What a text means (`C`) that is to be written to `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn understand<T: DeserializeOwned, C, E: Error + Send + Sync + 'static>(
+    path: &Path,
+    text: &str,
+    understand: impl FnOnce(T, &Path) -> Result<C, E>,
+) -> Result<C, ConfigError> {
+    let failed = |why| ConfigError { path: path.to_owned(), why };
+    let typed = toml::from_str(text).map_err(|error| failed(Why::Parse(error.to_string())))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    understand(typed, base).map_err(|error| failed(Why::Meaning(error.into())))
+}
+
 /// `[monitor]`: where metrics and health are asked for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,15 +1,20 @@
 //! What can be typed.
 
+mod choices;
 mod ssh;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) use choices::Choices;
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
 pub(crate) use ssh::{ClusterPlace, SshArgs, Target, Via};
 use tezos::{ChainId, Level, PublicKeyHash};
 
+use tunnel::PublicKey;
+
+use crate::commands::node::LevelUrl;
 use crate::commands::status::MonitorUrl;
 
 /// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
@@ -94,18 +99,20 @@ the program is \"peel ssh\":
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignerCommand {
-    /// Make an ssh identity and a starter signer.toml; print the lines to paste into gateway.toml.
+    /// Make an ssh identity and signer.toml; with a level, also the key's marks, and authorise it on the Ledger. Its last
+    /// line is to be run in the cloud.
     Init {
         /// The folder to make them in. What is there already is kept.
         #[arg(value_name = "DIR")]
         directory: PathBuf,
-        /// The signer's name at the gateway.
-        #[arg(long, default_value = "home", value_parser = parse_name)]
-        name: String,
-        /// The signer's port at the gateway; its shell is at port + 1000. [default: 8443]
-        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64535))]
-        port: Option<u16>,
+        #[command(flatten)]
+        choices: Box<Choices>,
     },
+    /// The same for a person, step by step: device, key, level, gateway, lines, mains, service.
+    ///
+    /// Nothing is written before the last yes. It can be run again, and changes only what is asked. Each flag is a question
+    /// less; --yes asks nothing.
+    Setup(Box<SetupArgs>),
     /// Sign for bakers until SIGTERM.
     Run {
         #[command(flatten)]
@@ -121,6 +128,24 @@ pub(crate) enum SignerCommand {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct SetupArgs {
+    /// The folder with signer.toml.
+    #[arg(long, value_name = "DIR", default_value = "/etc/peel")]
+    pub(crate) directory: PathBuf,
+    /// A file with answers: the flags below, as in level = 123 or gateway = "HOST:PORT". What is typed goes before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) answers: Option<PathBuf>,
+    /// Ask nothing. What is needed and not said is an error.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only make the ssh identity, and print the line for the gateway.
+    #[arg(long)]
+    pub(crate) only_identity: bool,
+    #[command(flatten)]
+    pub(crate) choices: Choices,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct PidFilePath {
     /// Write the number of the process into this file, and remove it at the end.
     #[arg(long, value_name = "FILE")]
@@ -129,11 +154,37 @@ pub(crate) struct PidFilePath {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GatewayCommand {
-    /// Make a host key and a starter gateway.toml; print the line to paste into signer.toml.
+    /// Make a host key and a starter gateway.toml; print the whole "peel signer init" line to run at home.
     Init {
         /// The folder to make them in. What is there already is kept.
         #[arg(value_name = "DIR")]
         directory: PathBuf,
+        /// The address under which signers reach this gateway, for that line. [default: to be filled in]
+        #[arg(long, value_name = "HOST[:PORT]")]
+        address: Option<String>,
+        /// A node, asked for the chain's present level, for that line: http://127.0.0.1:8732. [default: to be filled in]
+        #[arg(long, value_name = "URL")]
+        node: Option<LevelUrl>,
+    },
+    /// Write a signer into gateway.toml, as "peel signer init" prints it at home. A gateway that runs takes it up by itself.
+    Add {
+        /// Its name.
+        #[arg(value_parser = parse_name)]
+        name: String,
+        /// Its ssh public key.
+        #[arg(long, value_name = "KEY")]
+        ssh_public_key: PublicKey,
+        /// Its HTTP port here; its shell is at port + 1000.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64535))]
+        port: u16,
+        /// Its keys, tz…; may be repeated, or separated by commas. [default: it is asked]
+        #[arg(long, value_name = "KEY HASH", value_delimiter = ',')]
+        keys: Vec<PublicKeyHash>,
+        /// Change the signer of this name that is there.
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        config: GatewayFile,
     },
     /// Let signers in and answer bakers until SIGTERM.
     Run {
@@ -408,13 +459,15 @@ fn named_or_found(named: Option<&PathBuf>, name: &str) -> PathBuf {
     found
 }
 
-fn parse_level(text: &str) -> Result<Level, String> {
-    let number: i64 = text.parse().map_err(|error| format!("{error}"))?;
+pub(crate) fn parse_level(text: &str) -> Result<Level, String> {
+    let number: i64 = text.parse().map_err(|_| {
+        format!("{text:?} is no level; it is the number of a block, as a block explorer shows it")
+    })?;
     Level::try_from(number).map_err(|error| error.to_string())
 }
 
 /// A name that needs no quoting anywhere: in TOML, in a label, in a shell.
-fn parse_name(text: &str) -> Result<String, String> {
+pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !text.is_empty() && text.chars().all(plain) {
         return Ok(text.to_owned());

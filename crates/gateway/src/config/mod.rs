@@ -117,6 +117,14 @@ impl Config {
         Ok(Config { file: Some(file), ..config })
     }
 
+    /// Checks a text that is to be written to `path`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn understand_text(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        daemon::config::understand(path, text, Config::understand)
+    }
+
     /// Where a signer's port is listened on: the address of `[http]`, else loopback.
     #[must_use]
     pub fn http_address(&self) -> IpAddr {

@@ -11,7 +11,7 @@ use ::ledger::{
 use anyhow::{anyhow, bail};
 use ledger_sim::{Approval, Config, Device};
 use serde_json::json;
-use tezos::{ChainId, Level, PublicKey};
+use tezos::{ChainId, Level, PublicKey, PublicKeyHash};
 
 use crate::args::{Latency, LedgerCommand};
 
@@ -43,6 +43,7 @@ pub(crate) fn run(command: LedgerCommand) -> anyhow::Result<()> {
 /// A signer that cannot sign lets the device go twice in this time.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+const BAKING_APP: &str = "Tezos Baking";
 
 /// The only Ledger there. Waits a moment if another process has it.
 pub(crate) fn connect(address: Address) -> anyhow::Result<BakingApp> {
@@ -103,7 +104,7 @@ fn report(device: &Found) -> Result<Seen, String> {
     let look = || -> anyhow::Result<Seen> {
         let mut app = BakingApp::new(open(device)?)?;
         let running = app.running_app()?;
-        if running.name != "Tezos Baking" {
+        if running.name != BAKING_APP {
             bail!("{} is open; open the Tezos Baking app", running.name);
         }
         Ok(Seen {
@@ -188,7 +189,35 @@ fn print_key(path: &KeyPath, key: &PublicKey, as_json: bool) {
     }
 }
 
-fn setup(address: Address, path: &KeyPath, chain: ChainId, level: Level) -> anyhow::Result<()> {
+/// A key of the device, and what the device may do with it.
+pub(crate) struct Authorization {
+    pub(crate) key: PublicKeyHash,
+    /// The key that may bake, whichever it is.
+    pub(crate) authorized: Option<KeyPath>,
+    pub(crate) marks: DeviceMarks,
+}
+
+/// Asks the only Ledger there for the key at `path`.
+pub(crate) fn authorization(address: Address, path: &KeyPath) -> anyhow::Result<Authorization> {
+    let mut app = connect(address)?;
+    let running = app.running_app()?;
+    if running.name != BAKING_APP {
+        bail!("{} is open on the Ledger; open the Tezos Baking app", running.name);
+    }
+    Ok(Authorization {
+        key: app.public_key(path)?.hash(),
+        authorized: app.authorized_key()?,
+        marks: app.marks()?,
+    })
+}
+
+/// Authorises a key; the device asks for a confirmation.
+pub(crate) fn setup(
+    address: Address,
+    path: &KeyPath,
+    chain: ChainId,
+    level: Level,
+) -> anyhow::Result<()> {
     check_level(level)?;
     if path.derivation == Derivation::Bls {
         bail!(

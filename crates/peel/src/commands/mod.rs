@@ -3,6 +3,7 @@
 pub(crate) mod gateway;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod node;
 mod octez_wallet;
 mod pods;
 mod running;

@@ -136,7 +136,7 @@ fn beside_a_signer_that_runs_that_one_is_asked() {
 fn a_gateway_that_does_not_let_the_signer_in_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let Pasted { port, host_key } = Pasted::new(at);
+    let Pasted { port, host_key } = Pasted::new(at, "");
     let key = peel(at, "key generate --curve secp256k1 --unencrypted --output home/key");
     assert!(key.status.success());
     let home = at.join("home");

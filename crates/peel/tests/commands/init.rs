@@ -5,33 +5,32 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tunnel::{Identity, PublicKey};
+use tunnel::Identity;
 
-use crate::pasted::block;
-use crate::peel::{done, fails};
-
-fn table(said: &str) -> toml::Table {
-    block(said).parse().unwrap()
-}
+use crate::pasted::{Pasted, command, pasted, shell};
+use crate::peel::{done, fails, said};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// What is said of the signer to the gateway.
+fn line(said: &str) -> String {
+    command(said, "peel gateway add ").to_owned()
+}
+
 #[test]
-fn what_is_pasted_is_toml_and_names_the_identity_that_was_made() {
+fn what_is_printed_names_the_identity_that_was_made() {
     let folder = tempfile::tempdir().unwrap();
     let said = done(folder.path(), "signer init new/home --name garage --port 9000");
     let at = folder.path().join("new/home");
     assert_eq!((mode(&at), mode(&at.join("identity"))), (0o700, 0o600));
     let text = fs::read_to_string(at.join("identity")).unwrap();
-    let identity = Identity::parse(&text).unwrap();
-    let signer = &table(&said)["signer"][0];
-    let key: PublicKey = signer["ssh_public_key"].as_str().unwrap().parse().unwrap();
-    assert_eq!(key.fingerprint(), identity.public().fingerprint());
-    assert_eq!(signer["name"].as_str(), Some("garage"));
-    assert_eq!(signer["port"].as_integer(), Some(9000));
-    assert_eq!(signer.as_table().unwrap().len(), 3);
+    let identity = Identity::parse(&text).unwrap().public();
+    assert_eq!(
+        line(&said),
+        format!("peel gateway add garage --ssh-public-key '{identity}' --port 9000")
+    );
     let starter: toml::Table = fs::read_to_string(at.join("signer.toml")).unwrap().parse().unwrap();
     assert_eq!(starter["tunnel"]["port"].as_integer(), Some(9000));
 }
@@ -45,10 +44,12 @@ fn nothing_is_ever_overwritten() {
     let before = files.map(|file| fs::read(at.join(file)).unwrap());
     let again = done(at, "signer init .");
     assert_eq!(files.map(|file| fs::read(at.join(file)).unwrap()), before);
-    assert_eq!(table(&again), table(&first), "the port is that of the file");
+    assert_eq!(line(&again), line(&first), "the port is that of the file");
     assert_eq!(again.matches("kept as it is").count(), 2, "{again}");
     let (_, complaint) = fails(at, "signer init . --port 9001");
-    assert!(complaint.contains("says port = 9000"), "{complaint}");
+    assert!(complaint.contains("+ port = 9001"), "{complaint}");
+    assert!(complaint.contains("peel signer setup --directory ."), "{complaint}");
+    assert_eq!(files.map(|file| fs::read(at.join(file)).unwrap()), before);
     assert_eq!(fs::read_dir(at).unwrap().count(), 2, "nothing else is left behind");
 }
 
@@ -109,30 +110,17 @@ fn a_starter_is_good_when_its_blanks_are_filled_in() {
     assert!(complaint.contains("127.0.0.1:1 is not reached"), "{complaint}");
 }
 
-/// Both `init`, each pasted where it says, nothing typed by hand but the address.
+/// Both `init`, each line run where it says.
 #[test]
 fn what_one_side_prints_is_what_the_other_side_takes() {
     let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let in_cloud = done(folder.path(), "gateway init cloud");
-    let at_home = done(folder.path(), "signer init home");
-    assert_eq!(mode(&folder.path().join("cloud/host_key")), 0o600);
-
-    let file = folder.path().join("cloud/gateway.toml");
-    let text = fs::read_to_string(&file).unwrap().replace("0.0.0.0:58255", &free.to_string());
-    let text =
-        text.replace("127.0.0.1:6732", "127.0.0.1:0").replace("127.0.0.1:9583", "127.0.0.1:0");
-    fs::write(&file, text + block(&at_home)).unwrap();
-    let said = done(folder.path(), "gateway check --config cloud/gateway.toml");
+    let at = folder.path();
+    let Pasted { host_key, .. } = Pasted::new(at, "");
+    assert_eq!(mode(&at.join("cloud/host_key")), 0o600);
+    let said = done(at, "gateway check --config cloud/gateway.toml");
     assert!(said.contains("All is well"), "{said}");
-
-    let host_key = in_cloud.lines().find(|line| line.starts_with("host_key = ")).unwrap();
-    assert!(said.contains(host_key), "check shows the line, too: {said}");
-    let file = folder.path().join("home/signer.toml");
-    let gateway = format!("\n[[tunnel.gateway]]\naddress = \"{free}\"\n{host_key}\n");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text + &gateway).unwrap();
-    let (code, said) = fails(folder.path(), "signer check --config home/signer.toml");
+    assert!(said.contains(&host_key), "check shows the line, too: {said}");
+    let (code, said) = fails(at, "signer check --config home/signer.toml");
     assert_eq!(code, Some(1), "no store yet, but nothing is wrong with the configuration: {said}");
 }
 
@@ -149,12 +137,31 @@ fn a_bad_gateway_configuration_is_exit_2_with_the_cure() {
 #[test]
 fn a_stand_in_that_the_configuration_does_not_name_is_exit_2_with_the_cure() {
     let folder = tempfile::tempdir().unwrap();
-    done(folder.path(), "gateway init cloud");
-    let at_home = done(folder.path(), "signer init home");
-    let file = folder.path().join("cloud/gateway.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text + block(&at_home)).unwrap();
+    Pasted::new(folder.path(), "");
     let (code, said) = fails(folder.path(), "gateway stand-in --config cloud/gateway.toml");
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("[http] stand_in is not true"), "{said}");
+}
+
+#[test]
+fn a_signer_that_would_make_the_file_useless_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    Pasted::new(at, "");
+    let file = at.join("cloud/gateway.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let other = done(at, "signer init other --name other --port 58255");
+    let add = format!("{} --config cloud/gateway.toml", line(&other));
+    let port = before.lines().find_map(|line| line.strip_prefix("listen = \"127.0.0.1:")).unwrap();
+    let port = port.split('"').next().unwrap();
+    let add = add.replace("58255", port);
+    let output = shell(at, &add);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("is taken by"), "{}", said(&output));
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    let twice = add.replace(port, "9100");
+    pasted(at, &twice);
+    let once = fs::read_to_string(&file).unwrap();
+    assert!(pasted(at, &twice).contains("it is there already"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), once);
 }

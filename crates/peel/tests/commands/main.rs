@@ -9,6 +9,7 @@ mod monitoring;
 mod pasted;
 mod peel;
 mod quick_start;
+mod setup;
 mod ssh;
 mod status;
 mod store;

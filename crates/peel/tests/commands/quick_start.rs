@@ -100,21 +100,17 @@ fn a_newcomer_signs_an_attestation_with_the_simulated_ledger() {
     assert!(shown.contains(KEY), "{shown}");
 }
 
-/// "From home to the cloud", on one machine. The vote is the next level's, as the README changes it.
+/// "From home to the cloud", on one machine: a command and a paste each way. The vote is the next level's, as the README
+/// changes it.
 #[test]
 fn a_newcomer_signs_an_attestation_through_the_tunnel() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let (_ledger, transport) = simulate();
-    let setup = "ledger setup secp256k1/0h/0h --chain mainnet --level 101 --transport";
-    done(at, &format!("{setup} {transport}"));
-    let Pasted { port, .. } = Pasted::new(at);
-    let file = at.join("home/signer.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("\"usb\"", &format!("{transport:?}"))).unwrap();
+    let more = format!("--ledger secp256k1/0h/0h --level 101 --transport {transport}");
+    let Pasted { port, .. } = Pasted::new(at, &more);
 
     let _gateway = run(at, "gateway run --config cloud/gateway.toml");
-    done(at, "watermark init --config home/signer.toml --level 101");
     let _signer = run(at, "signer run --config home/signer.toml");
     await_ready(port);
     let readme = fs::read_to_string(README).unwrap();

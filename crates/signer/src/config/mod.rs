@@ -5,13 +5,13 @@
 
 mod allow;
 mod level_bound;
+mod outline;
 mod power;
 mod socket;
 mod tunnel;
 mod typed;
 
-use std::collections::{BTreeSet, HashSet};
-use std::env;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ use tezos::{ChainId, EncryptedKey, PublicKeyHash, SecretKey};
 use thiserror::Error;
 use watermark::{Rules, UnknownForms};
 
+pub use outline::Outline;
 pub(crate) use socket::Sockets;
 
 use crate::device::LedgerKey;
@@ -164,9 +165,6 @@ enum KeyWhy {
     Upstream(#[from] signer_api::client::SignerUrlError),
 }
 
-const DEFAULT_STATE: &str = "/var/lib/peel";
-const STORE: &str = "watermark.db";
-
 impl Config {
     /// Reads the file, and the secrets it names.
     ///
@@ -178,13 +176,7 @@ impl Config {
     }
 
     fn understand(typed: typed::Config, base: &Path) -> Result<Config, Why> {
-        let chains = chains(&typed.chains)?;
-        let keys = typed.key.into_iter().map(|key| {
-            let name = key.name.clone();
-            KeyConfig::understand(key, base, &chains).map_err(|why| Why::Key { name, why })
-        });
-        let keys: Vec<KeyConfig> = keys.collect::<Result<_, Why>>()?;
-        check_distinct(&keys)?;
+        let Outline { store, chains, keys, ledger } = Outline::of(&typed, base)?;
         let http = typed.http.map(|http| Http::understand(http, base)).transpose()?;
         let tunnel = typed.tunnel.map(|typed| tunnel::understand(typed, base)).transpose()?;
         let sockets = typed.socket.map(|typed| socket::understand(typed, base)).transpose()?;
@@ -194,11 +186,9 @@ impl Config {
         let power = typed.power.map(power::understand).transpose()?;
         let node_exporter = typed.host.and_then(|host| host.node_exporter);
         let node_exporter = node_exporter.map(|url| url.parse()).transpose()?;
-        let state = typed.state.and_then(|state| state.directory).map(|given| base.join(given));
-        let transport = typed.ledger.map_or("usb".to_owned(), |ledger| ledger.transport);
         Ok(Config {
             file: None,
-            store: state.unwrap_or_else(default_state).join(STORE),
+            store,
             http,
             sockets,
             tunnel,
@@ -207,7 +197,7 @@ impl Config {
             monitor_hosts: typed
                 .monitor
                 .map_or(Hosts::Any, |monitor| Hosts::of(monitor.listen.0.ip(), &monitor.hosts)),
-            ledger: transport.parse()?,
+            ledger,
             rules: Rules {
                 level_bound: level_bound::understand(&typed.level_bound)?,
                 unknown_forms: typed.policy.unknown_forms.map_or_else(Default::default, Into::into),
@@ -242,50 +232,6 @@ impl From<typed::UnknownForms> for UnknownForms {
             typed::UnknownForms::Sign => UnknownForms::Sign,
         }
     }
-}
-
-fn default_state() -> PathBuf {
-    // systemd names several folders with colons between them; the first one is ours.
-    let given = env::var("STATE_DIRECTORY").ok();
-    let first = given.as_deref().and_then(|list| list.split(':').next());
-    PathBuf::from(first.filter(|path| !path.is_empty()).unwrap_or(DEFAULT_STATE))
-}
-
-fn chains(names: &[String]) -> Result<BTreeSet<ChainId>, Why> {
-    let chains: BTreeSet<ChainId> =
-        names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-    if chains.is_empty() { Err(Why::NoChain) } else { Ok(chains) }
-}
-
-fn check_distinct(keys: &[KeyConfig]) -> Result<(), Why> {
-    if keys.is_empty() {
-        return Err(Why::NoKey);
-    }
-    let mut names = HashSet::new();
-    let mut hashes: Vec<(PublicKeyHash, &str)> = Vec::new();
-    for key in keys {
-        if !names.insert(&key.name) {
-            return Err(Why::SameName(key.name.clone()));
-        }
-        let Some(hash) = key.hash() else { continue };
-        if let Some((_, other)) = hashes.iter().find(|(known, _)| *known == hash) {
-            return Err(Why::SameKey((*other).to_owned(), key.name.clone()));
-        }
-        hashes.push((hash, &key.name));
-    }
-    check_one_ledger(keys)
-}
-
-fn check_one_ledger(keys: &[KeyConfig]) -> Result<(), Why> {
-    let mut first: Option<&LedgerKey> = None;
-    for key in keys {
-        let Source::Ledger(own) = &key.source else { continue };
-        if first.is_some_and(|first| first.root != own.root) {
-            return Err(Why::Key { name: key.name.clone(), why: KeyWhy::TwoLedgers });
-        }
-        first = Some(own);
-    }
-    Ok(())
 }
 
 impl KeyConfig {
@@ -333,23 +279,23 @@ impl KeyConfig {
     }
 
     fn understand(
-        typed: typed::Key,
+        typed: &typed::Key,
         base: &Path,
         chains: &BTreeSet<ChainId>,
     ) -> Result<KeyConfig, KeyWhy> {
         let source = match (&typed.ledger, &typed.secret_key_file, &typed.upstream) {
             (Some(text), None, None) => Source::Ledger(ledger_key(text)?),
             (None, Some(file), None) => {
-                Source::Software(software_key(&base.join(file), &typed, base)?)
+                Source::Software(software_key(&base.join(file), typed, base)?)
             }
             (None, None, Some(url)) => Source::Upstream(url.parse()?),
             _ => return Err(KeyWhy::Source),
         };
         let expected = typed.public_key_hash.as_deref().map(str::parse).transpose()?;
         let is_in_memory = matches!(source, Source::Software(_));
-        let (kinds, operations) = allow::understand(typed.allow, is_in_memory)?;
+        let (kinds, operations) = allow::understand(typed.allow.clone(), is_in_memory)?;
         let policy = Policy { chains: chains.clone(), kinds, operations };
-        let key = KeyConfig { name: typed.name, public_key_hash: expected, policy, source };
+        let key = KeyConfig { name: typed.name.clone(), public_key_hash: expected, policy, source };
         match (expected, key.hash()) {
             (Some(expected), Some(found)) if expected != found => {
                 Err(KeyWhy::OtherKey { expected, found })

@@ -56,6 +56,16 @@ pub(super) fn understand(typed: typed::Tunnel, base: &Path) -> Result<Config, Tu
     })
 }
 
+/// What is wrong with the port, gateways and uplinks, if there are any yet.
+pub(super) fn check_lists(typed: typed::Tunnel) -> Result<(), TunnelWhy> {
+    SignerPort::new(typed.port)?;
+    if !typed.gateway.is_empty() {
+        gateways(typed.gateway)?;
+    }
+    uplinks(typed.uplink)?;
+    Ok(())
+}
+
 fn read_identity(file: &Path) -> Result<Identity, TunnelWhy> {
     let text = secret_file::read(file).map_err(|error| match error {
         SecretFileError::Read { .. } => TunnelWhy::NoIdentity(error),

@@ -109,7 +109,7 @@ pub(super) struct Key {
 }
 
 /// A kind, or a transaction that is narrowed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
     expecting = "allow: write kinds, as in \"block\", or { kind = \"transaction\", to = [\"tz1…\"], at_most = \"100 tez\" }"
@@ -119,7 +119,7 @@ pub(super) enum Allow {
     Narrowed(Narrowed),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Narrowed {
     pub(super) kind: String,

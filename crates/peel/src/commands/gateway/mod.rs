@@ -1,5 +1,6 @@
 //! `peel gateway`.
 
+mod add;
 mod check;
 mod init;
 
@@ -11,6 +12,7 @@ use gateway::{Config, Gateway, StandIn};
 use tezos::PublicKeyHash;
 
 use crate::args::{GatewayCommand, PidFilePath};
+use crate::commands::gateway::add::NewSigner;
 use crate::commands::serving;
 
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
@@ -19,7 +21,12 @@ pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
         GatewayCommand::StandIn { config, pidfile } => stand_in(&config.path(), &pidfile),
         GatewayCommand::Forget { key, config } => forget(&key, &Config::read(&config.path())?),
         GatewayCommand::Check { config } => check::check(&config.path()),
-        GatewayCommand::Init { directory } => init::init(&directory),
+        GatewayCommand::Init { directory, address, node } => {
+            init::init(&directory, address.as_deref(), node.as_ref())
+        }
+        GatewayCommand::Add { name, ssh_public_key, port, keys, replace, config } => {
+            add::add(&config.path(), &NewSigner { name, ssh_public_key, port, keys }, replace)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod check;
 mod check_device;
-mod init;
+mod setup;
 mod store_marks;
 
 use signer::{Config, Signer};
@@ -14,7 +14,8 @@ pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
     match command {
         SignerCommand::Run { config, pidfile } => serve(Config::read(&config.path())?, &pidfile),
         SignerCommand::Check { config } => check::check(&config.path()),
-        SignerCommand::Init { directory, name, port } => init::init(&directory, &name, port),
+        SignerCommand::Init { directory, choices } => setup::init(&directory, &choices),
+        SignerCommand::Setup(args) => setup::setup(*args),
     }
 }
 
