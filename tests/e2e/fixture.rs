@@ -228,13 +228,35 @@ impl<'a> Fixture<'a> {
         uplinks: &[Uplink],
         ssh: Option<SocketAddr>,
     ) -> anyhow::Result<Fixture<'a>> {
+        let fixture = Fixture::start(internet, files, uplinks, ssh)?;
+        fixture.cloud.wait_for_sessions(fixture.home.name, uplinks.len())?;
+        Ok(fixture)
+    }
+
+    /// The same, with a software key; returns when the gateway has a session over each line that is there.
+    pub(crate) fn with_lines_away(
+        internet: &'a Internet,
+        uplinks: &[Uplink],
+        away: &[Line],
+    ) -> anyhow::Result<Fixture<'a>> {
+        away.iter().try_for_each(|line| internet.take_away(*line))?;
+        let fixture = Fixture::start(internet, SignerHome::new()?, uplinks, None)?;
+        fixture.cloud.wait_for_sessions(fixture.home.name, uplinks.len() - away.len())?;
+        Ok(fixture)
+    }
+
+    fn start(
+        internet: &'a Internet,
+        files: SignerHome,
+        uplinks: &[Uplink],
+        ssh: Option<SocketAddr>,
+    ) -> anyhow::Result<Fixture<'a>> {
         let host_key = Identity::generate("gateway")?;
         let mut home = Home::new(internet, ("home", PORT), files);
         home.configure(&host_key, uplinks, ssh)?;
         home.init()?;
         let cloud = Cloud::new(&host_key, &[home.entry()])?;
         home.start()?;
-        cloud.wait_for_sessions(home.name, uplinks.len())?;
         Ok(Fixture { internet, host_key, home, cloud })
     }
 
@@ -256,6 +278,13 @@ impl<'a> Fixture<'a> {
         baker.wait_for_signatures(count, SOON)?;
         let (wired_now, mobile_now) = self.carried_so_far()?;
         Ok(Carried { wired: wired_now - wired, mobile: mobile_now - mobile })
+    }
+
+    /// How many bytes the mobile line carries while the baker gets `count` signatures. The other one may not be there.
+    pub(crate) fn carried_over_mobile(&self, baker: &Baker, count: usize) -> anyhow::Result<u64> {
+        let before = self.internet.carried(Line::Mobile)?;
+        baker.wait_for_signatures(count, SOON)?;
+        Ok(self.internet.carried(Line::Mobile)? - before)
     }
 
     fn carried_so_far(&self) -> anyhow::Result<(u64, u64)> {

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::image::Architecture;
 use crate::packages::{self, Package};
-use crate::{Failure, root as checkout, start};
+use crate::{Failure, deb, root as checkout, start};
 
 /// What an image is made of.
 const RECIPE: &str = "deploy/home";
@@ -54,7 +54,7 @@ fn build_one(architecture: Architecture) -> Result<PathBuf, Failure> {
     if !architecture.is_of_this_machine() {
         packages::install(&EMULATOR)?;
     }
-    let package = package(architecture)?;
+    let package = deb::package(architecture)?;
     let debian = debian::root(architecture)?;
     let folder = checkout().join("target/home").join(architecture.name());
     let root = root::build(architecture, &debian, &package, &folder)?;
@@ -68,16 +68,6 @@ fn build_one(architecture: Architecture) -> Result<PathBuf, Failure> {
     disk::write(&image, &card, &root)?;
     remove(&root)?;
     Ok(image)
-}
-
-/// What `cargo xtask deb` made.
-fn package(architecture: Architecture) -> Result<PathBuf, Failure> {
-    let file = format!("peel_{}_{}.deb", env!("CARGO_PKG_VERSION"), architecture.name());
-    let file = checkout().join("target/deb").join(file);
-    if file.is_file() {
-        return Ok(file);
-    }
-    Err(Failure(format!("{} is not there; make it with \"cargo xtask deb\"", file.display())))
 }
 
 fn recipe(name: &str) -> PathBuf {

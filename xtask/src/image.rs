@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::{Failure, root, run, start};
-use reproducible::{cargo, cargo_home, environment, names_none, target_folder};
+pub(crate) use reproducible::target_folder;
+use reproducible::{cargo, cargo_home, environment, names_none};
+pub(crate) use toolchain::output;
 use toolchain::{Toolchain, is_started, version_of};
 
 /// What a program is built for.
@@ -45,6 +47,15 @@ pub(crate) fn build(architectures: &[Architecture]) -> Result<(), Failure> {
 
 impl Architecture {
     pub(crate) const ALL: [Architecture; 2] = [Architecture::Amd64, Architecture::Arm64];
+
+    /// This machine's, if it is one of them.
+    pub(crate) fn own() -> Architecture {
+        if Architecture::Arm64.is_of_this_machine() {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        }
+    }
 
     /// In the words of OCI and Debian.
     pub(crate) fn name(self) -> &'static str {
@@ -84,8 +95,8 @@ impl Architecture {
         }
     }
 
-    /// With the toolchain of this machine where it can, else with Debian's in a chroot.
-    fn build(self) -> Result<PathBuf, Failure> {
+    /// Builds `peel` with the toolchain of this machine where it can, else with Debian's in a chroot.
+    pub(crate) fn build(self) -> Result<PathBuf, Failure> {
         let toolchain = Toolchain::here()?;
         if self.is_of_this_machine() || (toolchain.has(self) && is_started(self.gcc())) {
             return self.build_here(&toolchain);

@@ -4,9 +4,11 @@
 //! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
 //! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
+//! - `cargo xtask deb`: the Debian packages, in `target/deb`; `cargo xtask test deb` installs, upgrades and purges them.
 //! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
 
 mod cluster;
+mod deb;
 mod go;
 mod home;
 mod image;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         ["image", "home"] => home::build(&image::Architecture::ALL),
         ["image", "home", "--arch", "amd64"] => home::build(&[image::Architecture::Amd64]),
         ["image", "home", "--arch", "arm64"] => home::build(&[image::Architecture::Arm64]),
+        ["deb", words @ ..] => deb::build(words),
+        ["test", "deb"] => deb::test::run_all(),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
         ["bench", "cluster"] => cluster::bench(),
         _ => {
@@ -44,6 +48,12 @@ fn main() -> ExitCode {
             );
             eprintln!(
                 "cargo xtask image home    the bootable image for the machine at home (--arch: one of them)"
+            );
+            eprintln!(
+                "cargo xtask deb           the Debian packages, amd64 and arm64 (--arch: one of them; --version)"
+            );
+            eprintln!(
+                "cargo xtask test deb      they are installed, upgraded and purged, in Debian 12 and 13"
             );
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
             eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");

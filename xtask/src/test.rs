@@ -8,7 +8,7 @@ use crate::packages::{self, Package, is_installed};
 use crate::{Failure, root, run, run_with};
 
 /// Debian packages that the build and the tests use, and a program of each, or the file of one that has none.
-const NEEDED: [Package; 19] = [
+const NEEDED: [Package; 20] = [
     ("gcc", "cc"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
@@ -25,6 +25,7 @@ const NEEDED: [Package; 19] = [
     ("nodejs", "node"),
     ("npm", "npm"),
     ("modemmanager", "mmcli"),
+    ("network-manager", "nmcli"),
     ("dbus-daemon", "dbus-daemon"),
     ("python3-dbusmock", "/usr/lib/python3/dist-packages/dbusmock/__init__.py"),
     ("nut-server", "upsd"),

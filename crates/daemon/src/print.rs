@@ -4,6 +4,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::log::journal;
+
 /// A line could not be written: what is there may be half of it, or empty.
 static FAILED: AtomicBool = AtomicBool::new(false);
 
@@ -22,6 +24,11 @@ pub fn line(text: Arguments<'_>) {
 /// Writes a line on standard error. When that is gone, too, the line is lost.
 pub fn note(text: Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", masked(text));
+}
+
+/// Writes why the program ends on standard error; in the journal of systemd it is an error.
+pub fn error(text: Arguments<'_>) {
+    note(format_args!("{}", journal::of_error(&text.to_string())));
 }
 
 /// Whether every line was written that the command wanted to write.

@@ -2,8 +2,13 @@
 //!
 //! One that belongs to root, and that a group of this process can read, is private enough: so Kubernetes gives a Secret to
 //! a pod that is not root (`fsGroup`), and so a distribution gives a key to a daemon.
+//!
+//! A credential of systemd (`LoadCredential=`) lies in a folder that systemd makes for one unit, and names in
+//! `CREDENTIALS_DIRECTORY`. It belongs to root there, and the unit's user reads it by an access control list, which shows
+//! as the group's part of the mode (acl(5)): 0440. So of such a file the group's reading is no other's.
 
-use std::fs::{File, Metadata};
+use std::env;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -49,6 +54,7 @@ struct Access {
     mode: u32,
     owner: u32,
     group: u32,
+    is_credential: bool,
 }
 
 /// Who this process is.
@@ -59,14 +65,15 @@ struct Process {
 }
 
 impl Access {
-    fn of(found: &Metadata) -> Access {
+    fn of(found: &Metadata, is_credential: bool) -> Access {
         let mode = found.permissions().mode() & 0o777;
-        Access { mode, owner: found.uid(), group: found.gid() }
+        Access { mode, owner: found.uid(), group: found.gid(), is_credential }
     }
 
     fn is_private_to(self, process: &Process) -> bool {
         let is_roots = self.owner == 0 && process.user != 0;
-        let is_given_to_us = is_roots && process.groups.contains(&self.group);
+        let is_given_to_us =
+            is_roots && (self.is_credential || process.groups.contains(&self.group));
         self.mode & (if is_given_to_us { BEYOND_THE_GROUP } else { OTHERS }) == 0
     }
 }
@@ -86,13 +93,21 @@ impl Process {
 pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let failed = |cause| SecretFileError::Read { path: path.to_owned(), cause };
     let file = File::open(path).map_err(failed)?;
-    let access = Access::of(&file.metadata().map_err(failed)?);
+    let folder = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let is_credential = folder.is_some_and(|folder| lies_in(path, &folder));
+    let access = Access::of(&file.metadata().map_err(failed)?, is_credential);
     if !access.is_private_to(&Process::own()) {
         return Err(SecretFileError::Open { path: path.to_owned(), mode: access.mode });
     }
     let mut text = Zeroizing::new(String::with_capacity(4096));
     file.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// Whether a file lies in this folder itself, wherever links lead.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let (found, folder) = (fs::canonicalize(path), fs::canonicalize(folder));
+    found.is_ok_and(|found| found.parent() == folder.ok().as_deref())
 }
 
 /// A secret without the newline that editors put at the end; any other space belongs to a password.
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn a_file_of_root_may_be_read_by_a_group_of_this_process() {
         let (peel, root) = (|| Process { user: 65532, groups: vec![65532, 7] }, 0);
-        let access = |mode, owner, group| Access { mode, owner, group };
+        let access = |mode, owner, group| Access { mode, owner, group, is_credential: false };
         for (access, good) in [
             (access(0o440, root, 7), true),
             (access(0o640, root, 65532), true),
@@ -149,6 +164,43 @@ mod tests {
         let as_root = Process { user: 0, groups: vec![0] };
         assert!(!access(0o440, root, 0).is_private_to(&as_root));
         assert!(access(0o400, root, 0).is_private_to(&as_root));
+    }
+
+    #[test]
+    fn a_credential_of_root_may_be_read_by_way_of_its_access_list() {
+        let process = Process { user: 65532, groups: vec![65532] };
+        let access = |mode, owner, is_credential| Access { mode, owner, group: 0, is_credential };
+        for (access, good) in [
+            (access(0o440, 0, true), true),
+            (access(0o400, 65532, true), true),
+            (access(0o440, 0, false), false),
+            (access(0o444, 0, true), false),
+            (access(0o460, 0, true), false),
+            // Not made by systemd.
+            (access(0o440, 65532, true), false),
+            (access(0o440, 1000, true), false),
+        ] {
+            assert_eq!(access.is_private_to(&process), good, "{access:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_a_file_of_the_folder_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("credentials/below")).unwrap();
+        for name in ["credentials/password_baker", "credentials/below/other", "other"] {
+            fs::write(at(name), "hush").unwrap();
+        }
+        std::os::unix::fs::symlink("../other", at("credentials/link")).unwrap();
+        let is_credential = |name: &str| lies_in(&at(name), &at("credentials"));
+        assert!(is_credential("credentials/password_baker"));
+        assert!(is_credential("credentials/below/../password_baker"));
+        for name in ["credentials/below/other", "credentials/../other", "credentials/link", "gone"]
+        {
+            assert!(!is_credential(name), "{name}");
+        }
+        assert!(!lies_in(&at("other"), &at("gone")));
     }
 
     #[test]

@@ -87,6 +87,26 @@ pub(crate) enum Command {
     /// The watermark store. Stop the signer first: the store has one owner.
     #[command(subcommand)]
     Watermark(WatermarkCommand),
+    /// Write completions for a shell to standard output; the Debian package has them in their place.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: CompletedShell,
+    },
+    /// Write the man pages, one for each command.
+    #[command(hide = true)]
+    Man {
+        /// A folder that is there.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CompletedShell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 const SSH_USAGE: &str = "peel ssh [OPTIONS] [SSH'S OPTIONS] [USER@]NAME [COMMAND]\n       \

@@ -26,6 +26,8 @@ fn main() -> ExitCode {
             commands::status::run(url.as_ref(), place, watch, json)
         }
         Command::Watermark(command) => commands::watermark::run(command),
+        Command::Completions { shell } => commands::generate::completions(shell),
+        Command::Man { directory } => commands::generate::man_pages(&directory),
     };
     match done {
         Ok(()) if daemon::print::is_complete() => ExitCode::SUCCESS,
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // After the log: it may have said why.
             drop(log);
-            daemon::tell!("peel: {}", in_one_line(&error));
+            daemon::print::error(format_args!("peel: {}", in_one_line(&error)));
             ExitCode::from(if is_misuse(&error) { MISUSED } else { FAILED })
         }
     }

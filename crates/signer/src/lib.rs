@@ -33,13 +33,16 @@ mod made;
 mod metrics;
 mod modem;
 mod monitoring;
+mod network_manager;
 mod operations;
 mod policy;
 mod power;
+mod program;
 mod queue;
 mod readings;
 mod reload;
 mod run;
+mod signature_log;
 mod site;
 mod socket_api;
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use daemon::{Fact, Verdict, scrape};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use tunnel::Service;
 use tunnel::home::{LinkReport, LinkState};
+
+use crate::facts::Look;
 
 /// All links, as they are at each call. Clones share them.
 #[derive(Clone)]
@@ -38,6 +41,8 @@ struct ByteLabels {
 
 /// The uplink's name when it is whatever route the system has.
 const ANY_ROUTE: &str = "any";
+/// The longest wait of a link is for the silence of a metered uplink, 30 s.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 impl Links {
     pub(crate) fn new(look: impl Fn() -> Vec<LinkReport> + Send + Sync + 'static) -> Links {
@@ -47,6 +52,18 @@ impl Links {
     /// Whether a gateway can reach this signer at all, and how each link is.
     pub(crate) fn facts(&self) -> Vec<Fact> {
         [self.fact()].into_iter().chain((self.0)().iter().map(of_link)).collect()
+    }
+
+    /// The task of each link has come round lately, whether the link is up or not. One that has not would leave its
+    /// report as it was: a restart mends it.
+    pub(crate) fn liveness(&self) -> Look {
+        let links = self.clone();
+        Box::new(move || {
+            (links.0)()
+                .iter()
+                .map(|link| Fact::vital("link", turns(link)).about(subject(link)))
+                .collect()
+        })
     }
 
     /// A gateway can reach this signer over at least one of them.
@@ -109,15 +126,26 @@ fn of_link(link: &LinkReport) -> Fact {
         LinkState::Standby => ("standby", Verdict::Good),
         LinkState::Down => ("dialling", Verdict::Degraded),
     };
-    let subject = format!("{}_{}_{}", link.gateway_name, route(link), link.service);
     let fact = Fact::new("link", state, verdict, how(link).to_owned())
-        .about(subject)
+        .about(subject(link))
         .with("metered", f64::from(u8::from(link.metered)))
         .logged_elsewhere();
     match link.round_trip {
         Some(round_trip) => fact.with("round_trip", round_trip.as_secs_f64()),
         None => fact,
     }
+}
+
+fn subject(link: &LinkReport) -> String {
+    format!("{}_{}_{}", link.gateway_name, route(link), link.service)
+}
+
+fn turns(link: &LinkReport) -> Result<(), String> {
+    let idle = link.turned.elapsed();
+    if idle < STUCK_AFTER {
+        return Ok(());
+    }
+    Err(format!("its task was not seen for {} s", idle.as_secs()))
 }
 
 fn route(link: &LinkReport) -> &str {
@@ -194,6 +222,7 @@ pub(crate) mod tests {
             service,
             state,
             since: Instant::now(),
+            turned: Instant::now(),
             error: None,
             ups: 2,
             round_trip: None,
@@ -232,6 +261,19 @@ pub(crate) mod tests {
         assert!(!up(&[refused(), link("eth0", Service::Shell, LinkState::Up)]));
         assert!(!up(&[signing("eth0", LinkState::Standby)]));
         assert!(!up(&[]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_whose_task_does_not_come_round_is_not_alive_although_it_looks_up() {
+        let stuck = signing("eth0", LinkState::Up);
+        tokio::time::advance(STUCK_AFTER).await;
+        let look = links(&[stuck, refused()]).liveness();
+        let lines: Vec<String> = look().iter().map(ToString::to_string).collect();
+        let expected = [
+            "[-] link_cloud_eth0_signing: its task was not seen for 60 s",
+            "[+] link_cloud_eth0_signing: ok",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tunnel::home::{Gateways, Home};
+use tunnel::home::{Gateways, Home, MeteredInterfaces};
 
 use crate::api::Api;
 use crate::config::Config;
@@ -35,6 +35,8 @@ pub(crate) struct Listeners {
     home: Option<Home>,
     /// The gateways that are dialled, if there is a tunnel.
     pub(crate) gateways: Option<Gateways>,
+    /// What is metered where the configuration does not say, if there is a tunnel.
+    pub(crate) metered: Option<MeteredInterfaces>,
     /// The links of the tunnel, if there is one.
     pub(crate) links: Option<Links>,
 }
@@ -66,7 +68,17 @@ impl Listeners {
             None => (None, None),
         };
         let gateways = home.as_ref().map(Home::gateways);
-        Ok(Listeners { http, tcp_socket, unix_socket: None, monitor, home, gateways, links })
+        let metered = home.as_ref().map(Home::metered_interfaces);
+        Ok(Listeners {
+            http,
+            tcp_socket,
+            unix_socket: None,
+            monitor,
+            home,
+            gateways,
+            metered,
+            links,
+        })
     }
 
     /// Makes the unix socket. After the store is open: its lock keeps two signers apart, which could otherwise take

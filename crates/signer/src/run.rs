@@ -21,9 +21,11 @@ use crate::api::Api;
 use crate::clock::{Clock, ClockWatch};
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::links::Links;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::monitoring::{Monitoring, Sources};
+use crate::network_manager::NetworkManager;
 use crate::reload::Reload;
 use crate::workers::Workers;
 
@@ -93,13 +95,16 @@ impl Signer {
             gateways: listeners.gateways.take(),
             last: last_reload.clone(),
         };
+        let network_manager = NetworkManager::of(&config, listeners.metered.take());
         let sources = Sources::take(&mut config);
         let local = config.http.as_ref();
         let allow_list_known_keys = local.is_some_and(|http| http.allow_list_known_keys);
         let allow_to_prove_possession = local.is_some_and(|http| http.allow_to_prove_possession);
         let (keyring, workers) = Workers::start(config, &store, &metrics)?;
         warn_of_missing_watermarks(&keyring, &store);
-        let (links, liveness) = (listeners.links.clone(), workers.liveness());
+        let links = listeners.links.clone();
+        let of_links = links.as_ref().map(Links::liveness);
+        let liveness = Health::new([workers.liveness()].into_iter().chain(of_links).collect());
         let parts = (&keyring, &store);
         let monitoring = Monitoring::new(
             sources,
@@ -123,6 +128,9 @@ impl Signer {
         let mut serving = listeners.serve(api, monitor, &shutdown);
         monitoring.watch(&mut serving, &shutdown);
         serving.spawn(reload.run(changes, shutdown.clone()));
+        if let Some(network_manager) = network_manager {
+            serving.spawn(network_manager.watch(shutdown.clone()));
+        }
         tracing::info!(http = http.map(display), keys = keyring.0.len(), "listening");
         let monitor = monitor_address;
         Ok(Signer { store, liveness, workers, serving, shutdown, http, tcp_socket, monitor })

@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::made::Made;
 use crate::metrics::{Metrics, Stages};
 use crate::queue::{Job, Next, Queue};
+use crate::signature_log::SignatureLog;
 use crate::verifier::{Unverified, Verifier};
 use crate::worker_thread::WorkerThread;
 
@@ -24,6 +25,7 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<Metrics>,
     /// Verifies its signatures after they were given out; none if they are verified before.
     pub(crate) verifier: Option<Verifier>,
+    pub(crate) signature_log: SignatureLog,
 }
 
 /// A vote is of use for about 3.5 s: what waited longer is not signed.
@@ -85,7 +87,7 @@ impl Worker {
         let took = started.elapsed();
         stages.whole = job.asked.elapsed();
         self.metrics.note(&job.key.name, &job.payload, &outcome, &stages);
-        log(job, &outcome, took);
+        self.log(job, &outcome, took, stages.whole);
         match &outcome {
             Ok(Made::Now(_)) => {
                 job.key.note_signature(&job.payload, stages.whole);
@@ -166,6 +168,35 @@ impl Worker {
         }
         Ok(Made::Now(made))
     }
+
+    fn log(
+        &mut self,
+        job: &Job,
+        outcome: &Result<Made, SignError>,
+        took: Duration,
+        whole: Duration,
+    ) {
+        let mark = job.payload.mark();
+        let (level, round) = (u32::from(mark.level), u32::from(mark.round));
+        let (kind, ms) = (job.payload.kind(), took.as_millis());
+        let (key, waited_ms) = (job.key.name.as_str(), whole.saturating_sub(took).as_millis());
+        let name = kind.name();
+        match outcome {
+            Ok(Made::Now(_)) if self.signature_log.takes(job.hash, kind, whole) => {
+                tracing::info!(key, kind = name, level, round, ms, waited_ms, "signed");
+            }
+            Ok(Made::Now(_)) => {
+                tracing::debug!(key, kind = name, level, round, ms, waited_ms, "signed");
+            }
+            Ok(Made::Before(_)) => {
+                tracing::debug!(key, kind = name, level, round, "the same again");
+            }
+            Err(error) => {
+                let (result, reason) = error.labels();
+                tracing::warn!(key, kind = name, level, round, reason, "{result}: {error}");
+            }
+        }
+    }
 }
 
 /// A tz4 key can have signed the same bytes in another form.
@@ -182,22 +213,6 @@ fn check(job: &Job, made: &Signature) -> Result<(), Failed> {
         Ok(())
     } else {
         Err(Failed::WrongSignature)
-    }
-}
-
-fn log(job: &Job, outcome: &Result<Made, SignError>, took: Duration) {
-    let mark = job.payload.mark();
-    let (level, round) = (u32::from(mark.level), u32::from(mark.round));
-    let (kind, ms) = (job.payload.kind().name(), took.as_millis());
-    let (key, waited_ms) =
-        (job.key.name.as_str(), job.asked.elapsed().saturating_sub(took).as_millis());
-    match outcome {
-        Ok(Made::Now(_)) => tracing::info!(key, kind, level, round, ms, waited_ms, "signed"),
-        Ok(Made::Before(_)) => tracing::debug!(key, kind, level, round, "the same again"),
-        Err(error) => {
-            let (result, reason) = error.labels();
-            tracing::warn!(key, kind, level, round, reason, "{result}: {error}");
-        }
     }
 }
 
@@ -295,6 +310,7 @@ mod tests {
                 store,
                 metrics: Arc::new(Metrics::register(&mut Registry::default(), [])),
                 verifier: None,
+                signature_log: SignatureLog::default(),
             };
             Fixture { folder, worker, key, seen }
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::{Fact, Health};
+use daemon::Fact;
 use futures_util::future::select_all;
 use tezos::{Curve, SecretKey};
 use tokio::runtime::Handle;
@@ -13,10 +13,12 @@ use watermark::Store;
 use crate::config::{Config, KeyConfig, Source};
 use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
 use crate::dispatch::{Dispatch, InPlace};
+use crate::facts::Look;
 use crate::key::Key;
 use crate::keyring::{KeyEntry, Keyring};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::signature_log::SignatureLog;
 use crate::verifier::Verifier;
 use crate::worker::Worker;
 use crate::worker_thread::WorkerThread;
@@ -35,6 +37,7 @@ type Queues = Vec<(String, Arc<Queue>)>;
 struct Builder<'a> {
     store: &'a Arc<Store>,
     metrics: &'a Arc<Metrics>,
+    signature_log: SignatureLog,
     keyring: Keyring,
     workers: Workers,
 }
@@ -50,7 +53,9 @@ impl Workers {
         metrics: &Arc<Metrics>,
     ) -> io::Result<(Keyring, Workers)> {
         let workers = Workers { threads: Vec::new(), queues: Vec::new(), verifier: None };
-        let mut builder = Builder { store, metrics, keyring: Keyring::default(), workers };
+        let signature_log = config.signature_log;
+        let keyring = Keyring::default();
+        let mut builder = Builder { store, metrics, signature_log, keyring, workers };
         let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
         for KeyConfig { name, public_key_hash, policy, source } in config.keys {
             let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
@@ -82,9 +87,9 @@ impl Workers {
     }
 
     /// Each worker has come round lately. One that has not is stuck in its device: a restart mends it.
-    pub(crate) fn liveness(&self) -> Health {
+    pub(crate) fn liveness(&self) -> Look {
         let queues = self.queues.clone();
-        let of_workers = move || {
+        Box::new(move || {
             let facts = queues.iter().map(|(name, queue)| {
                 let idle = queue.last_beat().elapsed();
                 let stuck = || format!("not seen for {} s", idle.as_secs());
@@ -92,8 +97,7 @@ impl Workers {
                 Fact::vital("worker", state).about(name.clone())
             });
             facts.collect()
-        };
-        Health::new(vec![Box::new(of_workers)])
+        })
     }
 
     /// Lets every worker finish what waits, and joins its thread.
@@ -142,6 +146,6 @@ impl Builder<'_> {
 
     fn worker(&self, device: Box<dyn Device>, verifier: Option<Verifier>) -> Worker {
         let (store, metrics) = (Arc::clone(self.store), Arc::clone(self.metrics));
-        Worker { device, store, metrics, verifier }
+        Worker { device, store, metrics, verifier, signature_log: self.signature_log.clone() }
     }
 }

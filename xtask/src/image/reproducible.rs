@@ -86,7 +86,7 @@ pub(super) fn cargo_home() -> PathBuf {
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).unwrap_or_default()
 }
 
-pub(super) fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root().join("target"), |folder| root().join(folder))
 }

@@ -52,7 +52,7 @@ pub(super) fn is_started(program: &str) -> bool {
 }
 
 /// What a program prints.
-pub(super) fn output(program: &str, words: &[&str]) -> Result<String, Failure> {
+pub(crate) fn output(program: &str, words: &[&str]) -> Result<String, Failure> {
     let told = Command::new(program).args(words).current_dir(root()).output();
     let told = told.map_err(|error| {
         Failure(format!("{program} cannot be started ({error}); is it installed?"))

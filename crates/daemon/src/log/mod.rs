@@ -7,10 +7,12 @@
 //!
 //! Nothing may wait for the log, or fail with it: a reader that stalls, a pipe that closes and a disk
 //! that is full cost lines and never a signature. A client that is refused again and again fills no disk.
+//! Under systemd the lines have the form that its journal wants (`journal.rs`).
 //! `tracing-appender` has such a queue, too. At its end it writes to standard output, where a reader that stalls would
 //! keep the program from ending, and its log does not say that lines are missing.
 
 mod flood;
+pub(crate) mod journal;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,11 +28,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::log::flood::FloodLimit;
+use crate::log::journal::Prefixed;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// For people.
+    /// For people, or for systemd's journal where standard error leads there.
     #[default]
     Text,
     /// For machines.
@@ -82,7 +85,14 @@ pub fn start(format: Format) -> Log {
         .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     let limited = tracing_subscriber::registry().with(filter).with(FloodLimit::default());
+    if journal::is_stderr() {
+        journal::mark_panics();
+    }
     let started = match format {
+        Format::Text if journal::is_stderr() => {
+            let bare = lines.without_time().with_level(false);
+            limited.with(bare.map_event_format(Prefixed)).try_init()
+        }
         Format::Text => limited.with(lines).try_init(),
         Format::Json => limited.with(lines.json().flatten_event(true)).try_init(),
     };
@@ -114,7 +124,8 @@ fn write(messages: &Receiver<Message>, mut to: impl Write, lost: &AtomicU64) {
     while let Ok(Message::Line(line)) = messages.recv() {
         let missing = lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
-            let _ = writeln!(to, "{missing} log lines are lost: they were not read in time");
+            let text = format!("{missing} log lines are lost: they were not read in time");
+            let _ = writeln!(to, "{}", journal::of_warning(&text));
         }
         let _ = to.write_all(&line);
     }

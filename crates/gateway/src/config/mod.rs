@@ -75,7 +75,9 @@ enum Why {
     AnswerLimit(u64),
     #[error("[http] drain_seconds is {0}; it is at most {LONGEST_DRAIN}")]
     Drain(u64),
-    #[error("there is no [[signer]]; \"peel signer init\" prints one to paste here")]
+    #[error(
+        "there is no [[signer]]; \"peel signer init\" prints at home the \"peel gateway add …\" that writes one"
+    )]
     NoSigner,
     #[error("two signers have the name {0:?}; give each its own")]
     SameName(String),

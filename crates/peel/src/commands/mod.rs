@@ -1,6 +1,7 @@
 //! One file or folder for each group of commands, and what several of them do alike.
 
 pub(crate) mod gateway;
+pub(crate) mod generate;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod node;
@@ -12,4 +13,5 @@ pub(crate) mod signer;
 pub(crate) mod ssh;
 mod starter;
 pub(crate) mod status;
+mod store_owner;
 pub(crate) mod watermark;

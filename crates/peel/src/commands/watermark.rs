@@ -12,18 +12,26 @@ use watermark::{OctezFiles, Records, RecordsError};
 
 use crate::args::{WatermarkCommand, Which};
 use crate::commands::ledger::connect;
-use crate::commands::starter;
+use crate::commands::{starter, store_owner};
 
 pub(crate) fn run(command: WatermarkCommand) -> anyhow::Result<()> {
+    let config = match &command {
+        WatermarkCommand::Init { which, .. } | WatermarkCommand::Set { which, .. } => &which.config,
+        WatermarkCommand::Show { config, .. }
+        | WatermarkCommand::Export { config }
+        | WatermarkCommand::Import { config, .. } => config,
+    };
+    let config = &config.path();
+    store_owner::become_owner(config)?;
     match command {
-        WatermarkCommand::Init { which, level } => init(&which, level),
-        WatermarkCommand::Show { config, json } => show(&config.path(), json),
-        WatermarkCommand::Set { which, level, lower } => set(&which, level, lower),
-        WatermarkCommand::Export { config } => {
-            daemon::say!("{}", Records::open(&Config::read(&config.path())?.store)?.export());
+        WatermarkCommand::Init { which, level } => init(config, &which, level),
+        WatermarkCommand::Show { json, .. } => show(config, json),
+        WatermarkCommand::Set { which, level, lower } => set(config, &which, level, lower),
+        WatermarkCommand::Export { .. } => {
+            daemon::say!("{}", Records::open(&Config::read(config)?.store)?.export());
             Ok(())
         }
-        WatermarkCommand::Import { config, from } => import(&config.path(), &from),
+        WatermarkCommand::Import { from, .. } => import(config, &from),
     }
 }
 
@@ -75,8 +83,8 @@ fn open_or_create(config: &Config) -> anyhow::Result<Records> {
     Ok(Records::open_or_create(&config.store)?)
 }
 
-fn init(which: &Which, level: Level) -> anyhow::Result<()> {
-    let config = Config::read(&which.config.path())?;
+fn init(config: &Path, which: &Which, level: Level) -> anyhow::Result<()> {
+    let config = Config::read(config)?;
     let resolved = resolve(which, &config)?;
     let mut records = open_or_create(&config)?;
     let mut made = false;
@@ -106,8 +114,8 @@ fn show(config: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn set(which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
-    let config = Config::read(&which.config.path())?;
+fn set(config: &Path, which: &Which, level: Level, lower: bool) -> anyhow::Result<()> {
+    let config = Config::read(config)?;
     let resolved = resolve(which, &config)?;
     let mut records = Records::open(&config.store)?;
     if lower {

@@ -113,6 +113,28 @@ fn a_new_box_never_starts_from_zero_or_below_the_devices_mark() {
     assert!(!at.join("home").exists(), "nothing was written");
 }
 
+/// The marks of a store that is there, and of a device that has signed further, for another key.
+#[test]
+fn no_mark_goes_down_when_a_key_is_authorised() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (first, transport) = device();
+    answers(at, &transport, "level = 100");
+    done(at, SETUP);
+    drop(first);
+    let (_second, transport) = device();
+    done(at, &format!("ledger setup P-256/0h/0h --level 500 --transport {transport}"));
+    answers(at, &transport, "level = 200");
+    // As if the key had never been seen.
+    let text = file(at).replace("public_key_hash", "# public_key_hash");
+    fs::write(at.join("home/signer.toml"), text).unwrap();
+    let told = done(at, SETUP);
+    assert!(told.contains("in place of P-256/0h/0h"), "{told}");
+    let list = done(at, &format!("ledger list --transport {transport}"));
+    assert!(list.contains("secp256k1/0h/0h authorised, mark of mainnet level 500"), "{list}");
+    assert!(done(at, "watermark show --config home/signer.toml").contains("200"));
+}
+
 #[test]
 fn without_a_ledger_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -40,6 +40,42 @@ fn in_namespace(folder: &Path, script: &str) -> Option<String> {
     }
     lab::skip("no mount namespace is to be had here");
     None
+}
+
+/// The store of a service that is not root's, and root's commands. The user is the one that Linux calls nobody.
+#[test]
+fn what_root_types_leaves_no_file_that_the_service_cannot_open() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return lab::skip("only root can run a command as another user");
+    }
+    let folder = home();
+    let at = |name: &str| folder.path().join(name);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["key", "state"] {
+        chown(at(name), Some(65534), Some(65534)).unwrap();
+    }
+    let text = fs::read_to_string(at("signer.toml")).unwrap();
+    let made = text.replace("\"state\"", "\"state/new/folder\"");
+    fs::write(at("made.toml"), made).unwrap();
+    for config in ["signer.toml", "made.toml"] {
+        for line in ["watermark init --level 7", "watermark show", "watermark set --level 9"] {
+            let output = peel(folder.path(), &format!("{line} --config {config}"));
+            assert!(output.status.success(), "{line}: {}", said(&output));
+        }
+    }
+    let check = peel(folder.path(), "signer check --config signer.toml");
+    assert!(said(&check).contains("All is well"), "{}", said(&check));
+    let mut folders = vec![at("state")];
+    let mut files = 0;
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let (path, found) = entry.map(|own| (own.path(), own.metadata().unwrap())).unwrap();
+            assert_eq!((found.uid(), found.gid()), (65534, 65534), "{}", path.display());
+            files += usize::from(found.is_file());
+            folders.extend(found.is_dir().then_some(path));
+        }
+    }
+    assert!(files >= 2, "a store in each folder");
 }
 
 #[test]

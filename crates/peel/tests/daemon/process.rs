@@ -1,8 +1,9 @@
 //! A signer in a process of its own.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, PipeReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,11 +31,14 @@ pub(crate) fn start() -> (Signer, BufReader<ChildStderr>) {
 pub(crate) fn start_with(source: &str) -> (Signer, BufReader<ChildStderr>) {
     let folder = home("127.0.0.1:0", source);
     let (child, mut log) = spawn(&folder);
-    let address = await_line(&mut log, "http=");
-    let hash = SecretKey::from_base58(SECRET).unwrap().hash();
-    let url = format!("http://{address}/{hash}").parse().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    (Signer { child, url, address, runtime, folder }, log)
+    (Signer::of(child, folder, &mut log), log)
+}
+
+/// The same, whose standard error is what systemd's journal would be.
+pub(crate) fn start_in_journal() -> (Signer, BufReader<PipeReader>) {
+    let folder = home("127.0.0.1:0", "secret_key_file = \"key\"");
+    let (child, mut log) = spawn_in_journal(&folder);
+    (Signer::of(child, folder, &mut log), log)
 }
 
 /// A folder with a configuration, a key and a store.
@@ -62,8 +66,18 @@ fn spawn(folder: &TempDir) -> (Child, BufReader<ChildStderr>) {
     (child, log)
 }
 
+/// As systemd starts it: the device and the inode of standard error are in its environment.
+pub(crate) fn spawn_in_journal(folder: &TempDir) -> (Child, BufReader<PipeReader>) {
+    let (log, stderr) = std::io::pipe().unwrap();
+    let found = File::from(OwnedFd::from(stderr.try_clone().unwrap())).metadata().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_peel"));
+    run.env("JOURNAL_STREAM", format!("{}:{}", found.dev(), found.ino()));
+    run.args(["signer", "run", "--config"]).arg(folder.path().join("signer.toml"));
+    (run.stderr(stderr).spawn().unwrap(), BufReader::new(log))
+}
+
 /// The word behind this one, in the first line that has it.
-pub(crate) fn await_line(log: &mut BufReader<ChildStderr>, word: &str) -> String {
+pub(crate) fn await_line(log: &mut impl BufRead, word: &str) -> String {
     loop {
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it said {word:?}");
@@ -74,6 +88,15 @@ pub(crate) fn await_line(log: &mut BufReader<ChildStderr>, word: &str) -> String
 }
 
 impl Signer {
+    /// Once it listens.
+    fn of(child: Child, folder: TempDir, log: &mut impl BufRead) -> Signer {
+        let address = await_line(log, "http=");
+        let hash = SecretKey::from_base58(SECRET).unwrap().hash();
+        let url = format!("http://{address}/{hash}").parse().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        Signer { child, url, address, runtime, folder }
+    }
+
     /// Another one, which waits for this one's port; and its log.
     pub(crate) fn start_beside(&self) -> (Signer, BufReader<ChildStderr>) {
         let folder = home(&self.address, "secret_key_file = \"key\"");

@@ -27,12 +27,13 @@ use tezos::{ChainId, EncryptedKey, PublicKeyHash, SecretKey};
 use thiserror::Error;
 use watermark::{Rules, UnknownForms};
 
-pub use outline::Outline;
+pub use outline::{Outline, default_state};
 pub(crate) use socket::Sockets;
 
 use crate::device::LedgerKey;
 use crate::host;
 use crate::policy::Policy;
+use crate::signature_log::SignatureLog;
 
 /// A signer's configuration, checked.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct Config {
     /// What the store holds requests against besides its marks.
     pub rules: Rules,
     pub(crate) authentication: Option<Authentication>,
+    /// Which signatures are a line in the log.
+    pub(crate) signature_log: SignatureLog,
     /// What is shown of this computer.
     pub(crate) host: host::Config,
 }
@@ -203,6 +206,10 @@ impl Config {
                 unknown_forms: typed.policy.unknown_forms.map_or_else(Default::default, Into::into),
             },
             authentication: typed.authentication,
+            signature_log: typed
+                .log
+                .signatures
+                .map_or_else(SignatureLog::default, SignatureLog::each),
             host: host::Config { node_exporter },
             keys,
             chains,

@@ -62,7 +62,9 @@ impl Outline {
     }
 }
 
-fn default_state() -> PathBuf {
+/// The folder of the watermark store where the configuration names none.
+#[must_use]
+pub fn default_state() -> PathBuf {
     // systemd names several folders with colons between them; the first one is ours.
     let given = env::var("STATE_DIRECTORY").ok();
     let first = given.as_deref().and_then(|list| list.split(':').next());

@@ -22,6 +22,8 @@ pub(super) struct Config {
     pub(super) monitor: Option<Monitor>,
     pub(super) host: Option<Host>,
     #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
     pub(super) policy: Policy,
     #[serde(default)]
     pub(super) level_bound: LevelBound,
@@ -31,6 +33,12 @@ pub(super) struct Config {
 #[serde(deny_unknown_fields)]
 pub(super) struct Host {
     pub(super) node_exporter: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) signatures: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,8 +166,7 @@ fn default_user() -> String {
 #[serde(deny_unknown_fields)]
 pub(super) struct Uplink {
     pub(super) interface: String,
-    #[serde(default)]
-    pub(super) metered: bool,
+    pub(super) metered: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,13 +1,16 @@
 //! The file systems that hold `/` and the signer's folder: a full one ends signing.
 //!
 //! A file system of a network, or of a program, is never touched: it can hang, and a thread with it.
+//!
+//! systemd shows a hardened unit the same disk several times (`ProtectSystem=strict`, `StateDirectory=`): it is one file
+//! system all the same, and read-only only if the disk itself is, not if this process alone may not write there.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
+use rustix::fs::{StatVfs, statvfs};
 
 use super::bounded;
 use super::exposition::{Exposition, Kind, Sample};
@@ -26,6 +29,9 @@ struct Mount {
     mountpoint: PathBuf,
     fstype: String,
     device: String,
+    /// The kernel's number of the file system, wherever parts of it are mounted.
+    number: String,
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -35,37 +41,38 @@ struct Mounts(Vec<Mount>);
 struct Field {
     name: &'static str,
     help: &'static str,
-    of: fn(&StatVfs) -> f64,
+    of: fn(&Mount, &StatVfs) -> f64,
 }
 
 const FIELDS: [Field; 3] = [
     Field {
         name: "node_filesystem_avail_bytes",
         help: "Filesystem space available to non-root users in bytes.",
-        of: |found| found.f_bavail as f64 * found.f_frsize as f64,
+        of: |_, found| found.f_bavail as f64 * found.f_frsize as f64,
     },
     Field {
         name: "node_filesystem_readonly",
         help: "Filesystem read-only status.",
-        of: |found| f64::from(u8::from(found.f_flag.contains(StatVfsMountFlags::RDONLY))),
+        of: |mount, _| f64::from(u8::from(mount.is_read_only)),
     },
     Field {
         name: "node_filesystem_size_bytes",
         help: "Filesystem size in bytes.",
-        of: |found| found.f_blocks as f64 * found.f_frsize as f64,
+        of: |_, found| found.f_blocks as f64 * found.f_frsize as f64,
     },
 ];
 
 pub(super) fn write(proc: &Path, state: &Path, text: &mut Exposition) {
     let lines = bounded::text(&proc.join("self/mountinfo")).unwrap_or_default();
     let mounts = Mounts::parse(&lines);
-    let shown: BTreeSet<&Mount> =
-        [Path::new("/"), state].iter().filter_map(|path| mounts.real(path)).collect();
-    let found =
-        shown.into_iter().filter_map(|mount| Some((mount, statvfs(&mount.mountpoint).ok()?)));
+    let found = mounts
+        .of(state)
+        .into_iter()
+        .filter_map(|mount| Some((mount, statvfs(&mount.mountpoint).ok()?)));
     let found: Vec<(&Mount, StatVfs)> = found.collect();
     for Field { name, help, of } in FIELDS {
-        let samples = found.iter().map(|(mount, found)| Sample::new(mount.labels(), of(found)));
+        let samples =
+            found.iter().map(|(mount, found)| Sample::new(mount.labels(), of(mount, found)));
         text.family(Kind::Gauge, (name, help), samples);
     }
 }
@@ -73,6 +80,15 @@ pub(super) fn write(proc: &Path, state: &Path, text: &mut Exposition) {
 impl Mounts {
     fn parse(lines: &str) -> Mounts {
         Mounts(lines.lines().filter_map(Mount::parse).collect())
+    }
+
+    /// Those that hold `/` and the signer's folder, each once.
+    fn of(&self, state: &Path) -> Vec<&Mount> {
+        let root = self.real(Path::new("/"));
+        let state = self.real(state);
+        let is_another = |state: &&Mount| root.is_none_or(|root| root.number != state.number);
+        let shown: BTreeSet<&Mount> = root.into_iter().chain(state.filter(is_another)).collect();
+        shown.into_iter().collect()
     }
 
     /// The file system that holds a path, if it and all on the way there are real.
@@ -123,12 +139,13 @@ impl Mount {
     /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`, as in proc_pid_mountinfo(5).
     fn parse(line: &str) -> Option<Mount> {
         let (place, source) = line.split_once(" - ")?;
-        let mut source = source.split(' ');
-        let mountpoint = unescaped(place.split(' ').nth(4)?).into();
+        let (mut place, mut source) = (place.split(' '), source.split(' '));
         Some(Mount {
-            mountpoint,
+            number: place.nth(2)?.to_owned(),
+            mountpoint: unescaped(place.nth(1)?).into(),
             fstype: source.next()?.to_owned(),
             device: unescaped(source.next()?),
+            is_read_only: source.next()?.split(',').any(|option| option == "ro"),
         })
     }
 
@@ -190,6 +207,27 @@ mod tests {
         assert_eq!(device("state"), Some("/dev/vda"));
         assert_eq!(device("later/state"), Some("/dev/sda1"));
         assert_eq!(device("a b/c"), Some("/dev/sdb1"));
+    }
+
+    /// As in the namespace of a unit with `ProtectSystem=strict` and a state directory.
+    #[test]
+    fn a_disk_that_a_unit_sees_twice_is_shown_once_and_as_the_disk_is() {
+        let folder = folder();
+        let state = folder.path().join("state");
+        let in_unit = |disk: &str, number: &str| {
+            Mounts::parse(&format!(
+                "27 1 254:0 / / ro,relatime - ext4 /dev/vda {disk},errors=remount-ro\n\
+                 28 27 {number} /var/lib/private {} rw,relatime - ext4 /dev/vda {disk}\n",
+                state.display()
+            ))
+        };
+        let shown = |mounts: &Mounts| -> Vec<(PathBuf, bool)> {
+            let mounts = mounts.of(&state);
+            mounts.iter().map(|mount| (mount.mountpoint.clone(), mount.is_read_only)).collect()
+        };
+        assert_eq!(shown(&in_unit("rw", "254:0")), [("/".into(), false)]);
+        assert_eq!(shown(&in_unit("ro", "254:0")), [("/".into(), true)]);
+        assert_eq!(shown(&in_unit("rw", "254:1")), [("/".into(), false), (state.clone(), false)]);
     }
 
     #[test]

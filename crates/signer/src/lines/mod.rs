@@ -122,9 +122,18 @@ impl Inner {
     fn line(&self, interface: InterfaceReading) -> LineReading {
         let state = LineState::of(&interface, self.has_link(&interface.name));
         let sentence = state.sentence(&interface);
-        let mut own = self.uplinks.iter().filter(|uplink| uplink.interface == interface.name);
-        let metered = own.any(|uplink| uplink.metered);
+        let metered = self.is_metered(&interface.name);
         LineReading { interface, metered, state, sentence }
+    }
+
+    /// As the configuration says; else as the links over it have it.
+    fn is_metered(&self, name: &str) -> bool {
+        let mut own = self.uplinks.iter().filter(|uplink| uplink.interface == name);
+        let said = own.find_map(|uplink| uplink.metered);
+        said.unwrap_or_else(|| {
+            let links = self.links.signing();
+            links.iter().any(|link| link.metered && link.uplink.as_deref() == Some(name))
+        })
     }
 
     /// Whether a signing link over the interface is up. A link over whatever route the system has counts for all.
@@ -178,8 +187,10 @@ mod tests {
 
         /// `wwan0` is metered.
         fn lines(&self, uplinks: &[&str], links: Links) -> Lines {
-            let uplink =
-                |name: &&str| Uplink { interface: (*name).to_owned(), metered: *name == "wwan0" };
+            let uplink = |name: &&str| Uplink {
+                interface: (*name).to_owned(),
+                metered: Some(*name == "wwan0"),
+            };
             let uplinks = uplinks.iter().map(uplink).collect();
             Lines::of(self.system.clone(), uplinks, links, LIMIT)
         }
@@ -245,7 +256,7 @@ mod tests {
             Ok(vec![])
         });
         let system = System { addresses, ..kernel.system.clone() };
-        let uplinks = vec![Uplink { interface: "eth0".to_owned(), metered: false }];
+        let uplinks = vec![Uplink { interface: "eth0".to_owned(), metered: Some(false) }];
         let limit = Duration::from_millis(50);
         let lines = Lines::of(system, uplinks, links(&[]), limit);
         *lines.0.seen.lock() = Some(Vec::new());

@@ -69,7 +69,7 @@ fn unshare(rights: &[&str]) -> Command {
 }
 
 async fn inside() {
-    let eth0 = Uplink { interface: "eth0".to_owned(), metered: false };
+    let eth0 = Uplink { interface: "eth0".to_owned(), metered: Some(false) };
     let configured = Lines::new(vec![eth0], links(&[]));
     let found = Lines::new(Vec::new(), links(&[]));
     for (step, state) in STEPS {

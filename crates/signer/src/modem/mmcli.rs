@@ -1,28 +1,17 @@
 //! ModemManager's own program, which is asked in place of its bus: a client of D-Bus would be linked in for the sake
 //! of four words.
 
-use std::ffi::OsString;
-use std::io;
-use std::process::{ExitStatus, Stdio};
+#[cfg(test)]
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
 use crate::modem::reading::ModemReading;
+use crate::program::{Output, Program, ProgramError};
 
 /// How ModemManager is asked.
 #[derive(Debug, Clone)]
-pub(super) struct Mmcli {
-    program: OsString,
-    arguments: Vec<OsString>,
-    /// The address of a bus that is no system's.
-    #[cfg(test)]
-    bus: Option<String>,
-    limit: Duration,
-}
+pub(super) struct Mmcli(Program);
 
 /// Why there is no reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -39,94 +28,37 @@ pub(super) enum NoReading {
     Unreadable,
 }
 
-/// What a program wrote before it ended.
-struct Output {
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-/// mmcli itself waits for 30 s.
-const LIMIT: Duration = Duration::from_secs(2);
-/// For the system to end a process that was killed.
-const KILL_LIMIT: Duration = Duration::from_secs(1);
-/// Bytes that are read of what it writes; an answer has some 3 kB.
-const MAX_OUTPUT: u64 = 256 * 1024;
-
 impl Mmcli {
-    /// Debian's, in whatever folder of PATH.
+    /// Debian's, in whatever folder of PATH. mmcli itself waits for 30 s.
     pub(super) fn installed() -> Mmcli {
         Mmcli::of("mmcli", &["-m", "any", "-J"])
     }
 
     pub(super) fn of(program: &str, arguments: &[&str]) -> Mmcli {
-        let arguments = arguments.iter().map(OsString::from).collect();
-        Mmcli {
-            program: program.into(),
-            arguments,
-            #[cfg(test)]
-            bus: None,
-            limit: LIMIT,
-        }
+        Mmcli(Program::new(program, arguments))
     }
 
     /// The same with another limit.
     #[cfg(test)]
     pub(super) fn within(self, limit: Duration) -> Mmcli {
-        Mmcli { limit, ..self }
+        Mmcli(self.0.within(limit))
     }
 
     /// The same on another bus.
     #[cfg(test)]
     pub(super) fn on_bus(self, address: &str) -> Mmcli {
-        Mmcli { bus: Some(address.to_owned()), ..self }
+        Mmcli(self.0.on_bus(address))
     }
 
     /// The modem that ModemManager lists first, within the limit.
     pub(super) async fn ask(&self) -> Result<ModemReading, NoReading> {
-        let mut child = self.spawn().map_err(|error| {
-            let is_installed = error.kind() != io::ErrorKind::NotFound;
-            if is_installed { NoReading::Unreadable } else { NoReading::NotInstalled }
-        })?;
-        match timeout(self.limit, output(&mut child)).await {
-            Ok(Ok(output)) => understand(&output),
-            Ok(Err(_)) => Err(NoReading::Unreadable),
-            Err(_) => {
-                // A process that does not end even so is reaped by tokio, when it does.
-                let _ = timeout(KILL_LIMIT, child.kill()).await;
-                Err(NoReading::Late)
-            }
+        match self.0.run().await {
+            Ok(output) => understand(&output),
+            Err(ProgramError::NotInstalled) => Err(NoReading::NotInstalled),
+            Err(ProgramError::Late) => Err(NoReading::Late),
+            Err(ProgramError::Failed(_)) => Err(NoReading::Unreadable),
         }
     }
-
-    fn spawn(&self) -> io::Result<Child> {
-        let mut command = Command::new(&self.program);
-        #[cfg(test)]
-        command.envs(self.bus.iter().map(|address| ("DBUS_SYSTEM_BUS_ADDRESS", address)));
-        command
-            .args(&self.arguments)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-    }
-}
-
-async fn output(child: &mut Child) -> io::Result<Output> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr) = tokio::try_join!(beginning(stdout), beginning(stderr))?;
-    Ok(Output { status: child.wait().await?, stdout, stderr })
-}
-
-/// What is written to a pipe, up to the bound. The pipe is closed then: what is written after that fails.
-async fn beginning(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        pipe.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
-    }
-    Ok(bytes)
 }
 
 fn understand(output: &Output) -> Result<ModemReading, NoReading> {
@@ -151,6 +83,7 @@ mod tests {
     use super::*;
     use crate::modem::bus::{Bus, LIMIT, mmcli_on};
     use crate::modem::reading::{ModemState, Registration};
+    use crate::program::KILL_LIMIT;
 
     async fn shell(script: &str) -> Result<ModemReading, NoReading> {
         Mmcli::of("sh", &["-c", script]).within(LIMIT).ask().await

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn uplinks(names: &[&str]) -> Vec<Uplink> {
-        let uplink = |name: &&str| Uplink { interface: (*name).to_owned(), metered: false };
+        let uplink = |name: &&str| Uplink { interface: (*name).to_owned(), metered: Some(false) };
         names.iter().map(uplink).collect()
     }
 

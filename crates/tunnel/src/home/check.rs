@@ -73,7 +73,7 @@ impl Config {
         let handshake = Handshake {
             identity: self.identity.clone(),
             gateway: gateway.clone(),
-            metered: uplink.is_some_and(|uplink| uplink.metered),
+            metered: uplink.and_then(|uplink| uplink.metered) == Some(true),
             uplink: interface.map(str::to_owned),
             traffic: Traffic::default(),
             target: Target::Signing(nowhere),

@@ -1,5 +1,6 @@
 //! Performs the actions of a [`Link`], and feeds it the events.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::home::dial::dial;
 use crate::home::error::LinkError;
 use crate::home::name::Name;
 use crate::home::status::{LinkState, StatusUpdater};
+use crate::home::{Uplink, timing};
 use crate::link::{Action, Event, Link, Phase, Timing};
 
 /// A link with its connection, if it has one.
@@ -22,6 +24,9 @@ pub(super) struct Driver {
     pub(super) link: Link,
     pub(super) handshake: Handshake,
     pub(super) timing: Timing,
+    /// None: whatever route the system has.
+    pub(super) uplink: Option<Uplink>,
+    pub(super) metered: watch::Receiver<BTreeSet<String>>,
     pub(super) interface: Option<String>,
     pub(super) service: Service,
     /// The port at the gateway.
@@ -52,6 +57,7 @@ impl Driver {
     pub(super) async fn run(mut self, mut changes: watch::Receiver<()>, stop: CancellationToken) {
         let mut changed = self.status.changed();
         loop {
+            self.status.turn();
             let event = tokio::select! {
                 () = stop.cancelled() => break,
                 done = step(&mut self.step) => self.on_result(done),
@@ -64,6 +70,13 @@ impl Driver {
                     Event::Lost
                 }
                 Ok(()) = changes.changed() => Event::NetworkChanged,
+                Ok(()) = self.metered.changed() => {
+                    if !self.take_up_metered() {
+                        continue;
+                    }
+                    self.link.handle(Event::SetTiming(self.timing), Instant::now());
+                    Event::Lost
+                }
                 is_relied_on = reliance(&self.status, &mut changed, self.is_relied_on) => {
                     self.is_relied_on = is_relied_on;
                     Event::SetTiming(if is_relied_on { Timing::PROMPT } else { self.timing })
@@ -78,6 +91,24 @@ impl Driver {
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
+    }
+
+    /// Whether it is news for this link whether its uplink is metered: a new connection says it to the gateway.
+    fn take_up_metered(&mut self) -> bool {
+        let interfaces = self.metered.borrow_and_update().clone();
+        let is_metered = self.uplink.as_ref().is_some_and(|uplink| uplink.is_metered(&interfaces));
+        if is_metered == self.handshake.metered {
+            return false;
+        }
+        tracing::info!(
+            uplink = self.uplink_name(),
+            is_metered,
+            "the uplink's bytes cost money, or no longer: dialling anew"
+        );
+        self.handshake.metered = is_metered;
+        (self.timing, self.is_relied_on) = (timing(self.service, is_metered), false);
+        self.status.change(|report| report.metered = is_metered);
+        true
     }
 
     fn heard_at(&self) -> Instant {
@@ -183,14 +214,14 @@ impl Driver {
     }
 
     /// For the log.
-    fn uplink(&self) -> &str {
+    fn uplink_name(&self) -> &str {
         self.interface.as_deref().unwrap_or("any")
     }
 
     fn log_end(&self) {
         let Some(connection) = &self.connection else { return };
         if connection.has_reached_channel_limit() {
-            let (uplink, service) = (self.uplink(), self.service);
+            let (uplink, service) = (self.uplink_name(), self.service);
             tracing::info!(uplink, %service, "channel limit reached, reconnecting");
         } else {
             self.fail(connection.ending());
@@ -204,7 +235,7 @@ impl Driver {
         if before.error.is_some_and(|before| before.reason == error.reason) {
             return;
         }
-        let (uplink, service) = (self.uplink(), self.service);
+        let (uplink, service) = (self.uplink_name(), self.service);
         if matches!(error.reason, "wrong_host_key" | "refused") {
             tracing::error!(uplink, %service, "{}", error.message);
         } else {
@@ -232,7 +263,7 @@ impl Driver {
             }
         });
         if now.ups > before.ups {
-            let (uplink, service) = (self.uplink(), self.service);
+            let (uplink, service) = (self.uplink_name(), self.service);
             tracing::info!(uplink, %service, "a link to {} is up", self.handshake.gateway.address);
         }
     }

@@ -13,7 +13,7 @@ mod interfaces;
 mod name;
 mod status;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,9 +68,15 @@ pub struct Gateway {
 pub struct Uplink {
     /// The network interface that connections are bound to.
     pub interface: String,
-    /// Its bytes cost money: it is used when no other uplink answers, and sends keepalives less often while
-    /// another one is up.
-    pub metered: bool,
+    /// Whether its bytes cost money: then it is used when no other uplink answers, and sends keepalives less often while
+    /// another one is up. None: as [`MeteredInterfaces`] says at the time.
+    pub metered: Option<bool>,
+}
+
+impl Uplink {
+    fn is_metered(&self, interfaces: &BTreeSet<String>) -> bool {
+        self.metered.unwrap_or_else(|| interfaces.contains(&self.interface))
+    }
 }
 
 /// The signer's end, ready to run.
@@ -81,6 +87,22 @@ pub struct Home {
     /// Not started yet: the links to each gateway.
     planned: Vec<(Gateway, Vec<Planned>)>,
     wanted: watch::Sender<Vec<Gateway>>,
+    metered: watch::Sender<BTreeSet<String>>,
+}
+
+/// The interfaces whose bytes cost money, as far as the configuration does not say; none at first. Clones share them.
+#[derive(Debug, Clone)]
+pub struct MeteredInterfaces(watch::Sender<BTreeSet<String>>);
+
+impl MeteredInterfaces {
+    /// Replaces them. A link over an interface for which that is news dials anew, to tell the gateway.
+    pub fn replace(&self, interfaces: BTreeSet<String>) {
+        self.0.send_if_modified(|own| {
+            let is_news = *own != interfaces;
+            *own = interfaces;
+            is_news
+        });
+    }
 }
 
 /// The gateways that are dialled, which can be replaced while the signer's end runs. Clones share them.
@@ -111,7 +133,14 @@ impl Home {
         let plan = |gateway: &Gateway| (gateway.clone(), config.plan(gateway, &status));
         let planned = config.gateways.iter().map(plan).collect();
         let wanted = watch::Sender::new(config.gateways.clone());
-        (Home { config, status: status.clone(), planned, wanted }, status)
+        let metered = watch::Sender::default();
+        (Home { config, status: status.clone(), planned, wanted, metered }, status)
+    }
+
+    /// What is metered where the configuration does not say.
+    #[must_use]
+    pub fn metered_interfaces(&self) -> MeteredInterfaces {
+        MeteredInterfaces(self.metered.clone())
     }
 
     /// The gateways that are dialled.
@@ -125,12 +154,13 @@ impl Home {
     pub async fn run(self, signing: mpsc::Sender<Stream>, stop: CancellationToken) {
         let (changes, changed) = watch::channel(());
         let mut wanted = self.wanted.subscribe();
-        let Home { config, status, planned, wanted: _wanted } = self;
+        let Home { config, status, planned, wanted: _wanted, metered } = self;
         let mut links = Links {
             config,
             status,
             signing,
             changed,
+            metered: metered.subscribe(),
             stop: stop.clone(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
@@ -166,6 +196,7 @@ struct Links {
     signing: mpsc::Sender<Stream>,
     /// Notified of changes of the network.
     changed: watch::Receiver<()>,
+    metered: watch::Receiver<BTreeSet<String>>,
     stop: CancellationToken,
     /// By the name of the gateway.
     running: HashMap<String, (Gateway, CancellationToken)>,
@@ -207,8 +238,10 @@ impl Links {
             Some(sshd) => (Target::Shell(sshd), &shared.shell_lock),
         };
         let service = link.service();
-        let (interface, metered) = (link.interface(), link.is_metered());
-        let timing = timing(service, metered);
+        let interface = link.interface();
+        let is_metered = link.is_metered(&self.metered.borrow());
+        link.status.change(|report| report.metered = is_metered);
+        let timing = timing(service, is_metered);
         Driver {
             link: Link::new(
                 timing,
@@ -218,7 +251,7 @@ impl Links {
             handshake: Handshake {
                 identity: self.config.identity.clone(),
                 gateway: gateway.clone(),
-                metered,
+                metered: is_metered,
                 uplink: interface.clone(),
                 traffic: link.status.traffic(),
                 target,
@@ -226,6 +259,8 @@ impl Links {
                 is_check: false,
             },
             timing,
+            uplink: link.uplink,
+            metered: self.metered.clone(),
             interface,
             service,
             port: self.config.port.of(service),
@@ -261,8 +296,8 @@ impl Planned {
         self.uplink.as_ref().map(|uplink| uplink.interface.clone())
     }
 
-    fn is_metered(&self) -> bool {
-        self.uplink.as_ref().is_some_and(|uplink| uplink.metered)
+    fn is_metered(&self, interfaces: &BTreeSet<String>) -> bool {
+        self.uplink.as_ref().is_some_and(|uplink| uplink.is_metered(interfaces))
     }
 }
 
@@ -297,5 +332,43 @@ fn timing(service: Service, metered: bool) -> Timing {
     match service {
         Service::Signing if !metered => Timing::PROMPT,
         Service::Signing | Service::Shell => Timing::THRIFTY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// At a port where nothing listens.
+    fn home() -> (Home, LinkStatus) {
+        let gateway = Gateway {
+            name: "cloud".to_owned(),
+            address: "127.0.0.1:1".to_owned(),
+            user: "signer".to_owned(),
+            host_key: Identity::generate("").unwrap().public(),
+        };
+        Home::new(Config {
+            identity: Identity::generate("").unwrap(),
+            port: SignerPort::new(8443).unwrap(),
+            shell: None,
+            gateways: vec![gateway],
+            uplinks: Vec::new(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_driven_comes_round_and_one_whose_task_is_gone_does_not() {
+        let (home, status) = home();
+        let idle = || status.links()[0].turned.elapsed();
+        let (signing, _streams) = mpsc::channel(1);
+        let running = home.run(signing, CancellationToken::new());
+        timeout(Duration::from_secs(600), running).await.unwrap_err();
+        assert!(idle() < Duration::from_secs(30), "{:?}", idle());
+        sleep(Duration::from_secs(60)).await;
+        assert!(idle() >= Duration::from_secs(60), "{:?}", idle());
     }
 }

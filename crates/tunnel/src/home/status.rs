@@ -41,6 +41,8 @@ pub struct LinkReport {
     pub state: LinkState,
     /// Since when.
     pub since: Instant,
+    /// When its task last came round: at the latest when the silence that ends a connection has passed twice.
+    pub turned: Instant,
     /// Why it is not up; none while it is.
     pub error: Option<LinkError>,
     /// How often it was up.
@@ -78,10 +80,11 @@ impl LinkReport {
         LinkReport {
             gateway_name: gateway.name.clone(),
             uplink: uplink.map(|uplink| uplink.interface.clone()),
-            metered: uplink.is_some_and(|uplink| uplink.metered),
+            metered: uplink.and_then(|uplink| uplink.metered) == Some(true),
             service,
             state: LinkState::Down,
             since: Instant::now(),
+            turned: Instant::now(),
             error: None,
             ups: 0,
             round_trip: None,
@@ -136,6 +139,11 @@ impl StatusUpdater {
             self.status.changed.send_replace(());
         }
         [before, now]
+    }
+
+    /// The link's task has come round.
+    pub(super) fn turn(&self) {
+        self.link.lock().turned = Instant::now();
     }
 
     /// Where the bytes of the link are counted.

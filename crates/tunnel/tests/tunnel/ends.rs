@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tunnel::endpoint::{
     self, AuthorizedClient, Endpoint, Limits, Refusals, Session, SessionHandler, SignerId,
 };
-use tunnel::home::{self, Home, LinkStatus};
+use tunnel::home::{self, Home, LinkStatus, MeteredInterfaces};
 use tunnel::{Identity, PublicKey, SignerPort};
 
 /// More than anything here takes.
@@ -94,6 +94,7 @@ impl Cloud {
 /// A signer's end that echoes, until it is stopped.
 pub(crate) struct Signer {
     pub(crate) status: LinkStatus,
+    pub(crate) metered: MeteredInterfaces,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -123,6 +124,7 @@ impl Signer {
 
     pub(crate) fn with(config: home::Config) -> Signer {
         let (home, status) = Home::new(config);
+        let metered = home.metered_interfaces();
         let (send, mut streams) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let until = stop.clone();
@@ -134,7 +136,7 @@ impl Signer {
             };
             tokio::join!(home.run(send, until), echoing);
         });
-        Signer { status, stop, task }
+        Signer { status, metered, stop, task }
     }
 
     pub(crate) async fn stop(self) {

@@ -79,7 +79,7 @@ async fn is_told_as_closed(fault: Fault) {
     let address = endpoint(&host_key, fault).await;
     let mut config = Signer::config(&identity, PORT, address, host_key.public());
     // Several at once: what comes first, the end or the missing answer, is a matter of chance.
-    config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: false }; 8];
+    config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: Some(false) }; 8];
     let signer = Signer::with(config);
     let errors = || signer.status.links().into_iter().map(|link| link.error);
     until("every link has its error", || errors().all(|error| error.is_some())).await;

@@ -96,7 +96,7 @@ impl Stock {
             (Identity::generate("home").unwrap(), Identity::generate("host").unwrap());
         let address = self.start(&host_key).await;
         let mut config = Signer::config(&identity, PORT, address, host_key.public());
-        config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: false }; lines];
+        config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: Some(false) }; lines];
         let signer = Signer::with(config);
         until("all are up", || {
             signer.status.links().iter().all(|link| link.state == LinkState::Up)

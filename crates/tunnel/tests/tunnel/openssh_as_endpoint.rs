@@ -38,7 +38,7 @@ impl StockCloud {
         config.gateways[0].user = Sshd::user();
         let uplink = |(interface, metered): &(&str, bool)| {
             let (interface, metered) = ((*interface).to_owned(), *metered);
-            home::Uplink { interface, metered }
+            home::Uplink { interface, metered: Some(metered) }
         };
         config.uplinks = uplinks.iter().map(uplink).collect();
         config

@@ -1,5 +1,6 @@
 //! What the two ends report of a link: its uplink, its round trip, its bytes.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use tunnel::Identity;
 use tunnel::endpoint::{Limits, Session};
 use tunnel::home::{LinkReport, LinkState, Uplink};
 
-use crate::ends::{Cloud, PORT, Signer, loopback, until};
+use crate::ends::{Cloud, PORT, Signer, echoes, loopback, until};
 
 fn link(signer: &Signer) -> LinkReport {
     signer.status.links().remove(0)
@@ -74,7 +75,7 @@ async fn the_gateway_is_told_over_which_interface_a_session_comes() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let config = || Signer::config(&identity, PORT, cloud.address, cloud.host_key.public());
     let mut over_lo = config();
-    over_lo.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: true }];
+    over_lo.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: Some(true) }];
     let over_any = config();
     let signer = Signer::with(over_lo);
     let session = cloud.session().await;
@@ -83,6 +84,39 @@ async fn the_gateway_is_told_over_which_interface_a_session_comes() {
     let signer = Signer::with(over_any);
     let session = cloud.session().await;
     assert_eq!((session.uplink(), session.is_metered()), (None, false));
+    signer.stop().await;
+}
+
+/// An uplink of which the configuration does not say; another one, of which it does, stays as it is.
+#[tokio::test]
+async fn a_link_whose_uplink_becomes_metered_tells_the_gateway_anew() {
+    let identity = Identity::generate("home").unwrap();
+    let mut cloud = Cloud::with(&[identity.public()]).await;
+    let mut config = Signer::config(&identity, PORT, cloud.address, cloud.host_key.public());
+    config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: None }];
+    let signer = Signer::with(config.clone());
+    let session = cloud.session().await;
+    assert!(!session.is_metered());
+    let lo = BTreeSet::from(["lo".to_owned()]);
+    signer.metered.replace(lo.clone());
+    session.gone().await;
+    let session = cloud.session().await;
+    assert!(session.is_metered() && link(&signer).metered);
+    // The same again is no news.
+    signer.metered.replace(lo.clone());
+    assert!(echoes(&session).await);
+    signer.metered.replace(BTreeSet::new());
+    session.gone().await;
+    assert!(!cloud.session().await.is_metered());
+    until("it is up for the third time", || link(&signer).ups == 3).await;
+    signer.stop().await;
+
+    config.uplinks = vec![Uplink { interface: "lo".to_owned(), metered: Some(false) }];
+    let signer = Signer::with(config);
+    let session = cloud.session().await;
+    signer.metered.replace(lo);
+    assert!(echoes(&session).await && !session.is_metered());
+    until("it is up for the first time", || link(&signer).ups == 1).await;
     signer.stop().await;
 }
 

@@ -86,6 +86,11 @@ impl Line {
         Namespace::named(self.name())
     }
 
+    /// Its interface's name while it is away.
+    fn name_away(self) -> String {
+        format!("{}-away", self.interface())
+    }
+
     fn default_route(self) -> String {
         let (number, interface) = (self.number(), self.interface());
         format!("route replace default via 10.{number}.0.1 dev {interface} metric {number}00\n")
@@ -184,6 +189,38 @@ impl Internet {
         line.router().ip("link set home up\n")?;
         let up = format!("link set {} up\n", line.interface());
         self.home().ip(&(up + &line.default_route()))
+    }
+
+    /// Home has no interface of the line's name, as before a modem is plugged in.
+    ///
+    /// # Errors
+    /// When the interface cannot be renamed.
+    pub fn take_away(&self, line: Line) -> anyhow::Result<()> {
+        self.unplug(line)?;
+        self.home().ip(&format!("link set {} name {}\n", line.interface(), line.name_away()))
+    }
+
+    /// Undoes [`Internet::take_away`].
+    ///
+    /// # Errors
+    /// When the interface cannot be renamed, or its route cannot be set.
+    pub fn bring(&self, line: Line) -> anyhow::Result<()> {
+        self.home().ip(&format!("link set {} name {}\n", line.name_away(), line.interface()))?;
+        self.plug(line)
+    }
+
+    /// The line's route is in a table of its own, which only what is bound to its interface is routed by: the computer
+    /// itself has no default route over it.
+    ///
+    /// # Errors
+    /// When the route or the rule cannot be set.
+    pub fn keep_route_apart(&self, line: Line) -> anyhow::Result<()> {
+        let (number, interface) = (line.number(), line.interface());
+        self.home().ip(&format!(
+            "route del default dev {interface}\n\
+             route add default via 10.{number}.0.1 dev {interface} table 10{number}\n\
+             rule add oif {interface} lookup 10{number}\n"
+        ))
     }
 
     /// The line carries `kilobits` a second each way, and keeps what waits for up to `queue`, as a

@@ -9,15 +9,16 @@ use tokio::runtime::Builder;
 use tunnel::home::{self, Admission};
 use watermark::{DiskError, Records, RecordsError};
 
-use crate::commands::running;
 use crate::commands::signer::check_device::check_device;
 use crate::commands::signer::store_marks::StoreMarks;
+use crate::commands::{running, store_owner};
 
 /// For another signer to answer.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(3);
 
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    store_owner::become_owner(path)?;
     let config = Config::read(path)?;
     daemon::say!("configuration  {}: good", path.display());
     daemon::say!("protocols      {}: known", tezos::KNOWN_PROTOCOLS.join(", "));
@@ -84,7 +85,7 @@ fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
         if Path::new("/sys/class/net").join(interface).exists() {
             daemon::say!(
                 "uplink         {interface}: there{}",
-                if *metered { ", metered" } else { "" }
+                if *metered == Some(true) { ", metered" } else { "" }
             );
         } else {
             wrong.push(format!(

@@ -17,18 +17,18 @@ mod surroundings;
 mod unit;
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use signer::Config;
 use tunnel::{Identity, PublicKey};
 
 use crate::args::{Choices, SetupArgs};
 use crate::commands::ledger as device;
-use crate::commands::signer::check;
 use crate::commands::signer::setup::plan::{Plan, Reach, line_for_gateway};
 use crate::commands::signer::setup::prompt::Prompt;
 use crate::commands::signer::setup::unit::Service;
-use crate::commands::starter;
+use crate::commands::{starter, store_owner};
 
 const DEFAULT_NAME: &str = "home";
 
@@ -78,19 +78,24 @@ pub(super) fn setup(args: SetupArgs) -> anyhow::Result<()> {
         service.take_up(plan.changes_file())?;
     } else {
         // Before the service has device and store.
-        show_check(&plan.file);
+        show_check(&plan.file)?;
         service.start(&plan.file)?;
     }
     show_line(&plan, &choices, &identity);
     Ok(())
 }
 
-/// What the check says. A gateway that does not know this signer yet is no reason to end here.
-fn show_check(file: &Path) {
-    daemon::say!("");
-    if let Err(complaint) = check::check(file) {
-        daemon::say!("Not yet well:\npeel: {complaint:#}");
+/// What "peel signer check" says, as the user that has the store. A gateway that does not know this signer yet is no
+/// reason to end here.
+fn show_check(file: &Path) -> anyhow::Result<()> {
+    daemon::say!("\npeel signer check --config {}", file.display());
+    let mut check = Command::new(store_owner::THIS_PROGRAM);
+    check.args(["signer", "check", "--config"]).arg(file);
+    let checked = check.status().context("the check cannot be started")?;
+    if !checked.success() {
+        daemon::say!("It is set up, and not all is well yet: see the lines above.");
     }
+    Ok(())
 }
 
 fn make_only_identity(folder: &Path, choices: &Choices) -> anyhow::Result<()> {

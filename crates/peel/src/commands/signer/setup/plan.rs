@@ -204,7 +204,9 @@ fn authorization(
     seen: Option<Authorization>,
     level: Option<Level>,
 ) -> Option<PlannedAuthorization> {
-    let (path, seen, level) = (meant.key.ledger_path()?, seen?, level?);
+    let (path, seen) = (meant.key.ledger_path()?, seen?);
+    // The device's own mark, which its set-up sets, goes no further down than the store's.
+    let level = level?.max(seen.marks.of(meant.chain).level);
     (seen.authorized.as_ref() != Some(path)).then(|| PlannedAuthorization {
         transport: outline.ledger,
         path: path.clone(),

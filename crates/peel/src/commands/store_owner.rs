@@ -1,0 +1,69 @@
+//! A command that touches the store runs as the user that has the store.
+//!
+//! The service has a user of its own. A command that root types would leave files of root among the marks, which the
+//! service could not open; and a secret that is the service's is no secret of root's. So the command becomes that user:
+//! the same program, anew, before anything is opened.
+
+use std::fs::{self, File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, io};
+
+use anyhow::anyhow;
+
+/// This program, also where the new user cannot reach its folder.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
+/// More than a configuration has.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Goes on as the owner of the folder of marks that this configuration names, if root has typed the command and is not
+/// the owner. A folder that has to be made will be the owner's of the one that it is made in.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn become_owner(config: &Path) -> anyhow::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let Some(folder) = store_folder(config) else { return Ok(()) };
+    match owner(&folder) {
+        Some(owner) if owner.uid() != 0 => Err(become_user(&owner, &folder)),
+        // A folder that cannot be looked at is told by whatever comes next.
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The folder of marks; none if the file cannot be read, which is told later with the cure. Secrets are not looked at.
+fn store_folder(config: &Path) -> Option<PathBuf> {
+    let mut text = String::new();
+    File::open(config).ok()?.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    let table: toml::Table = text.parse().ok()?;
+    let named = table.get("state").and_then(|state| state.get("directory")?.as_str());
+    let base = config.parent().unwrap_or(Path::new(""));
+    Some(named.map_or_else(signer::config::default_state, |named| base.join(named)))
+}
+
+/// Who owns a folder, or the first one above it that is there.
+fn owner(folder: &Path) -> Option<Metadata> {
+    let folder = std::path::absolute(folder).ok()?;
+    folder.ancestors().find_map(|folder| fs::metadata(folder).ok())
+}
+
+/// Returns only when it did not work. The groups of root are left behind, too.
+fn become_user(owner: &Metadata, folder: &Path) -> anyhow::Error {
+    let (user, group) = (owner.uid(), owner.gid());
+    daemon::tell!("as the user that has {}: number {user}", folder.display());
+    let mut again = Command::new(THIS_PROGRAM);
+    again.args(env::args_os().skip(1)).uid(user).gid(group);
+    if let Some(name) = env::args_os().next() {
+        again.arg0(name);
+    }
+    let error: io::Error = again.exec();
+    anyhow!(
+        "{} belongs to user {user}, and this command cannot run as that one: {error}",
+        folder.display()
+    )
+}
