@@ -34,14 +34,29 @@ const NEEDED: [Package; 6] = [
 /// For an architecture that is not this machine's.
 const EMULATOR: [Package; 1] = [("qemu-user-static", "qemu-aarch64-static")];
 
-/// Builds an image for each architecture.
-pub(crate) fn build(architectures: &[Architecture]) -> Result<(), Failure> {
+const USAGE: &str = "write \"cargo xtask image home [--arch amd64|arm64 [--package FILE]]\"";
+
+/// Builds the images that the words after `cargo xtask image home` ask for: with the package of this checkout, or, for one
+/// architecture, with one that is there already.
+pub(crate) fn build(words: &[&str]) -> Result<(), Failure> {
+    let (name, package) = match words {
+        [] => (None, None),
+        ["--arch", name] => (Some(*name), None),
+        ["--arch", name, "--package", file] => (Some(*name), Some(Path::new(file))),
+        _ => return Err(Failure(format!("{}: {USAGE}", words.join(" ")))),
+    };
+    let is_wanted = |own: &Architecture| name.is_none_or(|name| name == own.name());
+    let wanted: Vec<_> = Architecture::ALL.into_iter().filter(is_wanted).collect();
+    if wanted.is_empty() {
+        return Err(Failure(format!("{}: {USAGE}", words.join(" "))));
+    }
     let started = Instant::now();
     packages::install(&NEEDED)?;
-    for architecture in architectures {
+    for architecture in wanted {
         println!("\n=== {} ({} s so far)", architecture.name(), started.elapsed().as_secs());
-        let image = build_one(*architecture)?;
-        println!("\n{}", image.display());
+        let package = package.map(|file| Ok(file.to_owned()));
+        let package = package.unwrap_or_else(|| deb::package(architecture))?;
+        println!("\n{}", build_one(architecture, &package)?.display());
     }
     println!(
         "\nDone after {} s. To send an image: xz -T0 -1 --keep FILE",
@@ -50,14 +65,13 @@ pub(crate) fn build(architectures: &[Architecture]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build_one(architecture: Architecture) -> Result<PathBuf, Failure> {
+fn build_one(architecture: Architecture, package: &Path) -> Result<PathBuf, Failure> {
     if !architecture.is_of_this_machine() {
         packages::install(&EMULATOR)?;
     }
-    let package = deb::package(architecture)?;
     let debian = debian::root(architecture)?;
     let folder = checkout().join("target/home").join(architecture.name());
-    let root = root::build(architecture, &debian, &package, &folder)?;
+    let root = root::build(architecture, &debian, package, &folder)?;
     let card = folder.join("card");
     empty(&card)?;
     let mut files = Command::new("sh");

@@ -33,9 +33,7 @@ fn main() -> ExitCode {
         ["image"] => image::build(&image::Architecture::ALL),
         ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
         ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
-        ["image", "home"] => home::build(&image::Architecture::ALL),
-        ["image", "home", "--arch", "amd64"] => home::build(&[image::Architecture::Amd64]),
-        ["image", "home", "--arch", "arm64"] => home::build(&[image::Architecture::Arm64]),
+        ["image", "home", words @ ..] => home::build(words),
         ["deb", words @ ..] => deb::build(words),
         ["test", "deb"] => deb::test::run_all(),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
@@ -47,7 +45,7 @@ fn main() -> ExitCode {
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
             );
             eprintln!(
-                "cargo xtask image home    the bootable image for the machine at home (--arch: one of them)"
+                "cargo xtask image home    the bootable image for the machine at home (--arch: one of them; --package)"
             );
             eprintln!(
                 "cargo xtask deb           the Debian packages, amd64 and arm64 (--arch: one of them; --version)"
