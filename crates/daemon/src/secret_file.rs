@@ -5,7 +5,8 @@
 //!
 //! A credential of systemd (`LoadCredential=`) lies in a folder that systemd makes for one unit, and names in
 //! `CREDENTIALS_DIRECTORY`. It belongs to root there, and the unit's user reads it by an access control list, which shows
-//! as the group's part of the mode (acl(5)): 0440. So of such a file the group's reading is no other's.
+//! as the group's part of the mode (acl(5)): 0440. So of such a file the group's reading is no other's. Another unit with the
+//! same credentials, of `systemd-run` for instance, has them in a folder of its own: that one is read there.
 
 use std::env;
 use std::fs::{self, File, Metadata};
@@ -41,6 +42,8 @@ pub enum SecretFileError {
     },
 }
 
+/// Where systemd makes the folder of each unit.
+const CREDENTIALS: &str = "/run/credentials";
 /// More than any key or password has.
 const LIMIT: u64 = 64 * 1024;
 /// What only the owner may do.
@@ -91,9 +94,11 @@ impl Process {
 /// # Errors
 /// When others can read it too, or it cannot be read.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    let folder = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let own = folder.as_deref().and_then(|folder| of_own_unit(path, folder));
+    let path = own.as_deref().unwrap_or(path);
     let failed = |cause| SecretFileError::Read { path: path.to_owned(), cause };
     let file = File::open(path).map_err(failed)?;
-    let folder = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let is_credential = folder.is_some_and(|folder| lies_in(path, &folder));
     let access = Access::of(&file.metadata().map_err(failed)?, is_credential);
     if !access.is_private_to(&Process::own()) {
@@ -102,6 +107,13 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
     file.take(LIMIT).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
+}
+
+/// Where this unit has a credential that is named in the folder of another one.
+fn of_own_unit(path: &Path, folder: &Path) -> Option<PathBuf> {
+    let unit_and_name = path.strip_prefix(CREDENTIALS).ok()?;
+    let name = path.file_name().filter(|_| unit_and_name.components().count() == 2)?;
+    Some(folder.join(name))
 }
 
 /// Whether a file lies in this folder itself, wherever links lead.
@@ -181,6 +193,19 @@ mod tests {
             (access(0o440, 1000, true), false),
         ] {
             assert_eq!(access.is_private_to(&process), good, "{access:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_read_where_this_unit_has_it() {
+        let own =
+            |path: &str| of_own_unit(Path::new(path), Path::new("/run/credentials/run-u7.service"));
+        assert_eq!(
+            own("/run/credentials/peel-signer.service/password_baker"),
+            Some("/run/credentials/run-u7.service/password_baker".into())
+        );
+        for path in ["/etc/peel/password", "/run/credentials/password", "/run/credentials/a/b/c"] {
+            assert_eq!(own(path), None, "{path}");
         }
     }
 

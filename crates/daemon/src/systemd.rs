@@ -36,7 +36,13 @@ impl Notifier {
 
     /// The daemon serves.
     pub fn ready(&self) {
-        self.send("READY=1");
+        self.send("READY=1\nSTATUS=");
+    }
+
+    /// The daemon does what it can, and waits for something that a restart would not mend. To be called again and again,
+    /// more often than the watchdog's limit.
+    pub fn waiting(&self, what: &str) {
+        self.send(&format!("READY=1\nSTATUS={what}\nWATCHDOG=1"));
     }
 
     /// The daemon is on its way down.

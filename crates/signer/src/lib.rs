@@ -54,4 +54,4 @@ mod workers;
 
 pub use config::Config;
 pub use error::{Failed, NotReady, Refused, SignError};
-pub use run::{RunError, Signer};
+pub use run::{RunError, Signer, await_charge};

@@ -26,6 +26,7 @@ use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::monitoring::{Monitoring, Sources};
 use crate::network_manager::NetworkManager;
+use crate::power;
 use crate::reload::Reload;
 use crate::workers::Workers;
 
@@ -65,6 +66,14 @@ pub enum RunError {
         "a device or the disk does not answer: stopped without them; at most two levels are given up"
     )]
     Stuck,
+}
+
+/// Returns when the computer has the power to sign: at once, unless it is on battery and that is down to
+/// `stop_at_charge`. `waiting` is called every two seconds while it is waited for.
+pub async fn await_charge(config: &Config, waiting: impl Fn()) {
+    if let Some(power) = &config.power {
+        power::await_charge(power, waiting).await;
+    }
 }
 
 impl Signer {

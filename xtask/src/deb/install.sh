@@ -32,11 +32,12 @@ promise() {
 
 # As if systemd ran, for the package's scripts: what they ask of it is written down.
 mkdir -p "$root/run/systemd/system"
-cat >"$root/usr/local/bin/systemctl" <<'EOF'
+rm "$root/usr/bin/systemctl"
+cat >"$root/usr/bin/systemctl" <<'EOF'
 #!/bin/sh
 echo "$*" >>/run/asked
 EOF
-chmod 755 "$root/usr/local/bin/systemctl"
+chmod 755 "$root/usr/bin/systemctl"
 asked() {
     cat "$root/run/asked" 2>/dev/null || true
 }
@@ -79,7 +80,7 @@ done
 grep -q '^directory = "/var/lib/peel"' "$root/tmp/signer.toml" || die "the example names another folder of marks"
 
 promise "systemd takes the units, and finds little to complain of"
-within systemd-analyze verify --man=yes /usr/lib/systemd/system/peel-*.service 2>&1 | tee "$root/tmp/verified"
+within systemd-analyze verify --man=yes peel-signer.service peel-gateway.service peel-clock.service 2>&1 | tee "$root/tmp/verified"
 grep -q peel "$root/tmp/verified" && die "systemd-analyze verify complains"
 for unit in peel-signer peel-gateway peel-clock; do
     within systemd-analyze security --offline=true --threshold=15 "$unit.service" >"$root/tmp/security" 2>&1 ||
@@ -113,7 +114,7 @@ within peel watermark show --config "$config" | tee "$root/tmp/marks"
 
 start() {
     rm -f "$root/tmp/log"
-    as_peel peel signer run --config "$config" 2>"$root/tmp/log" &
+    as_peel peel signer run --config "$config" --pidfile /tmp/peel.pid 2>"$root/tmp/log" &
     for _ in $(seq 300); do
         [ "$(curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:9584/readyz)" = 200 ] && return
         sleep 0.1
@@ -122,7 +123,7 @@ start() {
     die "the signer does not get ready"
 }
 stop() {
-    within pkill -TERM -u peel peel
+    kill -TERM "$(cat "$root/tmp/peel.pid")"
     wait "$!" || die "the signer did not end well"
 }
 sign() {

@@ -107,13 +107,11 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::error!("the store is gone");
             tracing::warn!(key = "baker", "cannot sign");
-            tracing::info!("signed");
             tracing::debug!("asked");
-            tracing::trace!("polled");
             tracing::info!("a gateway says: good\n<0>the house burns");
         });
         drop(log);
-        let expected = "<3>the store is gone\n<4>cannot sign key=\"baker\"\n<6>signed\n<7>asked\n<7>polled\n\
+        let expected = "<3>the store is gone\n<4>cannot sign key=\"baker\"\n<7>asked\n\
                         <6>a gateway says: good\n<6><0>the house burns\n";
         assert_eq!(text(&seen), expected);
     }

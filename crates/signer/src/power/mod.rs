@@ -17,7 +17,7 @@ mod watch;
 
 pub(crate) use config::{Config, Limits, Source, SourceError};
 pub(crate) use reading::{Power, Reading, Supply};
-pub(crate) use watch::watch;
+pub(crate) use watch::{await_charge, watch};
 
 /// What a source says, before the limits of the configuration are applied to it.
 #[derive(Debug, Clone, Copy, PartialEq)]

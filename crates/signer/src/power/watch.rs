@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daemon::Shutdown;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Answer, Config, Limits, Power, Reading, Source, Supply, gpio, nut, sysfs};
 
@@ -15,6 +15,14 @@ use super::{Answer, Config, Limits, Power, Reading, Source, Supply, gpio, nut, s
 pub(crate) async fn watch(config: Config, power: Power, shutdown: Shutdown) {
     let watcher = Watcher::new(Reader::of(config.source), config.limits, power);
     watcher.run(&shutdown).await;
+}
+
+/// Returns when the battery is not down to `stop_at_charge`, as a rule at once; `waiting` is called at each reading until
+/// then. systemd starts a signer again that has stopped for that reason, and it would stop and start until the battery
+/// is empty. A source that does not answer holds up no start.
+pub(crate) async fn await_charge(config: &Config, waiting: impl Fn()) {
+    let reader = Reader::of(config.source.clone());
+    Watcher::new(reader, config.limits, Power::new()).until_charged(waiting).await;
 }
 
 struct Watcher {
@@ -36,6 +44,8 @@ enum Reader {
 /// A line can be read as often as is wanted; upsd itself asks its UPS every 2 s.
 const GPIO_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(2);
+/// For a reading that a start waits for.
+const START_LIMIT: Duration = Duration::from_secs(5);
 
 impl Watcher {
     fn new(reader: Reader, limits: Limits, power: Power) -> Watcher {
@@ -59,12 +69,42 @@ impl Watcher {
         }
     }
 
-    /// Whether the signer is to stop.
-    fn learn(&mut self, answer: Result<Answer, String>) -> bool {
-        let reading = match answer {
+    async fn until_charged(mut self, waiting: impl Fn()) {
+        let mut is_waiting = false;
+        while self.limits.stop_at.is_some() {
+            let answer = timeout(START_LIMIT, self.reader.read()).await;
+            let answer = answer.unwrap_or_else(|_| Err("it does not answer".to_owned()));
+            let empty = self.stop.judge(&self.reading(answer));
+            if !self.stop.is_suspected {
+                break;
+            }
+            if let Some((charge, limit)) = empty {
+                if !is_waiting {
+                    let (charge, limit) = (percent(charge), percent(limit));
+                    tracing::warn!(
+                        "on battery with {charge} of it left, and stop_at_charge is {limit}: not signing until mains are back"
+                    );
+                }
+                is_waiting = true;
+                waiting();
+            }
+            sleep(self.reader.pause()).await;
+        }
+        if is_waiting {
+            tracing::info!("mains are back, or the battery is charged: starting");
+        }
+    }
+
+    fn reading(&self, answer: Result<Answer, String>) -> Reading {
+        match answer {
             Ok(answer) => Reading::new(answer, &self.limits),
             Err(why) => Reading::unknown(why),
-        };
+        }
+    }
+
+    /// Whether the signer is to stop.
+    fn learn(&mut self, answer: Result<Answer, String>) -> bool {
+        let reading = self.reading(answer);
         self.warn_of_no_charge(&reading);
         let empty = self.stop.judge(&reading);
         self.power.set(reading);
@@ -236,6 +276,46 @@ mod tests {
         assert!((PAUSE..2 * PAUSE).contains(&started.elapsed()), "{:?}", started.elapsed());
         let low = Reading { is_low: true, ..on_battery(0.1) };
         assert_eq!(power.reading(), low);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_waits_while_the_battery_is_down_to_the_limit_and_goes_on_when_mains_are_back()
+    {
+        let folder = battery("Discharging", "10");
+        let started = Instant::now();
+        let calls = std::cell::Cell::new(0);
+        let mains = || {
+            calls.set(calls.get() + 1);
+            if calls.get() == 3 {
+                fs::write(folder.path().join("BAT0/status"), "Charging").unwrap();
+            }
+        };
+        watcher(&folder).0.until_charged(mains).await;
+        assert_eq!(calls.get(), 3);
+        assert!(started.elapsed() >= 4 * PAUSE, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_is_not_held_up_by_a_good_battery_or_by_a_source_that_is_gone() {
+        for folder in [battery("Discharging", "80"), tempfile::tempdir().unwrap()] {
+            let started = Instant::now();
+            watcher(&folder).0.until_charged(|| panic!("it waits")).await;
+            assert_eq!(started.elapsed(), Duration::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_is_not_held_up_by_a_source_that_hangs() {
+        let folder = battery("Discharging", "80");
+        let pipe = folder.path().join("BAT0/capacity");
+        fs::remove_file(&pipe).unwrap();
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut starting = Box::pin(watcher(&folder).0.until_charged(|| panic!("it waits")));
+        assert!(poll!(&mut starting).is_pending());
+        tokio::time::advance(START_LIMIT).await;
+        starting.await;
+        // Lets the thread go that reads it.
+        drop(File::options().write(true).open(pipe).unwrap());
     }
 
     #[tokio::test(start_paused = true)]

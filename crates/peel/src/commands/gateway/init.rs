@@ -31,7 +31,7 @@ pub(super) fn init(
     daemon::say!("\nRun this at home, with the Ledger plugged in and the Baking app open:\n");
     daemon::say!(
         "peel signer init home --gateway {} --host-key '{}' --ledger secp256k1/0h/0h --level {level}\n",
-        dialled(address),
+        with_port(address.unwrap_or(ADDRESS)),
         host_key.public()
     );
     show_blanks(address.is_none(), node.is_none());
@@ -43,9 +43,8 @@ pub(super) fn init(
     Ok(())
 }
 
-/// With its port.
-fn dialled(address: Option<&str>) -> String {
-    let address = address.unwrap_or(ADDRESS);
+/// An address as signers dial it: with the usual port, if it has none.
+pub(crate) fn with_port(address: &str) -> String {
     let port =
         address.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
     if port.is_some() { address.to_owned() } else { format!("{address}:{PORT}") }
@@ -74,14 +73,14 @@ mod tests {
     #[test]
     fn an_address_without_a_port_gets_the_usual_one() {
         for (given, line) in [
-            (None, "GATEWAY_ADDRESS:58255"),
-            (Some("gw.example.com"), "gw.example.com:58255"),
-            (Some("gw.example.com:443"), "gw.example.com:443"),
-            (Some("192.0.2.1"), "192.0.2.1:58255"),
-            (Some("[2001:db8::1]"), "[2001:db8::1]:58255"),
-            (Some("[2001:db8::1]:443"), "[2001:db8::1]:443"),
+            (ADDRESS, "GATEWAY_ADDRESS:58255"),
+            ("gw.example.com", "gw.example.com:58255"),
+            ("gw.example.com:443", "gw.example.com:443"),
+            ("192.0.2.1", "192.0.2.1:58255"),
+            ("[2001:db8::1]", "[2001:db8::1]:58255"),
+            ("[2001:db8::1]:443", "[2001:db8::1]:443"),
         ] {
-            assert_eq!(dialled(given), line);
+            assert_eq!(with_port(given), line);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod add;
 mod check;
-mod init;
+pub(crate) mod init;
 
 use std::path::Path;
 

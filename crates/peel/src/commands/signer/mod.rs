@@ -5,6 +5,7 @@ mod check_device;
 mod setup;
 mod store_marks;
 
+use daemon::systemd::Notifier;
 use signer::{Config, Signer};
 
 use crate::args::{PidFilePath, SignerCommand};
@@ -21,6 +22,8 @@ pub(crate) fn run(command: SignerCommand) -> anyhow::Result<()> {
 
 fn serve(config: Config, pidfile: &PidFilePath) -> anyhow::Result<()> {
     serving::until_signal(pidfile, async |shutdown| {
+        let notifier = Notifier::from_environment();
+        signer::await_charge(&config, || notifier.waiting("on battery, waiting for mains")).await;
         let signer = Signer::start(config, shutdown).await?;
         let liveness = signer.liveness().clone();
         Ok((async { Ok(signer.run().await?) }, liveness))

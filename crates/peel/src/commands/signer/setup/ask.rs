@@ -9,6 +9,7 @@ use tezos::Level;
 use tunnel::PublicKey;
 
 use crate::args::{Choices, parse_level};
+use crate::commands::gateway::init::with_port;
 use crate::commands::ledger::{self as device, Authorization};
 use crate::commands::node::LevelUrl;
 use crate::commands::signer::setup::prompt::Prompt;
@@ -158,7 +159,7 @@ fn ask_gateway(
         (choices.gateway, choices.host_key) = (line.gateway, line.host_key);
         return Ok(());
     }
-    choices.gateway = vec![answer];
+    choices.gateway = vec![with_port(&answer)];
     let key: PublicKey = prompt.ask("Its host key, ssh-ed25519 AAAA…", None, str::parse)?;
     choices.host_key = vec![key];
     Ok(())
