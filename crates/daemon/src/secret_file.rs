@@ -74,10 +74,13 @@ impl Access {
     }
 
     fn is_private_to(self, process: &Process) -> bool {
-        let is_roots = self.owner == 0 && process.user != 0;
-        let is_given_to_us =
-            is_roots && (self.is_credential || process.groups.contains(&self.group));
-        self.mode & (if is_given_to_us { BEYOND_THE_GROUP } else { OTHERS }) == 0
+        // A command of root's reads what root gave to a daemon, as the package does with /etc/peel/identity.
+        let is_given = match process.user {
+            0 => self.group != 0,
+            _ => self.is_credential || process.groups.contains(&self.group),
+        };
+        let is_roots = self.owner == 0;
+        self.mode & (if is_roots && is_given { BEYOND_THE_GROUP } else { OTHERS }) == 0
     }
 }
 
@@ -176,6 +179,16 @@ mod tests {
         let as_root = Process { user: 0, groups: vec![0] };
         assert!(!access(0o440, root, 0).is_private_to(&as_root));
         assert!(access(0o400, root, 0).is_private_to(&as_root));
+    }
+
+    #[test]
+    fn root_reads_what_it_gave_to_the_group_of_a_daemon() {
+        let as_root = Process { user: 0, groups: vec![0] };
+        let access = |mode, owner, group| Access { mode, owner, group, is_credential: false };
+        assert!(access(0o640, 0, 900).is_private_to(&as_root));
+        for open in [access(0o644, 0, 900), access(0o660, 0, 900), access(0o640, 1000, 900)] {
+            assert!(!open.is_private_to(&as_root), "{open:?}");
+        }
     }
 
     #[test]
