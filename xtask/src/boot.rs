@@ -50,8 +50,9 @@ fn made() -> Result<[(&'static str, PathBuf); 6], Failure> {
     let folder = target_folder().join("boot");
     make_folder(&folder)?;
     let [now, before] = packages()?;
-    home::build(&[Architecture::Amd64])?;
-    let image = format!("target/image/peel-home-{VERSION}-{}.img", Architecture::Amd64.name());
+    let amd64 = Architecture::Amd64.name();
+    home::build(&["--arch", amd64, "--package", &now.to_string_lossy()])?;
+    let image = format!("target/image/peel-home-{VERSION}-{amd64}.img");
     let debian = root::with(&root::debian()?, &now, &folder)?;
     let disk = disk::image(&folder, &debian)?;
     let [kernel, initrd] = disk::kernel(&folder, &debian)?;

@@ -62,7 +62,8 @@ impl Contents {
     pub(super) fn holds(&self, offset: u64, length: usize) -> bool {
         let sector = SECTOR as u64;
         let end = u64::try_from(length).ok().and_then(|length| offset.checked_add(length));
-        end.is_some_and(|end| end <= self.size && end % sector == 0) && offset % sector == 0
+        end.is_some_and(|end| end <= self.size && end.is_multiple_of(sector))
+            && offset.is_multiple_of(sector)
     }
 
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
