@@ -32,6 +32,13 @@ pub(crate) fn build(words: &[&str]) -> Result<(), Failure> {
     build_all(&Order::parse(words)?).map(drop)
 }
 
+/// Builds the package for one architecture, and gives where it is.
+pub(crate) fn package(architecture: Architecture) -> Result<PathBuf, Failure> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let packages = build_all(&Order { architectures: vec![architecture], version })?;
+    packages.into_iter().next().ok_or_else(|| Failure("no package was built".to_owned()))
+}
+
 /// Builds the packages of an order, and gives where they are.
 fn build_all(order: &Order) -> Result<Vec<PathBuf>, Failure> {
     let started = Instant::now();

@@ -2,13 +2,17 @@
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
 //! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
+//! - `cargo xtask test boot [NAME…]`: what is promised of a whole computer at home, in a virtual one.
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
+//! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
 //! - `cargo xtask deb`: the Debian packages, in `target/deb`; `cargo xtask test deb` installs, upgrades and purges them.
 //! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
 
+mod boot;
 mod cluster;
 mod deb;
 mod go;
+mod home;
 mod image;
 mod packages;
 mod test;
@@ -28,9 +32,11 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
         ["test", "cluster", filters @ ..] => cluster::test(filters),
+        ["test", "boot", filters @ ..] => boot::test(filters),
         ["image"] => image::build(&image::Architecture::ALL),
         ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
         ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
+        ["image", "home", words @ ..] => home::build(words),
         ["deb", words @ ..] => deb::build(words),
         ["test", "deb"] => deb::test::run_all(),
         ["bench", what @ ("sign" | "tunnel")] => bench(what),
@@ -39,7 +45,13 @@ fn main() -> ExitCode {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
             eprintln!("cargo xtask test cluster  what is promised in Kubernetes, in a real one");
             eprintln!(
+                "cargo xtask test boot     what is promised of a computer at home, in a virtual one"
+            );
+            eprintln!(
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
+            );
+            eprintln!(
+                "cargo xtask image home    the bootable image for the machine at home (--arch: one of them; --package)"
             );
             eprintln!(
                 "cargo xtask deb           the Debian packages, amd64 and arm64 (--arch: one of them; --version)"

@@ -87,7 +87,7 @@ fn try_in(chroot: &Path, release: &str, before: &Path, now: &Path) -> Result<(),
 
 /// The chroot of a release: it is made if it is not there. A half-made one has another name.
 fn chroot(release: &str) -> Result<PathBuf, Failure> {
-    let mirror = debian::mirror()?;
+    let mirror = debian::mirrors()?.debian;
     let mut options = vec!["--variant=apt".to_owned(), format!("--include={INSTALLED}")];
     options.extend(debian::proxies()?.into_iter().map(|proxy| format!("--aptopt={proxy}")));
     let mut hasher = DefaultHasher::new();

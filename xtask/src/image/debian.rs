@@ -108,7 +108,7 @@ struct Recipe {
 
 impl Recipe {
     fn of(architecture: Architecture) -> Result<Self, Failure> {
-        let mirror = mirror()?;
+        let mirror = mirrors()?.debian;
         let own = output("dpkg", &["--print-architecture"])?;
         let own = own.trim();
         let foreign = architecture.name();
@@ -141,16 +141,25 @@ impl Recipe {
     }
 }
 
-/// The mirror that this machine's apt uses for Debian itself.
-pub(crate) fn mirror() -> Result<String, Failure> {
+/// The mirrors that this machine's apt uses.
+pub(crate) struct Mirrors {
+    /// Of Debian itself.
+    pub(crate) debian: String,
+    /// Of its security updates, if apt knows one.
+    pub(crate) security: Option<String>,
+}
+
+/// The mirrors that this machine's apt uses.
+pub(crate) fn mirrors() -> Result<Mirrors, Failure> {
     let targets = output(
         "apt-get",
         &["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
     )?;
-    let mirror = targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|"));
-    mirror.map(str::to_owned).ok_or_else(|| {
+    let find = |label| targets.lines().find_map(|line| line.strip_prefix(label)).map(str::to_owned);
+    let debian = find("Debian|Debian|").ok_or_else(|| {
         Failure("apt knows no mirror of Debian; run \"apt-get update\", on a Debian".to_owned())
-    })
+    })?;
+    Ok(Mirrors { debian, security: find("Debian|Debian-Security|") })
 }
 
 /// The proxies that this machine's apt goes through, as its configuration says them.
@@ -189,7 +198,7 @@ fn version_in(chroot: &Path) -> Result<String, Failure> {
     Ok(told.trim().to_owned())
 }
 
-fn make_folder(folder: &Path) -> Result<(), Failure> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| failed_at(folder, &error))
 }
 
