@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 14] = [
+pub const PACKAGES: [(&str, &[&str]); 15] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["mount", "setpriv", "unshare"]),
     ("openssh-client", &["ssh", "scp", "ssh-keygen"]),
@@ -16,6 +16,7 @@ pub const PACKAGES: [(&str, &[&str]); 14] = [
     ("rsync", &["rsync"]),
     ("prometheus", &["prometheus", "promtool"]),
     ("modemmanager", &["mmcli", "ModemManager"]),
+    ("network-manager", &["NetworkManager", "nmcli"]),
     ("nut-server", &["upsd", "dummy-ups"]),
     ("containerd", &["containerd", "ctr"]),
     ("runc", &["runc"]),
