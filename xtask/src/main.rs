@@ -2,11 +2,13 @@
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
 //! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
+//! - `cargo xtask test boot [NAME…]`: what is promised of a whole computer at home, in a virtual one.
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
 //! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
 //! - `cargo xtask deb`: the Debian packages, in `target/deb`; `cargo xtask test deb` installs, upgrades and purges them.
 //! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
 
+mod boot;
 mod cluster;
 mod deb;
 mod go;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => test::run_all(),
         ["test", "cluster", filters @ ..] => cluster::test(filters),
+        ["test", "boot", filters @ ..] => boot::test(filters),
         ["image"] => image::build(&image::Architecture::ALL),
         ["image", "--arch", "amd64"] => image::build(&[image::Architecture::Amd64]),
         ["image", "--arch", "arm64"] => image::build(&[image::Architecture::Arm64]),
@@ -41,6 +44,9 @@ fn main() -> ExitCode {
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
             eprintln!("cargo xtask test cluster  what is promised in Kubernetes, in a real one");
+            eprintln!(
+                "cargo xtask test boot     what is promised of a computer at home, in a virtual one"
+            );
             eprintln!(
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"
             );

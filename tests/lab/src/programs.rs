@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 /// Debian packages, and the programs that tests take from each.
-pub const PACKAGES: [(&str, &[&str]); 12] = [
+pub const PACKAGES: [(&str, &[&str]); 14] = [
     ("iproute2", &["ip", "tc"]),
     ("util-linux", &["mount", "setpriv", "unshare"]),
     ("openssh-client", &["ssh", "scp", "ssh-keygen"]),
@@ -20,6 +20,8 @@ pub const PACKAGES: [(&str, &[&str]); 12] = [
     ("containerd", &["containerd", "ctr"]),
     ("runc", &["runc"]),
     ("nftables", &["nft"]),
+    ("qemu-system-x86", &["qemu-system-x86_64"]),
+    ("mtools", &["mcopy"]),
 ];
 
 /// NUT's programs. Debian's `/usr/sbin/upsd` is a script that starts nothing unless /etc/nut/nut.conf says so.

@@ -62,7 +62,7 @@ fn every_field_of_a_tunnel_is_understood() {
     assert_eq!(tunnel.gateways[0].user, "root");
     let uplinks: Vec<_> =
         tunnel.uplinks.iter().map(|uplink| (uplink.interface.as_str(), uplink.metered)).collect();
-    assert_eq!(uplinks, [("eth0", false), ("wwan0", true)]);
+    assert_eq!(uplinks, [("eth0", None), ("wwan0", Some(true))]);
 }
 
 #[test]
