@@ -63,11 +63,6 @@ impl Recipe {
             "--skip=check/qemu".to_owned(),
             format!("--architectures={}", architecture.name()),
             format!("--include={packages}"),
-            format!(
-                "--essential-hook=install -D -m 755 '{}' \
-                 \"$1/etc/initramfs-tools/scripts/local-bottom/peel-home\"",
-                recipe(MOUNTS).display()
-            ),
             // How this machine reaches its mirror is not for others.
             "--customize-hook=rm -f \"$1/etc/apt/apt.conf.d/99mmdebstrap\"".to_owned(),
         ];
@@ -84,7 +79,11 @@ impl Recipe {
 
     fn make(&self, architecture: Architecture, folder: &Path) -> Result<(), Failure> {
         let mut make = namespaces(architecture);
-        make.arg("mmdebstrap").args(&self.options).arg(RELEASE).arg(folder).args(&self.sources);
+        // Not part of the recipe: the checkout is elsewhere on another machine, and what is in the file is hashed.
+        let in_place = "$1/etc/initramfs-tools/scripts/local-bottom/peel-home";
+        let install = format!("install -D -m 755 '{}' \"{in_place}\"", recipe(MOUNTS).display());
+        make.arg("mmdebstrap").arg(format!("--essential-hook={install}")).args(&self.options);
+        make.arg(RELEASE).arg(folder).args(&self.sources);
         start(&mut make)
     }
 }
