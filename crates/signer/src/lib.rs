@@ -54,4 +54,6 @@ mod workers;
 
 pub use config::Config;
 pub use error::{Failed, NotReady, Refused, SignError};
+pub use lines::{Candidate, candidates};
+pub use power::is_told_by_sysfs;
 pub use run::{RunError, Signer, await_charge};

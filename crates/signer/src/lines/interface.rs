@@ -110,7 +110,7 @@ impl Carrier {
 }
 
 impl Kind {
-    fn read(folder: &Path, name: &str) -> Kind {
+    pub(super) fn read(folder: &Path, name: &str) -> Kind {
         let events = read(&folder.join("uevent")).unwrap_or_default();
         let told = events.lines().find_map(|line| line.strip_prefix("DEVTYPE="));
         match told {

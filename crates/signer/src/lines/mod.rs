@@ -3,6 +3,7 @@
 //! The links of the tunnel say that a gateway is not reached; this says why, as far as the kernel knows: no
 //! interface, no carrier, no address, no route. Nothing is sent, and no address is kept.
 
+mod candidates;
 mod interface;
 #[cfg(test)]
 mod real;
@@ -20,6 +21,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tunnel::home::{LinkState, Uplink};
 
+pub use candidates::{Candidate, candidates};
 pub(crate) use interface::{InterfaceReading, Kind};
 pub(crate) use state::LineState;
 

@@ -15,9 +15,17 @@ mod reading;
 mod sysfs;
 mod watch;
 
+use std::path::Path;
+
 pub(crate) use config::{Config, Limits, Source, SourceError};
 pub(crate) use reading::{Power, Reading, Supply};
 pub(crate) use watch::{await_charge, watch};
+
+/// Whether `"sysfs"` would tell what this computer runs on.
+#[must_use]
+pub fn is_told_by_sysfs() -> bool {
+    sysfs::read(Path::new(sysfs::ROOT)).is_ok()
+}
 
 /// What a source says, before the limits of the configuration are applied to it.
 #[derive(Debug, Clone, Copy, PartialEq)]

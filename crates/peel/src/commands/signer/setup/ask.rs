@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use ledger::{Address, KeyPath};
+use signer::Candidate;
 use tezos::Level;
 use tunnel::PublicKey;
 
@@ -13,7 +14,6 @@ use crate::commands::gateway::init::with_port;
 use crate::commands::ledger::{self as device, Authorization};
 use crate::commands::node::LevelUrl;
 use crate::commands::signer::setup::prompt::Prompt;
-use crate::commands::signer::setup::surroundings::{self, Interface};
 
 /// The key of a Ledger that is set up for the first time: it signs in 0.23 s on a Nano S Plus.
 const DEFAULT_KEY: &str = "secp256k1/0h/0h";
@@ -198,8 +198,8 @@ fn ask_lines(
     if !choices.uplink.is_empty() || !choices.metered.is_empty() {
         return Ok(());
     }
-    let found = surroundings::interfaces(Path::new("/sys"), Path::new("/proc"));
-    for Interface { name, kind, has_route } in &found {
+    let found = signer::candidates();
+    for Candidate { name, kind, has_route } in &found {
         let route = if *has_route { "" } else { ", no default route now" };
         daemon::say!("  {name}: {kind}{route}");
     }
@@ -237,7 +237,7 @@ fn ask_lines(
 }
 
 /// With one line, or none, the routes of the system do.
-fn default_lines(found: &[Interface]) -> String {
+fn default_lines(found: &[Candidate]) -> String {
     if found.len() < 2 {
         return "any".to_owned();
     }
@@ -252,8 +252,7 @@ fn ask_power(
     if choices.power.is_some() || there.contains_key("power") {
         return Ok(());
     }
-    let has_supply = surroundings::has_power_supply(Path::new("/sys"));
-    let default = if has_supply { "sysfs" } else { "none" };
+    let default = if signer::is_told_by_sysfs() { "sysfs" } else { "none" };
     daemon::say!(
         "  Mains or battery is told by: sysfs (this computer's own battery), nut://UPS@HOST, gpio:/dev/gpiochip0:LINE, none"
     );

@@ -1,4 +1,4 @@
-//! `signer.toml` with what was chosen in it. What nobody asked for stays as it was typed, comments included.
+//! `signer.toml` with what was chosen in it. A field that was not chosen stays as it was typed, comments included.
 
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,6 @@ mod marks;
 mod plan;
 mod prompt;
 mod store;
-mod surroundings;
 mod unit;
 
 use std::path::Path;

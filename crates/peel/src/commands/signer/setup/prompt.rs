@@ -24,7 +24,7 @@ impl Prompt {
         let Some(line) = self.lines.next().transpose()? else {
             daemon::say!("");
             bail!(
-                "nobody answers; give --yes and every answer as a flag (\"peel signer setup --help\")"
+                "the input has ended before the last answer; give --yes and every answer as a flag (\"peel signer setup --help\")"
             );
         };
         let line = line.trim();
