@@ -40,21 +40,29 @@ product() {
     echo "$2" >"$gadgets/ledger$1/idProduct"
 }
 
-# plug NUMBER: reports are carried one by one, so that none is cut. A port can be opened once.
+# carry OPERAND...: reports are carried one by one, so that none is cut. When the host resets the device, or after a plug was
+# taken out, f_hid ends what it had queued with ESHUTDOWN: that report is lost, as on a real device, and the next is carried.
+carry() {
+    # shellcheck disable=SC2016 # for the inner shell
+    exec setsid sh -c 'until dd bs=64 status=none "$@"; do :; done' sh "$@" 2>/dev/null
+}
+
+# plug NUMBER: a port can be opened once.
 plug() {
     echo "dummy_udc.$1" >"$gadgets/ledger$1/UDC" || return
     number=$(cut -d: -f2 "$gadgets/ledger$1/functions/hid.0/dev")
     udevadm wait --timeout=60 "/dev/hidg$number" "$ports/peel.ledger.$1" || return
     exec 3<>"$ports/peel.ledger.$1"
-    dd "if=/dev/hidg$number" bs=64 status=none 2>/dev/null </dev/null >&3 &
+    carry "if=/dev/hidg$number" </dev/null >&3 3>&- &
     echo $! >"$run/ledger$1.from"
-    dd "of=/dev/hidg$number" bs=64 iflag=fullblock status=none 2>/dev/null <&3 &
+    carry "of=/dev/hidg$number" iflag=fullblock <&3 3>&- &
     echo $! >"$run/ledger$1.to"
     exec 3>&-
 }
 
+# unplug NUMBER: each carrier leads a group of processes.
 unplug() {
-    kill -KILL "$(cat "$run/ledger$1.from")" "$(cat "$run/ledger$1.to")"
+    kill -s KILL -- "-$(cat "$run/ledger$1.from")" "-$(cat "$run/ledger$1.to")"
     echo >"$gadgets/ledger$1/UDC"
 }
 

@@ -44,6 +44,10 @@ const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
 /// The card is larger than what is written on it.
 const DISK_SIZE: u64 = 4 << 30;
 
+/// The signer's log, and the kernel's, which has what happened on USB.
+const LOG: &str = "journalctl --boot --no-pager --lines=80 _SYSTEMD_UNIT=peel-signer.service + \
+                   UNIT=peel-signer.service + _SYSTEMD_UNIT=peel-test.service + _TRANSPORT=kernel";
+
 /// What is on the computer's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum System {
@@ -219,8 +223,7 @@ impl Home {
     }
 
     fn explain(&mut self) {
-        let log = "journalctl --boot --no-pager --lines=80 --unit=peel-signer --unit=peel-test";
-        match self.shell().and_then(|shell| shell.run(log)) {
+        match self.shell().and_then(|shell| shell.run(LOG)) {
             Ok(log) => println!("---- the computer's log\n{log}"),
             Err(error) => println!("---- no log of the computer: {error:#}"),
         }
