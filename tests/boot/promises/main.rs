@@ -12,3 +12,4 @@ mod the_disk;
 mod the_first_signature;
 mod the_unit;
 mod usb;
+mod wear;

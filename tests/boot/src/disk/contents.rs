@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::ops::Sub;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, ensure};
@@ -38,8 +39,23 @@ pub enum Kept {
 pub struct Written {
     /// Bytes, flushed or not.
     pub bytes: u64,
+    /// Those of them that are behind the image: on the data partition, which is no part of it.
+    pub behind_image: u64,
     /// How often the cache was flushed.
     pub flushes: u64,
+}
+
+impl Sub for Written {
+    type Output = Written;
+
+    /// What was written since `before`.
+    fn sub(self, before: Written) -> Written {
+        Written {
+            bytes: self.bytes - before.bytes,
+            behind_image: self.behind_image - before.behind_image,
+            flushes: self.flushes - before.flushes,
+        }
+    }
 }
 
 impl Contents {
@@ -91,7 +107,10 @@ impl Contents {
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let (sectors, _) = bytes.as_chunks::<SECTOR>();
         self.pending.extend((offset / SECTOR as u64..).zip(sectors.iter().copied()));
-        self.written.bytes += u64::try_from(bytes.len()).unwrap_or_default();
+        let count = u64::try_from(bytes.len()).unwrap_or_default();
+        self.written.bytes += count;
+        let behind_image = offset.max(self.image_size);
+        self.written.behind_image += (offset + count).saturating_sub(behind_image);
     }
 
     pub(super) fn flush(&mut self) {
@@ -157,7 +176,18 @@ mod tests {
         assert_eq!(firsts(&contents), [6, 1, 0, 7]);
         assert_eq!(contents.lose_power(Kept::Nothing).unwrap(), 2);
         assert_eq!(firsts(&contents), [5, 1, 0, 0]);
-        assert_eq!(contents.written(), Written { bytes: 3 * SECTOR as u64, flushes: 1 });
+        let sector = SECTOR as u64;
+        let expected = Written { bytes: 3 * sector, behind_image: sector, flushes: 1 };
+        assert_eq!(contents.written(), expected);
+    }
+
+    #[test]
+    fn what_is_written_across_the_image_s_end_is_counted_on_both_sides() {
+        let mut contents = contents();
+        contents.write(SECTOR as u64, &[5; 2 * SECTOR]);
+        let sector = SECTOR as u64;
+        let expected = Written { bytes: 2 * sector, behind_image: sector, flushes: 0 };
+        assert_eq!(contents.written(), expected);
     }
 
     #[test]
