@@ -61,7 +61,7 @@ impl Links {
         Box::new(move || {
             (links.0)()
                 .iter()
-                .map(|link| Fact::vital("link", turns(link)).about(subject(link)))
+                .map(|link| Fact::vital("link_task", turns(link)).about(subject(link)))
                 .collect()
         })
     }
@@ -270,10 +270,22 @@ pub(crate) mod tests {
         let look = links(&[stuck, refused()]).liveness();
         let lines: Vec<String> = look().iter().map(ToString::to_string).collect();
         let expected = [
-            "[-] link_cloud_eth0_signing: its task was not seen for 60 s",
-            "[+] link_cloud_eth0_signing: ok",
+            "[-] link_task_cloud_eth0_signing: its task was not seen for 60 s",
+            "[+] link_task_cloud_eth0_signing: ok",
         ];
         assert_eq!(lines, expected);
+    }
+
+    /// Two facts of one name are changes of each other: each look would be news, and be logged.
+    #[test]
+    fn a_link_and_its_task_are_facts_of_two_names() {
+        let links = links(&[refused(), link(ANY_ROUTE, Service::Shell, LinkState::Up)]);
+        let facts = links.facts().into_iter().chain(links.liveness()());
+        let mut names: Vec<String> = facts.map(|fact| fact.name()).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
     }
 
     #[test]
