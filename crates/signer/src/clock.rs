@@ -6,17 +6,15 @@
 //!
 //! Of the two daemons only the one at home cares: its level bound goes by the time, and clouds keep their own clocks.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
+
+use crate::program::Program;
 
 /// This computer's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +42,10 @@ struct System {
     timesyncd: PathBuf,
     /// It is there if systemd runs, as for sd_booted(3).
     systemd: PathBuf,
-    /// What says `yes` or `no`, and the words to ask it with.
-    program: &'static str,
-    words: &'static [&'static str],
+    /// What says `yes` or `no`.
+    timedatectl: Program,
 }
 
-/// The program starts a service of systemd to answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// For a program that was killed to be gone.
-const END_LIMIT: Duration = Duration::from_secs(1);
-/// More than `yes` or `no`.
-const MAX_ANSWER: u64 = 64;
 /// Between two looks at the file.
 const FILE_PAUSE: Duration = Duration::from_secs(10);
 /// Between two starts of the program.
@@ -100,8 +91,7 @@ impl System {
         System {
             timesyncd: PathBuf::from("/run/systemd/timesync"),
             systemd: PathBuf::from("/run/systemd/system"),
-            program: "timedatectl",
-            words: &SYSTEMD_WORDS,
+            timedatectl: Program::new("timedatectl", &SYSTEMD_WORDS),
         }
     }
 
@@ -116,31 +106,16 @@ impl System {
         if !self.systemd.exists() {
             return Clock::Unknown("systemd does not run here".to_owned());
         }
-        match self.spawn() {
-            Ok(child) => self.answer_of(child).await,
-            Err(error) => Clock::Unknown(format!("{} cannot be started: {error}", self.program)),
-        }
-    }
-
-    fn spawn(&self) -> io::Result<Child> {
-        let mut command = Command::new(self.program);
-        command.args(self.words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        // If this process stops waiting, as at shutdown.
-        command.kill_on_drop(true).spawn()
-    }
-
-    async fn answer_of(&self, mut child: Child) -> Clock {
-        let answered = timeout(ANSWER_LIMIT, answer(&mut child)).await;
-        let why = match answered {
-            Ok(Ok(answer)) if answer.trim() == "yes" => return Clock::Synchronized,
-            Ok(Ok(answer)) if answer.trim() == "no" => return Clock::NotSynchronized,
-            Ok(Ok(_)) => "says neither yes nor no".to_owned(),
-            Ok(Err(error)) => format!("failed: {error}"),
-            Err(_) => format!("has not answered within {} s", ANSWER_LIMIT.as_secs()),
+        let why = match self.timedatectl.run().await {
+            Ok(output) if output.status.success() => match output.stdout.trim_ascii() {
+                b"yes" => return Clock::Synchronized,
+                b"no" => return Clock::NotSynchronized,
+                _ => "it says neither yes nor no".to_owned(),
+            },
+            Ok(output) => format!("it failed with {}", output.status),
+            Err(error) => error.to_string(),
         };
-        // Killed and waited for. One that the kernel does not let go is left to the runtime.
-        let _ = timeout(END_LIMIT, child.kill()).await;
-        Clock::Unknown(format!("{} {why}", self.program))
+        Clock::Unknown(format!("timedatectl: {why}"))
     }
 }
 
@@ -149,40 +124,26 @@ fn said_by(timesyncd: &Path) -> Clock {
     if is_synchronized { Clock::Synchronized } else { Clock::NotSynchronized }
 }
 
-/// What it writes, when it has ended well.
-async fn answer(child: &mut Child) -> io::Result<String> {
-    let mut text = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(MAX_ANSWER).read_to_string(&mut text).await?;
-    }
-    let status = child.wait().await?;
-    if status.success() { Ok(text) } else { Err(io::Error::other(status.to_string())) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use tempfile::TempDir;
-    use tokio::time::Instant;
 
     use super::*;
-    use crate::starting;
 
     /// A shell in the place of timedatectl.
-    fn system(folder: &TempDir, words: &'static [&'static str]) -> System {
+    fn system(folder: &TempDir, script: &str) -> System {
         let path = |name: &str| folder.path().join(name);
         fs::create_dir_all(path("system")).unwrap();
-        System { timesyncd: path("timesync"), systemd: path("system"), program: "sh", words }
+        let timedatectl = Program::new("sh", &["-c", script]);
+        System { timesyncd: path("timesync"), systemd: path("system"), timedatectl }
     }
 
-    /// What the program's answer means, and its process number.
-    async fn asked(words: &'static [&'static str]) -> (Clock, u32) {
+    /// What the program's answer means.
+    async fn asked(script: &str) -> Clock {
         let folder = tempfile::tempdir().unwrap();
-        let system = system(&folder, words);
-        let child = starting::alone(|| system.spawn()).unwrap();
-        let number = child.id().unwrap();
-        (system.answer_of(child).await, number)
+        system(&folder, script).look().await
     }
 
     fn unknown(clock: Clock) -> String {
@@ -195,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn the_file_of_timesyncd_says_it() {
         let folder = tempfile::tempdir().unwrap();
-        let system = system(&folder, &["-c", "echo not asked"]);
+        let system = system(&folder, "echo not asked");
         fs::create_dir(&system.timesyncd).unwrap();
         assert_eq!(system.look().await, Clock::NotSynchronized);
         fs::write(system.timesyncd.join("synchronized"), "").unwrap();
@@ -204,49 +165,38 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_file_the_program_says_it() {
-        assert_eq!(asked(&["-c", "echo yes"]).await.0, Clock::Synchronized);
-        assert_eq!(asked(&["-c", "echo no"]).await.0, Clock::NotSynchronized);
+        assert_eq!(asked("echo yes").await, Clock::Synchronized);
+        assert_eq!(asked("echo no").await, Clock::NotSynchronized);
     }
 
     #[tokio::test]
     async fn an_answer_that_is_none_is_unknown_with_the_reason() {
-        for (words, word) in [
-            (&["-c", "echo maybe"] as &'static [&'static str], "neither yes nor no"),
-            (&["-c", "echo yes; exit 3"], "exit status: 3"),
-            (&["-c", "yes yes"], "failed"),
-            (&["-c", "yes | tr -d '\\n'"], "failed"),
-            (&["-c", "printf '\\377'"], "failed"),
+        for (script, word) in [
+            ("echo maybe", "neither yes nor no"),
+            ("echo yes; exit 3", "exit status: 3"),
+            ("yes yes", "failed"),
+            ("printf '\\377'", "neither yes nor no"),
+            ("exec sleep 1000", "does not answer in time"),
         ] {
-            let why = unknown(asked(words).await.0);
-            assert!(why.starts_with("sh ") && why.contains(word), "{words:?}: {why}");
+            let why = unknown(asked(script).await);
+            assert!(why.starts_with("timedatectl: ") && why.contains(word), "{script}: {why}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_program_that_hangs_is_killed_and_gone_within_its_limit() {
-        let started = Instant::now();
-        let (clock, number) = asked(&["-c", "exec sleep 1000"]).await;
-        let why = unknown(clock);
-        assert!(why.contains("has not answered within 2 s"), "{why}");
-        assert!((ANSWER_LIMIT..Duration::from_secs(20)).contains(&started.elapsed()));
-        // Not even as a zombie: that would still have a folder.
-        assert!(!Path::new(&format!("/proc/{number}")).exists());
     }
 
     #[tokio::test]
     async fn a_computer_without_systemd_is_unknown_and_starts_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let system =
-            System { systemd: folder.path().join("none"), ..system(&folder, &["-c", "echo yes"]) };
+        let system = System { systemd: folder.path().join("none"), ..system(&folder, "echo yes") };
         assert_eq!(system.look().await, Clock::Unknown("systemd does not run here".to_owned()));
-        let missing = System { program: "no-such-program", ..self::system(&folder, &[]) };
-        assert!(starting::alone(|| missing.spawn()).is_err());
+        let timedatectl = Program::new("/nowhere/timedatectl", &[]);
+        let missing = System { timedatectl, ..self::system(&folder, "") };
+        assert_eq!(unknown(missing.look().await), "timedatectl: it is not installed");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_is_set_is_seen_and_the_watch_hears_shutdown() {
         let folder = tempfile::tempdir().unwrap();
-        let system = system(&folder, &[]);
+        let system = system(&folder, "echo not asked");
         fs::create_dir(&system.timesyncd).unwrap();
         let (file, shutdown) = (system.timesyncd.join("synchronized"), Shutdown::new());
         let watch = ClockWatch::of(system).await;

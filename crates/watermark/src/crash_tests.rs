@@ -589,7 +589,7 @@ fn what_a_device_declined_may_be_asked_again_and_nothing_else_at_its_mark() {
 }
 
 #[test]
-fn a_full_disk_stops_signing_and_room_lets_it_go_on() {
+fn a_disk_that_fails_stops_signing_and_lets_it_go_on_when_it_works() {
     let disk = Platter::new();
     let store = disk.power_on();
     disk.set(Power::Full);

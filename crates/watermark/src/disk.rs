@@ -1,6 +1,8 @@
 //! What the store needs of a disk, and how a disk fails.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -12,15 +14,42 @@ pub(crate) trait Disk: Send {
     /// Writes these entries, all or none, and returns when they survive a power cut.
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
 
-    /// Puts what was committed into its final place. No request waits for it.
+    /// Writes what was committed a second time. No request waits for it.
     fn settle(&mut self) -> Result<(), DiskError> {
         Ok(())
     }
 
     /// Writes these entries as a clean stop leaves them: nothing else counts from then on.
     fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        self.commit(entries)?;
-        self.settle()
+        self.commit(entries)
+    }
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl FileId {
+    /// Of the file at `path`.
+    pub(crate) fn of(path: &Path) -> Result<FileId, DiskError> {
+        match fs::metadata(path) {
+            Ok(found) => Ok(FileId(found.dev(), found.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(DiskError::Missing { path: path.to_owned() })
+            }
+            Err(error) => Err(DiskError::from_io(path, &error)),
+        }
+    }
+
+    /// [`DiskError::Replaced`] when another file is at `path`, or none.
+    pub(crate) fn check(self, path: &Path) -> Result<(), DiskError> {
+        match FileId::of(path) {
+            Ok(found) if found == self => Ok(()),
+            Ok(_) | Err(DiskError::Missing { .. }) => {
+                Err(DiskError::Replaced { path: path.to_owned() })
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -74,6 +103,18 @@ pub enum DiskError {
         path: PathBuf,
         /// What SQLite says.
         detail: String,
+    },
+    /// A file that belongs to it is not there, or not of the same time.
+    #[error(
+        "{} {why}; without it the watermark store does not tell what was signed. Put it back beside the store if \
+         you have it; if not, do not sign: keep the files, wait two days without signing, then make a new \
+         store with \"peel watermark init\" at the chain's present level", path.display()
+    )]
+    Incomplete {
+        /// Where the file should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// Another process has it.
     #[error(
@@ -142,12 +183,13 @@ impl DiskError {
     }
 
     /// All that [`DiskError::reason`] gives.
-    pub const REASONS: [&str; 11] = [
+    pub const REASONS: [&str; 12] = [
         "store_missing",
         "store_exists",
         "store_foreign",
         "store_newer",
         "store_corrupt",
+        "store_incomplete",
         "store_locked",
         "store_replaced",
         "store_left_over",
@@ -165,6 +207,7 @@ impl DiskError {
             DiskError::Foreign { .. } => "store_foreign",
             DiskError::Newer { .. } => "store_newer",
             DiskError::Corrupt { .. } => "store_corrupt",
+            DiskError::Incomplete { .. } => "store_incomplete",
             DiskError::Locked { .. } => "store_locked",
             DiskError::Replaced { .. } => "store_replaced",
             DiskError::LeftOver { .. } => "store_left_over",

@@ -15,7 +15,7 @@
 //!         raise the mark in memory, ask for one level more ──▶ Permit ──▶ device
 //! ```
 //!
-//! A *reservation* is a row that says: everything up to this level may have been signed. It is
+//! A *reservation* says: everything up to this level may have been signed. It is
 //! durable before the first signature of its level, and extended in the background while that level
 //! runs, so that in steady state no request waits for the disk. After a power cut the reservation counts
 //! as signed; a clean stop writes the exact marks and gives it back. Each mark is also written, without
@@ -24,7 +24,9 @@
 
 mod bound;
 mod disk;
+mod document;
 mod entry;
+mod files;
 mod form;
 mod marks;
 mod octez;
@@ -33,7 +35,9 @@ mod recent;
 mod records;
 mod recovery;
 mod refusal;
+mod reserved;
 mod rules;
+mod slots;
 mod sqlite;
 mod store;
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use tezos::{ChainId, Kind, Level, Mark, PublicKeyHash, Round};
+use tezos::{ChainId, Kind, Level, PublicKeyHash};
 use thiserror::Error;
 
 use crate::bound::Now;
-use crate::disk::{Disk, DiskError};
-use crate::entry::{Entry, Last};
-use crate::form::{KnownBlock, SeenProtocols};
+use crate::disk::DiskError;
+use crate::document;
+use crate::entry::Entry;
 use crate::recovery;
 use crate::sqlite::SqliteDisk;
 
@@ -92,8 +91,8 @@ impl Records {
     /// # Errors
     /// When it is missing, damaged, foreign, or held by another process.
     pub fn open(path: &Path) -> Result<Records, RecordsError> {
-        let mut disk = SqliteDisk::open(path)?;
-        let entries = recovery::load(path, &mut disk, recovery::boot_id().as_deref())?;
+        let disk = SqliteDisk::open(path)?;
+        let entries = recovery::load(path, &disk, recovery::boot_id().as_deref())?;
         Ok(Records { disk, entries })
     }
 
@@ -182,10 +181,7 @@ impl Records {
     /// All entries as JSON, for [`Records::parse_export`].
     #[must_use]
     pub fn export(&self) -> String {
-        let entries = self.entries.iter().map(EntryDocument::from).collect();
-        let document = Document { peel_watermarks: DOCUMENT_VERSION, entries };
-        // Strings and numbers only: this serialises.
-        serde_json::to_string_pretty(&document).unwrap_or_default()
+        document::write(&self.entries)
     }
 
     /// Reads what [`Records::export`] wrote.
@@ -193,14 +189,7 @@ impl Records {
     /// # Errors
     /// When it is something else.
     pub fn parse_export(text: &str) -> Result<Vec<Entry>, RecordsError> {
-        let document: Document = serde_json::from_str(text)
-            .map_err(|error| RecordsError::Document(error.to_string()))?;
-        if !DOCUMENT_VERSIONS.contains(&document.peel_watermarks) {
-            let version = document.peel_watermarks;
-            return Err(RecordsError::Document(format!("version {version} is not known here")));
-        }
-        let entries = document.entries.iter().map(EntryDocument::parse);
-        entries.collect::<Result<_, String>>().map_err(RecordsError::Document)
+        document::parse(text).map_err(RecordsError::Document)
     }
 
     fn find(&self, key: PublicKeyHash, chain: ChainId) -> Option<&Entry> {
@@ -241,114 +230,4 @@ fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
     }
     own.protocols = own.protocols.merge(foreign.protocols);
     own
-}
-
-/// Version 1 had no protocols.
-const DOCUMENT_VERSION: u32 = 2;
-const DOCUMENT_VERSIONS: std::ops::RangeInclusive<u32> = 1..=DOCUMENT_VERSION;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    peel_watermarks: u32,
-    entries: Vec<EntryDocument>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryDocument {
-    key: String,
-    chain: String,
-    closed_up_to: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    raised_at: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    known_block: Option<KnownBlockDocument>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    upgraded_to: Option<u8>,
-    last: Vec<LastDocument>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KnownBlockDocument {
-    level: i64,
-    protocol: u8,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LastDocument {
-    kind: String,
-    level: i64,
-    round: i64,
-    digest: Option<String>,
-    signature: Option<String>,
-}
-
-impl From<&Entry> for EntryDocument {
-    fn from(entry: &Entry) -> EntryDocument {
-        let last = |kind| {
-            entry.last(kind).map(|last| LastDocument {
-                kind: kind.name().to_owned(),
-                level: last.mark.level.into(),
-                round: last.mark.round.into(),
-                digest: last.digest.map(hex::encode),
-                signature: last.signature.as_ref().map(ToString::to_string),
-            })
-        };
-        EntryDocument {
-            key: entry.key.to_string(),
-            chain: entry.chain.to_string(),
-            closed_up_to: entry.floor.map(i64::from),
-            raised_at: entry.raised_at,
-            known_block: entry.protocols.known.map(|KnownBlock { level, protocol }| {
-                KnownBlockDocument { level: level.into(), protocol }
-            }),
-            upgraded_to: entry.protocols.upgraded_to,
-            last: Kind::ALL.into_iter().filter_map(last).collect(),
-        }
-    }
-}
-
-impl EntryDocument {
-    fn parse(&self) -> Result<Entry, String> {
-        let key = self.key.parse().map_err(|error| format!("{error}"))?;
-        let chain = self.chain.parse().map_err(|error| format!("{error}"))?;
-        let floor = self.closed_up_to.map(Level::try_from).transpose();
-        let mut entry = Entry::new(key, chain, floor.map_err(|error| error.to_string())?);
-        entry.raised_at = self.raised_at;
-        let known = match &self.known_block {
-            None => None,
-            Some(KnownBlockDocument { level, protocol }) => {
-                let level = Level::try_from(*level).map_err(|error| error.to_string())?;
-                Some(KnownBlock { level, protocol: *protocol })
-            }
-        };
-        entry.protocols = SeenProtocols { known, upgraded_to: self.upgraded_to };
-        for last in &self.last {
-            let kind =
-                Kind::from_name(&last.kind).ok_or_else(|| format!("{:?} is no kind", last.kind))?;
-            entry.take_higher(kind, last.parse()?);
-        }
-        Ok(entry)
-    }
-}
-
-impl LastDocument {
-    fn parse(&self) -> Result<Last, String> {
-        let level = Level::try_from(self.level).map_err(|error| error.to_string())?;
-        let round = Round::try_from(self.round).map_err(|error| error.to_string())?;
-        let digest = self.digest.as_ref().map(|text| {
-            let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-            bytes.ok_or_else(|| format!("{text:?} is no digest"))
-        });
-        let signature = self.signature.as_ref().map(|text| text.parse()).transpose();
-        Ok(Last {
-            mark: Mark { level, round },
-            digest: digest.transpose()?,
-            signature: signature.map_err(|error| format!("{error}"))?,
-            was_declined: false,
-        })
-    }
 }

@@ -1,10 +1,10 @@
 //! Where a store is after it was not closed: exactly where it was, if the machine has been up since; at its
 //! reservation, if not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use tezos::Kind;
@@ -13,7 +13,8 @@ use crate::bound::Now;
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last};
 use crate::recent::{MarkId, RecentFile};
-use crate::sqlite::{Opening, SqliteDisk};
+use crate::reserved::{self, ReservedFile};
+use crate::sqlite::{Opening, SqliteDisk, beside};
 
 /// The boot of the machine that this process runs on; none where the kernel does not say.
 pub(crate) fn boot_id() -> Option<String> {
@@ -24,14 +25,31 @@ pub(crate) fn boot_id() -> Option<String> {
 /// The entries of the store at `path` as they count now.
 pub(crate) fn load(
     path: &Path,
-    disk: &mut SqliteDisk,
+    sqlite: &SqliteDisk,
     boot: Option<&str>,
 ) -> Result<Vec<Entry>, DiskError> {
-    let entries = disk.load()?;
-    let opening = disk.last_opening()?.filter(|opening| Some(opening.boot.as_str()) == boot);
-    let recent = opening
-        .and_then(|Opening { name, .. }| RecentFile::read(&SqliteDisk::recent_path(path), &name));
-    Ok(recover(entries, recent.as_ref()))
+    let entries = sqlite.load()?;
+    let Some(Opening { name, boot: of_boot }) = sqlite.last_opening()? else {
+        return Ok(recover(entries, None));
+    };
+    let reserved = ReservedFile::read(&reserved::path(path), &name)?;
+    let ids = |entries: &[Entry]| -> BTreeSet<_> {
+        entries.iter().map(|entry| (entry.key, entry.chain)).collect()
+    };
+    if ids(&reserved) != ids(&entries) {
+        return Err(DiskError::Incomplete {
+            path: reserved::path(path),
+            why: "is of other keys".to_owned(),
+        });
+    }
+    let recent = boot.filter(|boot| of_boot == *boot);
+    let recent = recent.and_then(|_| RecentFile::read(&recent_path(path), &name));
+    Ok(recover(reserved, recent.as_ref()))
+}
+
+/// `watermark.db`: `watermark.db-recent`.
+pub(crate) fn recent_path(store: &Path) -> PathBuf {
+    beside(store, "-recent")
 }
 
 /// A name that no other opening of this store has: two processes can get the same random number, not at the same

@@ -21,13 +21,13 @@ use thiserror::Error;
 use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last};
+use crate::files::Files;
 use crate::marks::{Judgement, Marks, Reservation};
 use crate::permit::{Decision, Permit};
-use crate::recent::{Recent, RecentFile};
+use crate::recent::Recent;
 use crate::recovery;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
-use crate::sqlite::SqliteDisk;
 
 /// The watermark store of a running signer.
 pub struct Store {
@@ -92,7 +92,7 @@ enum State {
 enum Task {
     /// Make these durable; a request may wait for it.
     Commit(Vec<Entry>),
-    /// Put what is durable in its final place; no request waits for it.
+    /// Write what is durable a second time; no request waits for it.
     Settle,
     /// Write the exact marks, and end.
     Close,
@@ -101,7 +101,7 @@ enum Task {
 /// Background commits are delayed, so that they do not compete with the response for the processor.
 const COMMIT_DELAY: Duration = Duration::from_millis(10);
 /// Blocks come every six seconds: between two of them there is time to settle, on any disk. It waits
-/// a little, for a commit that comes soon must not wait for it.
+/// a little, for a commit that comes soon must not wait for it, and takes what it wrote along.
 const SETTLE_AFTER: Duration = Duration::from_millis(1500);
 /// Commits after which it settles all the same.
 const SETTLE_AT_LATEST: u32 = 16;
@@ -125,14 +125,8 @@ impl Store {
         rules: Rules,
         boot: Option<&str>,
     ) -> Result<Store, StoreFailure> {
-        let mut disk = SqliteDisk::open(path)?;
-        let entries = recovery::load(path, &mut disk, boot)?;
-        // What counts is durable before the file that told it is made anew.
-        let opening = recovery::opening(boot);
-        disk.begin(&entries, Some(&opening))?;
-        let recent_path = SqliteDisk::recent_path(path);
-        let recent = RecentFile::create(&recent_path, &opening.name, &entries)?;
-        Store::start(entries, disk, recent, rules)
+        let (entries, files, recent) = Files::open(path, boot)?;
+        Store::start(entries, files, recent, rules)
     }
 
     pub(crate) fn start(
@@ -405,7 +399,7 @@ impl Inner {
                 return Task::Settle;
             }
             if unsettled + 1 == SETTLE_AT_LATEST {
-                // Settling follows, and takes some syncs: what comes meanwhile must not wait for it.
+                // Settling follows, and takes a sync: what comes meanwhile must not wait for it.
                 shared.marks.reserve_ahead();
             }
             let uncommitted = shared.marks.uncommitted();

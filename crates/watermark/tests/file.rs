@@ -1,5 +1,5 @@
 //! The store's file: what it survives, and what each damage is called.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -97,9 +97,9 @@ fn a_later_schema_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("PRAGMA user_version = 4;").unwrap();
+    other.execute_batch("PRAGMA user_version = 5;").unwrap();
     drop(other);
-    assert!(matches!(open_error(&path), DiskError::Newer { version: 4, known: 3, .. }));
+    assert!(matches!(open_error(&path), DiskError::Newer { version: 5, known: 4, .. }));
 }
 
 #[test]
@@ -163,57 +163,120 @@ fn a_row_that_makes_no_sense_is_damage() {
     assert!(matches!(open_error(&path), DiskError::Corrupt { .. }));
 }
 
-/// Waits until the file without its log says that everything up to `number` may have been signed. That is soon
-/// after the commit; nothing else waits for it.
-fn await_written_back(path: &Path, number: u32) {
-    let alone = path.with_extension("alone");
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        fs::copy(path, &alone).unwrap();
-        // It may have been copied in the middle of a write.
-        let floor = Records::open(&alone).ok().and_then(|alone| alone.entries()[0].floor);
-        if floor >= Some(level(i64::from(number))) {
-            return;
-        }
-        assert!(Instant::now() < end, "{number} was signed, and the file says {floor:?}");
-        std::thread::sleep(Duration::from_millis(10));
+/// What a power cut leaves of the store at `path`, in another folder: the page cache is lost.
+fn after_a_power_cut(path: &Path, files: &[&str]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("watermark.db");
+    for end in files {
+        let [from, to] = [path, &copy].map(|path| format!("{}{end}", path.display()));
+        fs::copy(from, to).unwrap();
     }
+    (folder, copy)
 }
 
-/// SQLite takes a damaged log for a shorter one, and a file may be copied or rescued without it.
+/// What counts is on disk before it is signed, and no other file is needed.
 #[test]
-fn the_file_alone_tells_what_was_signed() {
+fn what_was_signed_is_closed_after_a_power_cut() {
     let folder = tempfile::tempdir().unwrap();
     let path = new_store(folder.path());
     let store = Store::open(&path, LevelBound::NONE).unwrap();
     for number in (150..250).step_by(33) {
         assert!(signs(&store, &attestation(number, 1)));
-        await_written_back(&path, number);
+        let (_folder, copy) = after_a_power_cut(&path, &["", "-reserved"]);
+        let floor = Records::open(&copy).unwrap().entries()[0].floor;
+        let number = i64::from(number);
+        assert!(floor >= Some(level(number)) && floor <= Some(level(number + 1)), "{floor:?}");
+        let store = Store::open(&copy, LevelBound::NONE).unwrap();
+        assert!(!signs(&store, &attestation(number.try_into().unwrap(), 2)));
+        assert!(signs(&store, &attestation((number + 2).try_into().unwrap(), 1)));
+    }
+}
+
+/// A store is copied, or rescued, as a whole, or not at all.
+#[test]
+fn a_store_without_its_reservations_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    let reserved = folder.path().join("watermark.db-reserved");
+    let of_another_time = fs::read(&reserved).unwrap();
+    assert!(signs(&store, &attestation(150, 1)));
+    let (_folder, alone) = after_a_power_cut(&path, &[""]);
+    assert!(matches!(open_error(&alone), DiskError::Incomplete { .. }));
+    let open = Records::open(&alone);
+    assert!(matches!(open, Err(RecordsError::Disk(DiskError::Incomplete { .. }))));
+
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    let (_folder, copy) = after_a_power_cut(&path, &["", "-reserved"]);
+    fs::write(copy.with_extension("db-reserved"), of_another_time).unwrap();
+    let DiskError::Incomplete { why, .. } = open_error(&copy) else { unreachable!() };
+    assert!(why.contains("not of the same time"), "{why}");
+
+    store.close().unwrap();
+    drop(store);
+    fs::remove_file(&reserved).unwrap();
+    assert!(signs(&Store::open(&path, LevelBound::NONE).unwrap(), &attestation(151, 1)));
+}
+
+/// Whatever rots in it is no lower mark; and once it was written twice, nothing is lost by one place that rots.
+#[test]
+fn reservations_that_rot_are_no_lower_marks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    let reserved = folder.path().join("watermark.db-reserved");
+    let places = |bytes: &[u8]| bytes[4096..].chunks(4096).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    assert!(signs(&store, &attestation(150, 1)));
+    let end = Instant::now() + Duration::from_secs(20);
+    let is_twice = || {
+        let places = places(&fs::read(&reserved).unwrap());
+        places[0] == places[1] && String::from_utf8_lossy(&places[0]).contains("151")
+    };
+    while !is_twice() {
+        assert!(Instant::now() < end, "151 is reserved, and was not written twice");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (_folder, copy) = after_a_power_cut(&path, &["", "-reserved"]);
+    let whole = fs::read(&copy).unwrap();
+    let good = fs::read(&reserved).unwrap();
+    for at in (0..good.len()).filter(|at| good[*at] != 0).step_by(7) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::write(&copy, &whole).unwrap();
+        fs::write(copy.with_extension("db-reserved"), bad).unwrap();
+        match Records::open(&copy) {
+            Ok(records) => assert_eq!(records.entries()[0].floor, Some(level(151)), "byte {at}"),
+            Err(RecordsError::Disk(DiskError::Incomplete { .. })) => {
+                assert!(at < 4096, "byte {at}")
+            }
+            Err(other) => unreachable!("byte {at}: {other}"),
+        }
     }
 }
 
 #[test]
 fn a_store_that_is_replaced_in_use_is_noticed_and_has_no_second_owner() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = new_store(folder.path());
-    let backup = fs::read(&path).unwrap();
-    let store = Store::open(&path, LevelBound::NONE).unwrap();
-    assert!(signs(&store, &attestation(220, 1)));
-    await_written_back(&path, 220);
-    for end in ["db", "db-wal"] {
-        let from = path.with_extension(end);
-        let _ = fs::rename(&from, folder.path().join(format!("away.{end}")));
+    for moved in ["", "-reserved"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = new_store(folder.path());
+        let backup = fs::read(&path).unwrap();
+        let store = Store::open(&path, LevelBound::NONE).unwrap();
+        assert!(signs(&store, &attestation(220, 1)));
+        let moved = PathBuf::from(format!("{}{moved}", path.display()));
+        fs::rename(&moved, folder.path().join("away")).unwrap();
+        fs::write(&moved, backup).unwrap();
+        assert!(matches!(open_error(&path), DiskError::Locked { .. }));
+        let (key, asked) = (key(), attestation(400, 1));
+        let error = match store.advance(&key, &asked, Instant::now() + Duration::from_secs(10)) {
+            Err(AdvanceError::Failed(StoreFailure::Disk(error))) => error,
+            other => unreachable!("{other:?}"),
+        };
+        assert!(matches!(error, DiskError::Replaced { .. }), "{error}");
+        fs::remove_file(&moved).unwrap();
+        assert!(!signs(&store, &attestation(500, 1)));
     }
-    fs::write(&path, backup).unwrap();
-    assert!(matches!(open_error(&path), DiskError::Locked { .. }));
-    let (key, asked) = (key(), attestation(400, 1));
-    let error = match store.advance(&key, &asked, Instant::now() + Duration::from_secs(10)) {
-        Err(AdvanceError::Failed(StoreFailure::Disk(error))) => error,
-        other => unreachable!("{other:?}"),
-    };
-    assert!(matches!(error, DiskError::Replaced { .. }), "{error}");
-    fs::remove_file(&path).unwrap();
-    assert!(!signs(&store, &attestation(500, 1)));
 }
 
 #[test]
@@ -296,7 +359,7 @@ fn an_export_comes_back_and_marks_only_rise() {
 /// As after `kill -9`: nothing is written any more, and the lock is let go.
 fn forsake(store: Store, path: &Path) -> PathBuf {
     let copy = path.with_file_name("crashed.db");
-    for end in ["", "-wal", "-recent"] {
+    for end in ["", "-wal", "-reserved", "-recent"] {
         let [from, to] = [path, &copy].map(|path| format!("{}{end}", path.display()));
         let _ = fs::copy(from, to);
     }
@@ -355,7 +418,26 @@ fn nobody_else_can_read_a_store_or_hold_its_lock() {
     }
     let store = Store::open(&path, LevelBound::NONE).unwrap();
     assert!(signs(&store, &attestation(100, 1)));
-    assert!(modes().len() >= 4 && private(), "{:?}", modes());
+    assert!(modes().len() >= 5 && private(), "{:?}", modes());
+}
+
+/// It was left by a power cut: the reservation was in the row, and there was no other file.
+#[test]
+fn a_store_of_the_third_version_that_was_in_use_is_closed_up_to_its_reservation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = new_store(folder.path());
+    drop(Records::open(&path).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let version_3 = format!(
+        "PRAGMA user_version = 3; INSERT INTO opening VALUES ('name', 'boot');
+         UPDATE entry SET raised_at = NULL, reserved = 121, checksum = '{CHECKSUM_OF_VERSION_3}';"
+    );
+    other.execute_batch(&version_3).unwrap();
+    drop(other);
+    assert_eq!(Records::open(&path).unwrap().entries()[0].floor, Some(level(121)));
+    let store = Store::open(&path, LevelBound::NONE).unwrap();
+    assert!(!signs(&store, &attestation(121, 1)));
+    assert!(signs(&store, &attestation(122, 1)));
 }
 
 #[test]
@@ -405,6 +487,10 @@ fn the_last_block_that_was_understood_is_kept_and_exported() {
 /// Of the entry of [`new_store`], as the program of that time wrote it.
 const CHECKSUM_OF_VERSION_1: &str =
     "20f584b15c8824957bd7d1c01456a944a2c1bcfa04d6b6ebb115bb66be59d977";
+
+/// Of that entry with the reservation, without a time.
+const CHECKSUM_OF_VERSION_3: &str =
+    "882e843b9624f15871f1ac775d720b71c4f5e1979d7723e51cb58da91a9ebece";
 
 /// An entry of an export document.
 fn document(entries: &[(i64, &[(&str, i64)])]) -> String {

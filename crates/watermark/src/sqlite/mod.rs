@@ -1,21 +1,23 @@
 //! Entries in a SQLite file: the file, its lock and its identity. The rows are in [`rows`].
 //!
-//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Soon after it the
-//! log is written back into the file and emptied: SQLite takes a damaged log for a shorter one, and
-//! the file alone must tell what was signed. A lock file beside the store, and SQLite's own
-//! exclusive lock, let one process have it at a time; a file that is replaced under its owner is
-//! noticed before the next commit.
+//! It is written when a store is edited, when a signer takes it, and when it gives it back; not while it signs.
+//!
+//! WAL with `synchronous=FULL`: a commit has returned from `fsync` when it returns. Then the log is
+//! written back into the file and emptied: SQLite takes a damaged log for a shorter one. A lock file beside the
+//! store, and SQLite's own exclusive lock, let one process have it at a time; a file that is replaced
+//! under its owner is noticed before the next commit.
 
 mod rows;
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{DiskError, FileId};
 use crate::entry::Entry;
+use crate::slots::sync_folder_of;
 use crate::sqlite::rows::{EntryRow, LastRow, write_entry};
 
 /// A store's file, open and locked.
@@ -23,14 +25,13 @@ use crate::sqlite::rows::{EntryRow, LastRow, write_entry};
 pub(crate) struct SqliteDisk {
     path: PathBuf,
     connection: Connection,
-    /// The file that was opened: device and inode.
-    file: (u64, u64),
+    file: FileId,
     _lock: PlaceLock,
 }
 
 /// "Peel" in ASCII: the application id in the file's header.
 const APPLICATION_ID: i64 = 0x5065_656c;
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// For the owner alone: another user that can open the lock file could hold the lock.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -39,7 +40,7 @@ const SCHEMA: &str = "
         key       TEXT NOT NULL,     -- public key hash, tz…
         chain     TEXT NOT NULL,     -- Net…
         floor     INTEGER,           -- nothing at or below this level is signed
-        reserved  INTEGER,           -- everything up to this level may have been signed
+        reserved  INTEGER,           -- of versions 1 to 3: everything up to this level may have been signed
         checksum  TEXT NOT NULL,     -- BLAKE2b-256 of all that is kept of key and chain, hex
         raised_at INTEGER,           -- when the highest level last rose, seconds since 1970
         known_block_level    INTEGER,  -- the last block of known form
@@ -57,8 +58,8 @@ const SCHEMA: &str = "
         signature TEXT,              -- Base58Check
         PRIMARY KEY (key, chain, kind)
     ) STRICT;
-    CREATE TABLE opening (           -- one row while a signer has the store
-        name      TEXT NOT NULL,     -- of its file of recent marks
+    CREATE TABLE opening (           -- one row while a signer has the store: what counts is in its other files
+        name      TEXT NOT NULL,     -- in the headers of those
         boot      TEXT NOT NULL      -- of the machine
     ) STRICT;
 ";
@@ -79,6 +80,15 @@ const FROM_VERSION_2: &str = "
     ALTER TABLE entry ADD COLUMN known_block_protocol INTEGER;
     ALTER TABLE entry ADD COLUMN upgraded_to INTEGER;
     PRAGMA user_version = 3;
+    COMMIT;
+";
+
+/// In version 4 an opening makes the file of reservations count. One of version 3 has none, and its reservations are in
+/// its rows: they count as signed.
+const FROM_VERSION_3: &str = "
+    BEGIN;
+    DELETE FROM opening;
+    PRAGMA user_version = 4;
     COMMIT;
 ";
 
@@ -123,9 +133,7 @@ impl SqliteDisk {
         // Unlike a rename, this never takes the place of a store that appeared meanwhile.
         fs::hard_link(&beside, path).map_err(|error| failed(&error))?;
         fs::remove_file(&beside).map_err(|error| failed(&error))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = File::open(folder.unwrap_or(Path::new(".")));
-        folder.and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+        sync_folder_of(path).map_err(|error| failed(&error))
     }
 
     /// Opens, locks and checks the store at `path`.
@@ -136,7 +144,7 @@ impl SqliteDisk {
 
         let sqlite = |error: rusqlite::Error| from_sqlite(path, &error);
         let lock = take_lock(path)?;
-        let file = identity(path)?;
+        let file = FileId::of(path)?;
         let connection =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         let disk = SqliteDisk { path: path.to_owned(), connection, file, _lock: lock };
@@ -206,7 +214,8 @@ impl SqliteDisk {
 
     /// Brings a store of an earlier version up to this one.
     fn upgrade(&self) -> Result<(), DiskError> {
-        for (version, upgrade) in [(1, FROM_VERSION_1), (2, FROM_VERSION_2)] {
+        let upgrades = [(1, FROM_VERSION_1), (2, FROM_VERSION_2), (3, FROM_VERSION_3)];
+        for (version, upgrade) in upgrades {
             if self.pragma("user_version")? == version {
                 self.connection.execute_batch(upgrade).map_err(|error| self.sqlite(&error))?;
             }
@@ -216,7 +225,7 @@ impl SqliteDisk {
 
     /// A store that an earlier version made could be read by every user.
     fn close_to_others(&self) -> Result<(), DiskError> {
-        for end in ["", "-wal", "-shm", "-recent", ".lock"] {
+        for end in ["", "-wal", "-shm", "-reserved", "-recent", ".lock"] {
             let path = beside(&self.path, end);
             let Ok(found) = fs::metadata(&path) else { continue };
             if found.permissions().mode() & 0o077 != 0 {
@@ -227,41 +236,43 @@ impl SqliteDisk {
         Ok(())
     }
 
-    /// The file of recent marks that goes with the store at `path`.
-    pub(crate) fn recent_path(path: &Path) -> PathBuf {
-        beside(path, "-recent")
-    }
-
     /// The opening that did not end with a clean stop; none after one.
     pub(crate) fn last_opening(&self) -> Result<Option<Opening>, DiskError> {
         let read = |row: &Row<'_>| Ok(Opening { name: row.get(0)?, boot: row.get(1)? });
         Ok(self.rows("SELECT name, boot FROM opening", read)?.pop())
     }
 
-    /// Writes these entries and the opening that begins with them, or that there is none.
-    pub(crate) fn begin(
-        &mut self,
-        entries: &[Entry],
-        opening: Option<&Opening>,
-    ) -> Result<(), DiskError> {
+    /// Writes these entries as all that counts, durable.
+    pub(crate) fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
         self.write(|transaction| {
-            for entry in entries {
-                write_entry(transaction, entry)?;
-            }
             transaction.execute("DELETE FROM opening", [])?;
-            if let Some(Opening { name, boot }) = opening {
-                transaction.execute("INSERT INTO opening VALUES (?, ?)", params![name, boot])?;
-            }
+            entries.iter().try_for_each(|entry| write_entry(transaction, entry))
+        })
+    }
+
+    /// Writes the opening that begins, durable: from then on what counts is in its files.
+    pub(crate) fn begin(&mut self, Opening { name, boot }: &Opening) -> Result<(), DiskError> {
+        self.write(|transaction| {
+            transaction.execute("INSERT INTO opening VALUES (?, ?)", params![name, boot])?;
             Ok(())
         })
     }
 
-    /// A transaction, durable when it returns.
+    /// A transaction, durable in the file itself when it returns.
     fn write(
         &mut self,
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), DiskError> {
         self.check_place()?;
+        self.commit(write)?;
+        self.write_back()
+    }
+
+    /// A transaction, durable in the log when it returns.
+    fn commit(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), DiskError> {
         let written = self.connection.transaction().and_then(|transaction| {
             write(&transaction)?;
             transaction.commit()
@@ -279,14 +290,8 @@ impl SqliteDisk {
     }
 
     /// Whether the file at the path is still the one that was opened.
-    fn check_place(&self) -> Result<(), DiskError> {
-        match identity(&self.path) {
-            Ok(file) if file == self.file => Ok(()),
-            Ok(_) | Err(DiskError::Missing { .. }) => {
-                Err(DiskError::Replaced { path: self.path.clone() })
-            }
-            Err(error) => Err(error),
-        }
+    pub(crate) fn check_place(&self) -> Result<(), DiskError> {
+        self.file.check(&self.path)
     }
 
     fn check_integrity(&self) -> Result<(), DiskError> {
@@ -302,7 +307,7 @@ impl SqliteDisk {
     }
 
     /// Everything in the store.
-    pub(crate) fn load(&mut self) -> Result<Vec<Entry>, DiskError> {
+    pub(crate) fn load(&self) -> Result<Vec<Entry>, DiskError> {
         let rows = self.rows(EntryRow::SELECT, EntryRow::read)?;
         let nonsense = || self.corrupt("a row makes no sense");
         let mut entries = Vec::with_capacity(rows.len());
@@ -337,28 +342,8 @@ impl SqliteDisk {
     }
 }
 
-impl Disk for SqliteDisk {
-    fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        self.write(|transaction| {
-            entries.iter().try_for_each(|entry| write_entry(transaction, entry))
-        })
-    }
-
-    /// The log begins anew after it, and what begins a log waits for the disk twice: so it gets its first,
-    /// empty commit here, and the next one that a request waits for does not have to.
-    fn settle(&mut self) -> Result<(), DiskError> {
-        self.write_back()?;
-        self.write(|transaction| transaction.pragma_update(None, "user_version", SCHEMA_VERSION))
-    }
-
-    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        self.begin(entries, None)?;
-        self.write_back()
-    }
-}
-
 /// `watermark.db` and "-wal": `watermark.db-wal`.
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
@@ -390,16 +375,6 @@ fn take_lock(path: &Path) -> Result<PlaceLock, DiskError> {
         Ok(()) => Ok(PlaceLock(file)),
         Err(TryLockError::WouldBlock) => Err(DiskError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(DiskError::from_io(path, &error)),
-    }
-}
-
-fn identity(path: &Path) -> Result<(u64, u64), DiskError> {
-    match fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(DiskError::Missing { path: path.to_owned() })
-        }
-        Err(error) => Err(DiskError::from_io(path, &error)),
     }
 }
 
@@ -448,11 +423,9 @@ mod tests {
 
     use super::*;
 
-    fn reserving(level: i64) -> Entry {
+    fn closed_up_to(level: i64) -> Entry {
         let key = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
-        let mut entry = Entry::new(key, tezos::ChainId::MAINNET, None);
-        entry.reserved = Level::try_from(level).ok();
-        entry
+        Entry::new(key, tezos::ChainId::MAINNET, Level::try_from(level).ok())
     }
 
     /// The copy is what a program has that is just being started.
@@ -476,9 +449,9 @@ mod tests {
         let path = folder.path().join("watermark.db");
         SqliteDisk::create(&path).unwrap();
         let mut disk = SqliteDisk::open(&path).unwrap();
-        disk.commit(&[reserving(101)]).unwrap();
+        disk.commit(|transaction| write_entry(transaction, &closed_up_to(101))).unwrap();
         let first = fs::read(beside(&path, "-wal")).unwrap().len();
-        disk.commit(&[reserving(501)]).unwrap();
+        disk.commit(|transaction| write_entry(transaction, &closed_up_to(501))).unwrap();
         let (main, log) = (fs::read(&path).unwrap(), fs::read(beside(&path, "-wal")).unwrap());
         assert!(log.len() > first && first > 0);
 
@@ -490,8 +463,8 @@ mod tests {
                 rest.extend(std::iter::repeat_n(0xa5, garbage));
                 fs::write(beside(&torn, "-wal"), rest).unwrap();
                 let entries = SqliteDisk::open(&torn).unwrap().load().unwrap();
-                let reserved = entries[0].reserved.map(i64::from);
-                assert!(matches!(reserved, Some(101 | 501)), "cut at {cut}: {reserved:?}");
+                let floor = entries[0].floor.map(i64::from);
+                assert!(matches!(floor, Some(101 | 501)), "cut at {cut}: {floor:?}");
             }
         }
     }
