@@ -252,6 +252,18 @@ fn row_2_power_fails_between_the_reservation_and_the_device() {
     assert_eq!(ask(&store, &attestation(102, 0, 1), soon()), Fate::Signed, "two are given up");
 }
 
+/// Many levels without a pause: the store settles between two of them.
+#[test]
+fn no_more_than_two_levels_are_given_up_at_any_pace() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    for level in 100..150 {
+        sign(&store, &attestation(level, 0, 1));
+        let reserved = disk.reserved();
+        assert!(reserved <= Some(level + 1), "{reserved:?} at level {level}");
+    }
+}
+
 #[test]
 fn row_3_power_fails_after_the_device_and_before_the_answer() {
     let disk = Platter::new();

@@ -58,9 +58,6 @@ pub enum Reservation {
     Requested,
 }
 
-/// Levels that are reserved ahead before the disk is busy with something else than the next reservation.
-const AHEAD: u32 = 4;
-
 impl Marks {
     /// From what was on disk. Reservations found there count as signed.
     pub(crate) fn open(entries: Vec<Entry>, mut rules: Rules, now: Now) -> Marks {
@@ -174,16 +171,6 @@ impl Marks {
     pub(crate) fn decline(&mut self, key: &PublicKeyHash, payload: &Payload) {
         if let Some(row) = self.rows.get_mut(&(*key, payload.chain())) {
             row.entry.decline(payload);
-        }
-    }
-
-    /// Requests some levels more than the next, because the disk will be busy for a while.
-    pub(crate) fn reserve_ahead(&mut self) {
-        for row in self.rows.values_mut() {
-            if let (Some(reserved), Some(reached)) = (row.entry.reserved, row.entry.reached()) {
-                let ahead = (0..AHEAD).fold(reached, |level, _| level.next());
-                row.entry.reserved = Some(reserved.max(ahead));
-            }
         }
     }
 

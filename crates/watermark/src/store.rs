@@ -398,10 +398,6 @@ impl Inner {
             if unsettled >= SETTLE_AT_LATEST {
                 return Task::Settle;
             }
-            if unsettled + 1 == SETTLE_AT_LATEST {
-                // Settling follows, and takes a sync: what comes meanwhile must not wait for it.
-                shared.marks.reserve_ahead();
-            }
             let uncommitted = shared.marks.uncommitted();
             if !uncommitted.is_empty() {
                 let at = *commit_at.get_or_insert_with(|| Instant::now() + COMMIT_DELAY);
