@@ -63,9 +63,9 @@ impl Home {
         baker.wait_for_signatures(2, AGAIN)?;
         // The course of the scenario: any moment may be the last.
         thread::sleep(random_moment()?);
+        let unflushed = self.disk.lose_power(kept)?;
         self.take_machine()?.cut()?;
         Which::ALL.iter().for_each(|which| self.ledger(*which).lose_power());
-        let unflushed = self.disk.lose_power(kept)?;
         self.finish(baker)?;
         while_off(self)?;
         let last = self.ledger(Which::Baking).witness().last().context("nothing was signed")?;

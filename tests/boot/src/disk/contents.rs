@@ -23,6 +23,7 @@ pub(super) struct Contents {
     /// Not flushed.
     pending: HashMap<u64, Sector>,
     written: Written,
+    power_cuts: u64,
 }
 
 /// What becomes of the sectors that were not flushed.
@@ -63,7 +64,8 @@ impl Contents {
         let image_size = image.metadata()?.len();
         ensure!(size >= image_size, "a disk of {size} bytes is too small for {image_size}");
         let (durable, pending) = (HashMap::new(), HashMap::new());
-        Ok(Contents { image, image_size, size, durable, pending, written: Written::default() })
+        let written = Written::default();
+        Ok(Contents { image, image_size, size, durable, pending, written, power_cuts: 0 })
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -124,8 +126,14 @@ impl Contents {
         self.durable.retain(|number, _| *number >= image);
     }
 
+    /// How often the power was lost.
+    pub(super) fn power_cuts(&self) -> u64 {
+        self.power_cuts
+    }
+
     /// Returns how many sectors were not flushed.
     pub(super) fn lose_power(&mut self, kept: Kept) -> anyhow::Result<usize> {
+        self.power_cuts += 1;
         let count = self.pending.len();
         let lost = std::mem::take(&mut self.pending);
         if kept == Kept::Some {

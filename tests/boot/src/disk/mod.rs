@@ -69,15 +69,12 @@ impl Disk {
         self.folder.path().join("disk")
     }
 
-    /// The power is lost, after the machine's end: of what was not flushed only `kept` remains. Returns how many sectors
-    /// were not flushed.
+    /// The power is lost: of what was not flushed only `kept` remains, and what a machine is still asking for is not done.
+    /// Returns how many sectors were not flushed.
     ///
     /// # Errors
-    /// When a machine is still connected.
+    /// When there are no random numbers.
     pub fn lose_power(&self, kept: Kept) -> anyhow::Result<usize> {
-        let mut connected = self.shared.connected.lock();
-        self.shared.changed.wait_while_for(&mut connected, |is| *is, DISCONNECT_LIMIT);
-        ensure!(!*connected, "a machine is still connected to the disk");
         self.shared.contents.lock().lose_power(kept)
     }
 
@@ -93,7 +90,9 @@ impl Disk {
     /// # Errors
     /// When a machine is still connected.
     pub fn write_image_anew(&self) -> anyhow::Result<()> {
-        self.lose_power(Kept::Nothing)?;
+        let mut connected = self.shared.connected.lock();
+        self.shared.changed.wait_while_for(&mut connected, |is| *is, DISCONNECT_LIMIT);
+        ensure!(!*connected, "a machine is still connected to the disk");
         self.shared.contents.lock().write_image_anew();
         Ok(())
     }

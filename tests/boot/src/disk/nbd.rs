@@ -34,21 +34,28 @@ struct Request {
     length: usize,
 }
 
-/// Until the client disconnects.
+/// Until the client disconnects. When the power is lost, what it asked for is not done and not answered, also when that was
+/// begun: a cut in the middle of a flush leaves what was not flushed.
 pub(super) fn serve(mut stream: &UnixStream, contents: &Mutex<Contents>) -> io::Result<()> {
+    let power_cuts = contents.lock().power_cuts();
     loop {
         let request = Request::read(&mut stream)?;
-        let mut data = Vec::new();
-        let error = match request.kind {
-            READ => request.read_disk(&contents.lock(), &mut data),
-            WRITE => request.write_disk(&mut stream, contents)?,
-            FLUSH => {
-                thread::sleep(FLUSH_TIME);
-                contents.lock().flush();
-                DONE
-            }
+        let written = request.payload(&mut stream)?;
+        match request.kind {
             DISCONNECT => return Ok(()),
-            _ => INVALID,
+            FLUSH => thread::sleep(FLUSH_TIME),
+            _ => {}
+        }
+        let mut contents = contents.lock();
+        if contents.power_cuts() != power_cuts {
+            drop(contents);
+            return io::copy(&mut stream, &mut io::sink()).map(drop);
+        }
+        let answer = request.perform(&mut contents, &written);
+        drop(contents);
+        let (error, data) = match answer {
+            Ok(data) => (DONE, data),
+            Err(error) => (error, Vec::new()),
         };
         let head = [SIMPLE_REPLY.to_be_bytes(), error.to_be_bytes()];
         stream.write_all(&[head.as_flattened(), &request.cookie, &data].concat())?;
@@ -70,30 +77,27 @@ impl Request {
         Ok(Request { kind, cookie, offset, length })
     }
 
-    fn read_disk(&self, contents: &Contents, data: &mut Vec<u8>) -> u32 {
-        if !contents.holds(self.offset, self.length) {
-            return INVALID;
-        }
-        data.resize(self.length, 0);
-        match contents.read(self.offset, data) {
-            Ok(()) => DONE,
-            Err(_) => {
-                data.clear();
-                IO_ERROR
-            }
-        }
+    /// What follows a request to write, whether or not that can be done.
+    fn payload(&self, stream: &mut impl Read) -> io::Result<Vec<u8>> {
+        let mut payload = vec![0; if self.kind == WRITE { self.length } else { 0 }];
+        stream.read_exact(&mut payload)?;
+        Ok(payload)
     }
 
-    /// The bytes follow the request, and are read in any case.
-    fn write_disk(&self, stream: &mut impl Read, contents: &Mutex<Contents>) -> io::Result<u32> {
-        let mut data = vec![0; self.length];
-        stream.read_exact(&mut data)?;
-        let mut contents = contents.lock();
-        if !contents.holds(self.offset, self.length) {
-            return Ok(INVALID);
+    /// Gives what was read, or the number of an error.
+    fn perform(&self, contents: &mut Contents, written: &[u8]) -> Result<Vec<u8>, u32> {
+        let is_held = contents.holds(self.offset, self.length);
+        match self.kind {
+            READ if is_held => {
+                let mut data = vec![0; self.length];
+                contents.read(self.offset, &mut data).map_err(|_| IO_ERROR)?;
+                return Ok(data);
+            }
+            WRITE if is_held => contents.write(self.offset, written),
+            FLUSH => contents.flush(),
+            _ => return Err(INVALID),
         }
-        contents.write(self.offset, &data);
-        Ok(DONE)
+        Ok(Vec::new())
     }
 }
 
@@ -102,4 +106,47 @@ pub(super) fn bytes<const N: usize>(stream: &mut impl Read) -> io::Result<[u8; N
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contents::Kept;
+    use super::*;
+
+    const SECTOR: u32 = 512;
+
+    fn send(mut client: &UnixStream, kind: u16, payload: &[u8]) {
+        let length = if kind == WRITE { SECTOR } else { 0 };
+        let head = [&REQUEST.to_be_bytes()[..], &[0; 2], &kind.to_be_bytes(), &[0; 16]].concat();
+        client.write_all(&[&head, &length.to_be_bytes()[..], payload].concat()).unwrap();
+    }
+
+    fn first_byte(contents: &Mutex<Contents>) -> u8 {
+        let mut sector = [9; SECTOR as usize];
+        contents.lock().read(0, &mut sector).unwrap();
+        sector[0]
+    }
+
+    #[test]
+    fn what_is_asked_for_after_the_power_was_lost_is_not_done() {
+        let contents = Contents::new(tempfile::tempfile().unwrap(), SECTOR.into()).unwrap();
+        let contents = Mutex::new(contents);
+        let (mut client, server) = UnixStream::pair().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| serve(&server, &contents));
+            for kind in [WRITE, FLUSH] {
+                send(&client, kind, if kind == WRITE { &[5; 512] } else { &[] });
+                let _answer: [u8; 16] = bytes(&mut client).unwrap();
+            }
+            assert_eq!(contents.lock().lose_power(Kept::Nothing).unwrap(), 0);
+            send(&client, WRITE, &[6; 512]);
+            send(&client, FLUSH, &[]);
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        assert_eq!(first_byte(&contents), 5);
+        drop(server);
+        let mut answers = Vec::new();
+        client.read_to_end(&mut answers).unwrap();
+        assert!(answers.is_empty(), "it is answered");
+    }
 }

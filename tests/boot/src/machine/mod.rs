@@ -137,7 +137,7 @@ impl Machine {
         self.qmp.set_link(line.device(), up)
     }
 
-    /// The mains go. What it sent to its disk before is there.
+    /// The mains go; of its disk, [`Disk::lose_power`](crate::disk::Disk::lose_power) says what is lost.
     ///
     /// # Errors
     /// When QEMU does not end.
