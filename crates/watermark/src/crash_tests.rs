@@ -27,10 +27,9 @@ struct Platter(Arc<(Mutex<Surface>, Condvar)>);
 #[derive(Default)]
 struct Surface {
     entries: Vec<Entry>,
-    /// In the page cache: written, and not synced.
+    /// In memory, until the machine goes down.
     cached: BTreeMap<MarkId, Last>,
     power: Power,
-    commits: usize,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -63,15 +62,22 @@ impl Disk for LossyDisk {
             surface.entries.retain(|old| (old.key, old.chain) != (entry.key, entry.chain));
             surface.entries.push(entry.clone());
         }
-        surface.commits += 1;
         changed.notify_all();
         Ok(())
     }
+
+    fn write_twice(&mut self) -> Result<(), DiskError> {
+        self.commit(&[])
+    }
+
+    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
+        self.commit(entries)
+    }
 }
 
-struct PageCache(Platter);
+struct InMemory(Platter);
 
-impl Recent for PageCache {
+impl Recent for InMemory {
     fn write(&mut self, place: MarkId, last: &Last) -> Result<(), DiskError> {
         self.0.lock().cached.insert(place, last.clone());
         Ok(())
@@ -91,7 +97,7 @@ impl Platter {
         self.0.0.lock().unwrap()
     }
 
-    /// After another boot: the page cache is empty.
+    /// After another boot: the memory is empty.
     fn power_on(&self) -> Store {
         self.set(Power::On);
         self.lock().cached.clear();
@@ -106,7 +112,7 @@ impl Platter {
         };
         self.lock().cached = entries.iter().flat_map(cached).flatten().collect();
         self.lock().entries.clone_from(&entries);
-        let recent = PageCache(self.clone());
+        let recent = Box::new(InMemory(self.clone()));
         Store::start(entries, LossyDisk(self.clone()), recent, LevelBound::NONE.into()).unwrap()
     }
 
@@ -514,9 +520,10 @@ fn a_vote_of_unknown_form_is_refused_unless_the_operator_says_sign() {
     let vote = Payload::parse_any_form(&bytes, KeyForm::Slot).unwrap();
     let fates = |unknown_forms| {
         let disk = Platter::new();
-        let (entries, recent) = (disk.lock().entries.clone(), PageCache(disk.clone()));
+        let (entries, recent) = (disk.lock().entries.clone(), InMemory(disk.clone()));
         let rules = Rules { level_bound: LevelBound::NONE, unknown_forms };
-        let store = Store::start(entries, LossyDisk(disk.clone()), recent, rules).unwrap();
+        let store =
+            Store::start(entries, LossyDisk(disk.clone()), Box::new(recent), rules).unwrap();
         sign(&store, &block(100, 24, &[]));
         [&vote, &block(101, 25, &[0])].map(|asked| ask(&store, asked, soon()))
     };
@@ -536,7 +543,8 @@ fn a_mark_that_cannot_be_written_gives_no_permit() {
     let disk = Platter::new();
     let entries = disk.lock().entries.clone();
     let store =
-        Store::start(entries, LossyDisk(disk.clone()), Broken, LevelBound::NONE.into()).unwrap();
+        Store::start(entries, LossyDisk(disk.clone()), Box::new(Broken), LevelBound::NONE.into())
+            .unwrap();
     let full = StoreFailure::Disk(DiskError::Full { path: "lossy".into() });
     assert_eq!(ask(&store, &attestation(100, 0, 1), soon()), Fate::Failed(full));
     assert!(store.entries()[0].last(Kind::Attestation).is_none());
@@ -546,9 +554,14 @@ fn a_mark_that_cannot_be_written_gives_no_permit() {
 #[test]
 fn a_level_that_the_chain_cannot_have_reached_moves_no_mark_and_is_not_reserved() {
     let disk = Platter::new();
-    let (entries, recent) = (disk.lock().entries.clone(), PageCache(disk.clone()));
-    let store =
-        Store::start(entries, LossyDisk(disk.clone()), recent, LevelBound::MAINNET.into()).unwrap();
+    let (entries, recent) = (disk.lock().entries.clone(), InMemory(disk.clone()));
+    let store = Store::start(
+        entries,
+        LossyDisk(disk.clone()),
+        Box::new(recent),
+        LevelBound::MAINNET.into(),
+    )
+    .unwrap();
     for far in [99 + 602, 1 << 30, i32::MAX.unsigned_abs()] {
         let asked = attestation(far, 0, 1);
         let reservation = store.request_reservation(&key(), &asked);
@@ -611,6 +624,26 @@ fn a_disk_that_fails_stops_signing_and_lets_it_go_on_when_it_works() {
     disk.set(Power::On);
     assert_eq!(ask(&store, &attestation(100, 0, 2), soon()), Fate::Signed, "no mark had moved");
     assert_eq!(store.failure(), None);
+}
+
+/// Else a signer that works would say that it does not, until somebody asks for the next level.
+#[test]
+fn a_second_writing_that_failed_is_tried_again() {
+    let disk = Platter::new();
+    let store = disk.power_on();
+    sign(&store, &attestation(100, 0, 1));
+    disk.await_reserved(101);
+    disk.set(Power::Full);
+    let until = |is_failing: bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while store.failure().is_some() != is_failing {
+            assert!(Instant::now() < end, "{:?}", store.failure());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    until(true);
+    disk.set(Power::On);
+    until(false);
 }
 
 #[test]

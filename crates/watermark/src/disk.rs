@@ -1,6 +1,6 @@
 //! What the store needs of a disk, and how a disk fails.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,15 @@ use crate::Entry;
 
 /// Where entries become durable.
 pub(crate) trait Disk: Send {
-    /// Writes these entries, all or none, and returns when they survive a power cut.
+    /// Writes these entries, and returns when they survive a power cut. After an error each of them is there whole, or the
+    /// one before it.
     fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
 
     /// Writes what was committed a second time. No request waits for it.
-    fn settle(&mut self) -> Result<(), DiskError> {
-        Ok(())
-    }
+    fn write_twice(&mut self) -> Result<(), DiskError>;
 
     /// Writes these entries as a clean stop leaves them: nothing else counts from then on.
-    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        self.commit(entries)
-    }
+    fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
 }
 
 /// Which file it is, whatever its name: device and inode.
@@ -33,7 +30,7 @@ impl FileId {
     /// Of the file at `path`.
     pub(crate) fn of(path: &Path) -> Result<FileId, DiskError> {
         match fs::metadata(path) {
-            Ok(found) => Ok(FileId(found.dev(), found.ino())),
+            Ok(found) => Ok(FileId::from(&found)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 Err(DiskError::Missing { path: path.to_owned() })
             }
@@ -50,6 +47,12 @@ impl FileId {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(found: &Metadata) -> FileId {
+        FileId(found.dev(), found.ino())
     }
 }
 
@@ -94,8 +97,8 @@ pub enum DiskError {
     },
     /// Damaged.
     #[error(
-        "the watermark store {} is damaged ({detail}); do not sign: keep the file, check the disk, \
-         wait two days without signing, then make a new store with \"peel watermark init\" at the \
+        "the watermark store {} is damaged ({detail}); do not sign: check the disk, move the store's \
+         files to another folder and keep them, wait two days without signing, then make a new store with \"peel watermark init\" at the \
          chain's present level", path.display()
     )]
     Corrupt {
@@ -107,8 +110,8 @@ pub enum DiskError {
     /// A file that belongs to it is not there, or not of the same time.
     #[error(
         "{} {why}; without it the watermark store does not tell what was signed. Put it back beside the store if \
-         you have it; if not, do not sign: keep the files, wait two days without signing, then make a new \
-         store with \"peel watermark init\" at the chain's present level", path.display()
+         you have it; if not, do not sign: move the store's files to another folder and keep them, wait two days without \
+         signing, then make a new store with \"peel watermark init\" at the chain's present level", path.display()
     )]
     Incomplete {
         /// Where the file should be.

@@ -88,7 +88,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn slot(&mut self, kind: Kind) -> &mut Option<Last> {
+    pub(crate) fn last_mut(&mut self, kind: Kind) -> &mut Option<Last> {
         match kind {
             Kind::Block => &mut self.block,
             Kind::Preattestation => &mut self.preattestation,
@@ -120,14 +120,14 @@ impl Entry {
 
     /// Raises the mark of the payload's kind. Only after [`Entry::judge`] said `Sign`.
     pub(crate) fn advance(&mut self, payload: &Payload) {
-        *self.slot(payload.kind()) = Some(Last::asked(payload));
+        *self.last_mut(payload.kind()) = Some(Last::asked(payload));
         self.protocols = self.protocols.after(payload);
     }
 
     /// Keeps the signature of the last payload of its kind, and gives both; one that is not the last is
     /// forgotten.
     pub(crate) fn keep(&mut self, payload: &Payload, signature: &Signature) -> Option<&Last> {
-        let last = self.slot(payload.kind()).as_mut();
+        let last = self.last_mut(payload.kind()).as_mut();
         let last = last.filter(|last| last.digest.as_ref() == Some(payload.digest()))?;
         last.signature = Some(signature.clone());
         Some(last)
@@ -135,7 +135,7 @@ impl Entry {
 
     /// Takes a mark from elsewhere, if it is above the own one of its kind.
     pub(crate) fn take_higher(&mut self, kind: Kind, other: Last) {
-        let own = self.slot(kind);
+        let own = self.last_mut(kind);
         if own.as_ref().is_none_or(|own| own.mark < other.mark) {
             *own = Some(other);
         }
@@ -143,7 +143,7 @@ impl Entry {
 
     /// The device answered that it did not sign the last payload of its kind.
     pub(crate) fn decline(&mut self, payload: &Payload) {
-        if let Some(last) = self.slot(payload.kind())
+        if let Some(last) = self.last_mut(payload.kind())
             && last.digest.as_ref() == Some(payload.digest())
             && last.signature.is_none()
         {
@@ -163,7 +163,7 @@ impl Entry {
         self.reserved = None;
         self.protocols = SeenProtocols::default();
         for kind in Kind::ALL {
-            self.slot(kind).take_if(|last| last.mark.level > level);
+            self.last_mut(kind).take_if(|last| last.mark.level > level);
         }
     }
 
@@ -173,7 +173,7 @@ impl Entry {
         let mark = Mark::end_of(highest);
         let closed = Last { mark, digest: None, signature: None, was_declined: false };
         for kind in Kind::ALL {
-            self.slot(kind).get_or_insert(closed.clone());
+            self.last_mut(kind).get_or_insert(closed.clone());
         }
     }
 

@@ -30,6 +30,7 @@ mod files;
 mod form;
 mod marks;
 mod octez;
+mod paths;
 mod permit;
 mod recent;
 mod records;

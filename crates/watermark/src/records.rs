@@ -10,7 +10,7 @@ use crate::bound::Now;
 use crate::disk::DiskError;
 use crate::document;
 use crate::entry::Entry;
-use crate::recovery;
+use crate::recovery::{self, Machine};
 use crate::sqlite::SqliteDisk;
 
 /// A store opened to be looked at or edited, held exclusively like [`crate::Store`].
@@ -92,7 +92,7 @@ impl Records {
     /// When it is missing, damaged, foreign, or held by another process.
     pub fn open(path: &Path) -> Result<Records, RecordsError> {
         let disk = SqliteDisk::open(path)?;
-        let entries = recovery::load(path, &disk, recovery::boot_id().as_deref())?;
+        let entries = recovery::load(path, &disk, &Machine::this())?;
         Ok(Records { disk, entries })
     }
 
@@ -224,7 +224,7 @@ fn merge(mut own: Entry, mut foreign: Entry) -> Entry {
         own.raise(floor);
     }
     for kind in Kind::ALL {
-        if let Some(theirs) = foreign.slot(kind).take() {
+        if let Some(theirs) = foreign.last_mut(kind).take() {
             own.take_higher(kind, theirs);
         }
     }

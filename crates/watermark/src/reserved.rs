@@ -14,17 +14,18 @@ use tezos::{ChainId, Level, PublicKeyHash};
 use crate::disk::DiskError;
 use crate::document::EntryDocument;
 use crate::entry::Entry;
+use crate::paths::beside;
 use crate::slots::{Form, SlotFile, Survives};
 
 /// The file, made for one opening of the store: a slot for each entry.
 #[derive(Debug)]
 pub(crate) struct ReservedFile {
     file: SlotFile,
-    slots: BTreeMap<(PublicKeyHash, ChainId), usize>,
+    slots: BTreeMap<(PublicKeyHash, ChainId), u64>,
 }
 
 /// A place is a block of the file system: what is written for one touches no other.
-const FORM: Form = Form { size: 4096, survives: Survives::APowerCut };
+const FORM: Form = Form { title: "peel reservations 1", size: 4096, survives: Survives::APowerCut };
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +41,8 @@ impl ReservedFile {
         opening: &str,
         entries: &[Entry],
     ) -> Result<ReservedFile, DiskError> {
-        let texts = entries.iter().map(|entry| Some(text(entry))).collect();
-        let file = SlotFile::create(path, FORM, &header(opening), texts)?;
+        let texts = entries.iter().map(text).collect();
+        let file = SlotFile::create(path, FORM, opening, texts)?;
         let ids = entries.iter().map(|entry| (entry.key, entry.chain));
         Ok(ReservedFile { file, slots: ids.zip(0..).collect() })
     }
@@ -59,31 +60,32 @@ impl ReservedFile {
                 DiskError::from_io(path, &error)
             }
         };
-        let texts = SlotFile::read(path, FORM, &header(opening)).map_err(why)?;
-        let entries = texts.into_iter().map(|text| text.as_deref().and_then(parse));
+        let texts = SlotFile::read(path, FORM, opening).map_err(why)?;
+        let entries = texts.iter().map(|text| parse(text));
         entries.collect::<Option<_>>().ok_or_else(|| incomplete("makes no sense"))
     }
 
-    /// Writes these entries and returns when they survive a power cut.
+    /// Writes these entries and returns when they survive a power cut. After an error each is there, or the one before it.
     pub(crate) fn commit(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
         let slot = |entry: &Entry| self.slots.get(&(entry.key, entry.chain)).copied();
-        let texts = entries.iter().map(|entry| (slot(entry).unwrap_or(usize::MAX), text(entry)));
+        let texts = entries.iter().map(|entry| (slot(entry).unwrap_or(u64::MAX), text(entry)));
         self.file.write(texts.collect())
     }
 
     /// Writes what was committed a second time, durable.
-    pub(crate) fn settle(&mut self) -> Result<(), DiskError> {
+    pub(crate) fn write_twice(&mut self) -> Result<(), DiskError> {
         self.file.write_twice()
+    }
+
+    /// [`DiskError::Replaced`] when another file is in its place, or none.
+    pub(crate) fn check_place(&self) -> Result<(), DiskError> {
+        self.file.check_place()
     }
 }
 
 /// `watermark.db`: `watermark.db-reserved`.
 pub(crate) fn path(store: &Path) -> PathBuf {
-    crate::sqlite::beside(store, "-reserved")
-}
-
-fn header(opening: &str) -> String {
-    format!("peel reservations 1 {opening}")
+    beside(store, "-reserved")
 }
 
 fn text(entry: &Entry) -> String {

@@ -1,12 +1,12 @@
 //! A file of texts that are written again and again, with two places for each.
 //!
 //! ```text
-//!  header (which opening of which store) │ slot 0: place, place │ slot 1: place, place │ …
+//!  slot 0: place, place │ slot 1: place, place │ …       a place: opening │ sequence number and text │ checksum │ zeros
 //! ```
 //!
 //! A text goes into the place that does not hold the newest one: a write that is cut short, at any byte, leaves the text
-//! before it. Each place carries a sequence number and a checksum. The file has its full length from the beginning, and
-//! nothing but zeros and texts in it: no write asks the file system for room, or changes more than the bytes of its place.
+//! before it. A place that cannot be read counts as one that is damaged: its slot has another. The file has its full length from
+//! the beginning: no write asks the file system for room, or changes more than the bytes of its place.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use tezos::blake2b_256;
 
-use crate::disk::DiskError;
+use crate::disk::{DiskError, FileId};
+use crate::paths::{OWNER_ONLY, beside, sync_all, sync_data, sync_folder_of};
 
 /// The file, open for writing.
 #[derive(Debug)]
@@ -23,13 +24,16 @@ pub(crate) struct SlotFile {
     path: PathBuf,
     file: File,
     form: Form,
+    opening: String,
     slots: Vec<Slot>,
 }
 
 /// What all files of a kind have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
-    /// Bytes of a place and of the header; a text has 90 less at most.
+    /// What the first line of a place begins with.
+    pub(crate) title: &'static str,
+    /// Bytes of a place.
     pub(crate) size: u16,
     /// What a text survives once it is written.
     pub(crate) survives: Survives,
@@ -55,64 +59,63 @@ struct Slot {
     is_twice: bool,
 }
 
-const PLACES: usize = 2;
-const OWNER_ONLY: u32 = 0o600;
+const PLACES: u64 = 2;
 
 impl SlotFile {
-    /// Makes the file at `path` anew, with a slot for each of these texts; none is a blank slot. It takes the place of
-    /// another file there when it is whole.
+    /// Makes the file at `path` anew, with a slot for each of these texts. It takes the place of another file there when
+    /// it is whole.
     pub(crate) fn create(
         path: &Path,
         form: Form,
-        header: &str,
-        texts: Vec<Option<String>>,
+        opening: &str,
+        texts: Vec<String>,
     ) -> Result<SlotFile, DiskError> {
-        let failed = |error: io::Error| DiskError::from_io(path, &error);
-        let mut bytes = sealed(header, form.size).map_err(failed)?;
+        let mut bytes = Vec::new();
         let mut slots = Vec::with_capacity(texts.len());
-        for text in texts {
-            let place = match &text {
-                Some(text) => sealed(&numbered(0, text), form.size).map_err(failed)?,
-                None => vec![0; usize::from(form.size)],
-            };
-            bytes.extend(place.repeat(PLACES));
-            let newest = text.unwrap_or_default();
+        for newest in texts {
+            let place = form.sealed(opening, 0, &newest);
+            let place = place.map_err(|error| DiskError::from_io(path, &error))?;
+            (0..PLACES).for_each(|_| bytes.extend(&place));
             slots.push(Slot { newest, place: 0, sequence: 0, is_twice: true });
         }
-        let file = put(path, &bytes, form.survives).map_err(failed)?;
-        Ok(SlotFile { path: path.to_owned(), file, form, slots })
+        let file = put(path, &bytes, form.survives)?;
+        let (path, opening) = (path.to_owned(), opening.to_owned());
+        Ok(SlotFile { path, file, form, opening, slots })
     }
 
-    /// The newest text of each slot of the file at `path`; none for a blank one. [`io::ErrorKind::InvalidData`] if the
-    /// file has another header, or no place of a slot is whole.
-    pub(crate) fn read(path: &Path, form: Form, header: &str) -> io::Result<Vec<Option<String>>> {
-        let bytes = fs::read(path)?;
-        let size = usize::from(form.size);
-        let slots = bytes.split_at_checked(size).and_then(|(head, slots)| {
-            let slots = slots.chunks_exact(PLACES * size);
-            let is_whole = slots.remainder().is_empty() && opened(head).as_deref() == Some(header);
-            is_whole.then(|| slots.map(|slot| newest(slot, size)).collect())?
-        });
-        slots.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    /// The newest text of each slot of the file at `path`. [`io::ErrorKind::InvalidData`] if no place of a slot is whole
+    /// and of this opening.
+    pub(crate) fn read(path: &Path, form: Form, opening: &str) -> io::Result<Vec<String>> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let size = u64::from(form.size);
+        if length % (PLACES * size) != 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let newest = |slot| {
+            let places = (0..PLACES).map(|place| form.offset(slot, place));
+            let texts = places.filter_map(|offset| form.opened(&file, offset, opening));
+            texts.max_by_key(|(sequence, _)| *sequence).map(|(_, text)| text)
+        };
+        let slots = 0..length / (PLACES * size);
+        slots.map(newest).collect::<Option<_>>().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Writes these texts, each into the slot of its number. They survive what the form says when it returns; after
-    /// an error the texts before them do.
-    pub(crate) fn write(&mut self, texts: Vec<(usize, String)>) -> Result<(), DiskError> {
-        let SlotFile { path, file, form, slots } = self;
+    /// an error each is there whole, or the one before it.
+    pub(crate) fn write(&mut self, texts: Vec<(u64, String)>) -> Result<(), DiskError> {
+        let SlotFile { path, file, form, opening, slots } = self;
         let failed = |error: io::Error| DiskError::from_io(path, &error);
         for (at, text) in &texts {
-            let slot = slots.get_mut(*at);
+            let slot = slot(slots, *at);
             let slot = slot.ok_or_else(|| failed(io::Error::other("there is no such slot")))?;
             slot.sequence += 1;
-            let bytes = sealed(&numbered(slot.sequence, text), form.size).map_err(failed)?;
-            file.write_all_at(&bytes, offset(*at, slot.other_place(), *form)).map_err(failed)?;
+            let bytes = form.sealed(opening, slot.sequence, text).map_err(failed)?;
+            file.write_all_at(&bytes, form.offset(*at, slot.other_place())).map_err(failed)?;
         }
-        if form.survives == Survives::APowerCut {
-            file.sync_data().map_err(failed)?;
-        }
+        form.make_durable(file).map_err(failed)?;
         for (at, newest) in texts {
-            if let Some(slot) = slots.get_mut(at) {
+            if let Some(slot) = slot(slots, at) {
                 slot.place = slot.other_place();
                 slot.newest = newest;
                 slot.is_twice = false;
@@ -123,19 +126,26 @@ impl SlotFile {
 
     /// Writes the newest texts into their other places as well: then a place that rots takes nothing with it.
     pub(crate) fn write_twice(&mut self) -> Result<(), DiskError> {
-        let SlotFile { path, file, form, slots } = self;
+        let SlotFile { path, file, form, opening, slots } = self;
         let failed = |error: io::Error| DiskError::from_io(path, &error);
-        for (at, slot) in slots.iter().enumerate().filter(|(_, slot)| !slot.is_twice) {
-            let bytes =
-                sealed(&numbered(slot.sequence, &slot.newest), form.size).map_err(failed)?;
-            file.write_all_at(&bytes, offset(at, slot.other_place(), *form)).map_err(failed)?;
+        for (at, slot) in (0..).zip(slots.iter()).filter(|(_, slot)| !slot.is_twice) {
+            let bytes = form.sealed(opening, slot.sequence, &slot.newest).map_err(failed)?;
+            file.write_all_at(&bytes, form.offset(at, slot.other_place())).map_err(failed)?;
         }
-        if form.survives == Survives::APowerCut {
-            file.sync_data().map_err(failed)?;
-        }
+        form.make_durable(file).map_err(failed)?;
         slots.iter_mut().for_each(|slot| slot.is_twice = true);
         Ok(())
     }
+
+    /// [`DiskError::Replaced`] when another file is at its path, or none.
+    pub(crate) fn check_place(&self) -> Result<(), DiskError> {
+        let file = self.file.metadata().map_err(|error| DiskError::from_io(&self.path, &error))?;
+        FileId::from(&file).check(&self.path)
+    }
+}
+
+fn slot(slots: &mut [Slot], at: u64) -> Option<&mut Slot> {
+    slots.get_mut(usize::try_from(at).ok()?)
 }
 
 impl Slot {
@@ -144,90 +154,92 @@ impl Slot {
     }
 }
 
+impl Form {
+    fn offset(self, slot: u64, place: u64) -> u64 {
+        (PLACES * slot + place) * u64::from(self.size)
+    }
+
+    fn make_durable(self, file: &File) -> io::Result<()> {
+        match self.survives {
+            Survives::TheProcess => Ok(()),
+            Survives::APowerCut => sync_data(file),
+        }
+    }
+
+    /// The bytes of a place.
+    fn sealed(self, opening: &str, sequence: u64, text: &str) -> io::Result<Vec<u8>> {
+        let content = format!("{} {opening}\n{sequence} {text}\n", self.title);
+        let mut place = format!("{content}{}\n", checksum(&content)).into_bytes();
+        if place.len() > usize::from(self.size) || text.contains('\n') {
+            return Err(io::Error::other("a text does not fit into its place"));
+        }
+        place.resize(usize::from(self.size), 0);
+        Ok(place)
+    }
+
+    /// The sequence number and the text of a place; none if it cannot be read, is torn, damaged, or of another opening.
+    fn opened(self, file: &File, offset: u64, opening: &str) -> Option<(u64, String)> {
+        let mut place = vec![0; usize::from(self.size)];
+        file.read_exact_at(&mut place, offset).ok()?;
+        let place = std::str::from_utf8(&place).ok()?;
+        let (head, rest) = place.split_once('\n')?;
+        let (body, rest) = rest.split_once('\n')?;
+        let (sum, _) = rest.split_once('\n')?;
+        let is_whole = sum == checksum(&format!("{head}\n{body}\n"));
+        if !is_whole || head != format!("{} {opening}", self.title) {
+            return None;
+        }
+        let (sequence, text) = body.split_once(' ')?;
+        Some((sequence.parse().ok()?, text.to_owned()))
+    }
+}
+
+fn checksum(content: &str) -> String {
+    hex::encode(blake2b_256(content.as_bytes()))
+}
+
 /// Writes the file beside `path` and moves it there.
-fn put(path: &Path, bytes: &[u8], survives: Survives) -> io::Result<File> {
-    let mut new = path.to_owned().into_os_string();
-    new.push(".new");
-    let mut options = File::options();
-    let file = options.create(true).truncate(true).write(true).mode(OWNER_ONLY).open(&new)?;
-    file.write_all_at(bytes, 0)?;
-    if survives == Survives::APowerCut {
-        file.sync_all()?;
-    }
-    fs::rename(&new, path)?;
-    if survives == Survives::APowerCut {
-        sync_folder_of(path)?;
-    }
-    Ok(file)
-}
-
-/// Makes the names in the folder of `path` durable.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
-}
-
-fn offset(slot: usize, place: u64, form: Form) -> u64 {
-    let places = u64::try_from(1 + PLACES * slot).unwrap_or(u64::MAX);
-    (places + place) * u64::from(form.size)
-}
-
-/// The newest text of the two places; the inner none if the slot is blank, the outer none if it is damaged.
-fn newest(slot: &[u8], size: usize) -> Option<Option<String>> {
-    let texts = slot.chunks(size).filter_map(opened);
-    let texts = texts.filter_map(|text| {
-        let (sequence, text) = text.split_once(' ')?;
-        Some((sequence.parse::<u64>().ok()?, text.to_owned()))
+fn put(path: &Path, bytes: &[u8], survives: Survives) -> Result<File, DiskError> {
+    let new = beside(path, ".new");
+    let written = || {
+        let mut options = File::options();
+        let file = options.create(true).truncate(true).write(true).mode(OWNER_ONLY).open(&new)?;
+        file.write_all_at(bytes, 0)?;
+        if survives == Survives::APowerCut {
+            sync_all(&file)?;
+        }
+        Ok(file)
+    };
+    let file = written().map_err(|error| DiskError::from_io(&new, &error))?;
+    let moved = fs::rename(&new, path).and_then(|()| match survives {
+        Survives::TheProcess => Ok(()),
+        Survives::APowerCut => sync_folder_of(path),
     });
-    match texts.max_by_key(|(sequence, _)| *sequence) {
-        Some((_, text)) => Some(Some(text)),
-        None if slot.iter().all(|byte| *byte == 0) => Some(None),
-        None => None,
-    }
-}
-
-fn numbered(sequence: u64, text: &str) -> String {
-    format!("{sequence} {text}")
-}
-
-/// A place: the text and its checksum on two lines, then zeros.
-fn sealed(text: &str, size: u16) -> io::Result<Vec<u8>> {
-    let mut place = format!("{text}\n{}\n", hex::encode(blake2b_256(text.as_bytes()))).into_bytes();
-    if place.len() > usize::from(size) || text.contains('\n') {
-        return Err(io::Error::other("a text does not fit into its place"));
-    }
-    place.resize(usize::from(size), 0);
-    Ok(place)
-}
-
-/// The text of a place; none if it is blank, torn or damaged.
-fn opened(place: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(place).ok()?;
-    let (text, rest) = text.split_once('\n')?;
-    let (checksum, _) = rest.split_once('\n')?;
-    (checksum == hex::encode(blake2b_256(text.as_bytes()))).then(|| text.to_owned())
+    moved.map_err(|error| DiskError::from_io(path, &error))?;
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paths::{Moment, moments};
 
-    const FORM: Form = Form { size: 512, survives: Survives::APowerCut };
+    const FORM: Form = Form { title: "texts", size: 512, survives: Survives::APowerCut };
 
     fn file(texts: &[&str]) -> (tempfile::TempDir, PathBuf, SlotFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("slots");
-        let texts = texts.iter().map(|text| Some((*text).to_owned())).collect();
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         let file = SlotFile::create(&path, FORM, "first", texts).unwrap();
         (folder, path, file)
     }
 
-    fn read(path: &Path) -> io::Result<Vec<Option<String>>> {
+    fn read(path: &Path) -> io::Result<Vec<String>> {
         SlotFile::read(path, FORM, "first")
     }
 
-    fn only(text: &str) -> Vec<Option<String>> {
-        vec![Some(text.to_owned())]
+    fn only(text: &str) -> Vec<String> {
+        vec![text.to_owned()]
     }
 
     #[test]
@@ -235,22 +247,12 @@ mod tests {
         let (_folder, path, mut file) = file(&["a", "b"]);
         for number in 0..7 {
             file.write(vec![(1, number.to_string())]).unwrap();
-            assert_eq!(read(&path).unwrap(), [Some("a".to_owned()), Some(number.to_string())]);
+            assert_eq!(read(&path).unwrap(), ["a".to_owned(), number.to_string()]);
             if number % 3 == 0 {
                 file.write_twice().unwrap();
             }
         }
         assert!(SlotFile::read(&path, FORM, "second").is_err(), "it is of another opening");
-    }
-
-    #[test]
-    fn a_blank_slot_is_none_and_can_be_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("slots");
-        let mut file = SlotFile::create(&path, FORM, "first", vec![None]).unwrap();
-        assert_eq!(read(&path).unwrap(), [None]);
-        file.write(vec![(0, "text".to_owned())]).unwrap();
-        assert_eq!(read(&path).unwrap(), only("text"));
     }
 
     /// Cut short at any byte, whether it is the process or the disk that ends there.
@@ -280,10 +282,10 @@ mod tests {
         let once = fs::read(&path).unwrap();
         file.write(vec![(0, "2".to_owned())]).unwrap();
         let after = fs::read(&path).unwrap();
-        let places = |bytes: &[u8]| [&bytes[512..1024], &bytes[1024..]].map(opened);
-        let [first, second] = places(&once);
-        assert_eq!((first.as_deref(), second.as_deref()), (Some("0 0"), Some("1 1")));
-        assert_eq!(places(&after)[1], second, "the only copy of it");
+        let second = &once[512..1024];
+        assert!(String::from_utf8_lossy(second).contains("\n1 1\n"));
+        assert_eq!(&after[512..1024], second, "the only copy of it");
+        assert_ne!(&after[..512], &once[..512]);
     }
 
     #[test]
@@ -293,7 +295,7 @@ mod tests {
             file.write(vec![(0, number.to_string())]).unwrap();
             file.write_twice().unwrap();
             let good = fs::read(&path).unwrap();
-            for at in (512..good.len()).filter(|at| good[*at] != 0) {
+            for at in (0..good.len()).filter(|at| good[*at] != 0) {
                 let mut bad = good.clone();
                 bad[at] ^= 1;
                 fs::write(&path, bad).unwrap();
@@ -303,26 +305,67 @@ mod tests {
         }
     }
 
+    /// A disk that lost power in the middle of a sector may answer an error there from then on.
     #[test]
-    fn a_damaged_header_or_slot_is_no_text() {
+    fn a_place_that_cannot_be_read_is_a_damaged_one() {
+        let (_folder, path, _file) = file(&["0"]);
+        let file = File::open(&path).unwrap();
+        assert_eq!(FORM.opened(&file, 512, "first"), Some((0, "0".to_owned())));
+        let write_only = File::options().write(true).open(&path).unwrap();
+        assert_eq!(FORM.opened(&write_only, 512, "first"), None);
+    }
+
+    #[test]
+    fn a_slot_without_a_whole_place_is_no_text() {
         let (_folder, path, _file) = file(&["0"]);
         let good = fs::read(&path).unwrap();
-        for bad in [&good[..511], &good[..700], &good[..1535], &[0; 2048], b""] {
+        for bad in [&good[..100], &good[..700], &good[..1023], &[0; 1024]] {
             let found = read_of(&path, bad);
-            assert!(
-                matches!(&found, Err(error) if error.kind() == io::ErrorKind::InvalidData),
-                "{found:?}"
-            );
+            assert!(matches!(&found, Err(error) if error.kind() == io::ErrorKind::InvalidData));
         }
         let mut both = good.clone();
+        both[0] ^= 1;
         both[512] ^= 1;
-        both[1024] ^= 1;
         assert!(read_of(&path, &both).is_err());
     }
 
-    fn read_of(path: &Path, bytes: &[u8]) -> io::Result<Vec<Option<String>>> {
+    fn read_of(path: &Path, bytes: &[u8]) -> io::Result<Vec<String>> {
         fs::write(path, bytes).unwrap();
         read(path)
+    }
+
+    /// Nothing is durable without it, and no test would see the difference while the machine is on.
+    #[test]
+    fn what_survives_a_power_cut_is_synced_before_it_is_said_to() {
+        let (_folder, path, mut file) = file(&["0"]);
+        let write = || file.write(vec![(0, "1".to_owned())]).unwrap();
+        assert_eq!(moments::of(write).1, [Moment::DataSync]);
+        assert_eq!(moments::of(|| file.write_twice().unwrap()).1, [Moment::DataSync]);
+        let create = || SlotFile::create(&path, FORM, "second", only("0")).unwrap();
+        assert_eq!(moments::of(create).1, [Moment::Sync, Moment::FolderSync]);
+        let form = Form { survives: Survives::TheProcess, ..FORM };
+        let create = || SlotFile::create(&path, form, "third", only("0")).unwrap();
+        assert_eq!(moments::of(create).1, []);
+    }
+
+    #[test]
+    fn a_text_that_was_not_synced_is_written_again_into_the_same_place() {
+        let (_folder, path, mut file) = file(&["0"]);
+        file.write(vec![(0, "1".to_owned())]).unwrap();
+        for _ in 0..3 {
+            let failed = moments::only(0, || file.write(vec![(0, "2".to_owned())]));
+            assert!(failed.is_err());
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[..512].fill(0xa5);
+            assert_eq!(read_of(&path.with_extension("torn"), &bytes).unwrap(), only("1"));
+        }
+        assert!(moments::only(0, || file.write_twice()).is_err());
+        file.write_twice().unwrap();
+        for rotten in [0..512, 512..1024] {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[rotten].fill(0xa5);
+            assert_eq!(read_of(&path.with_extension("rotten"), &bytes).unwrap(), only("1"));
+        }
     }
 
     #[test]

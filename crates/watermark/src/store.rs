@@ -21,11 +21,11 @@ use thiserror::Error;
 use crate::bound::Now;
 use crate::disk::{Disk, DiskError};
 use crate::entry::{Entry, Last};
-use crate::files::Files;
+use crate::files::{Files, Opened};
 use crate::marks::{Judgement, Marks, Reservation};
 use crate::permit::{Decision, Permit};
 use crate::recent::Recent;
-use crate::recovery;
+use crate::recovery::Machine;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 
@@ -93,18 +93,18 @@ enum Task {
     /// Make these durable; a request may wait for it.
     Commit(Vec<Entry>),
     /// Write what is durable a second time; no request waits for it.
-    Settle,
+    WriteTwice,
     /// Write the exact marks, and end.
     Close,
 }
 
 /// Background commits are delayed, so that they do not compete with the response for the processor.
 const COMMIT_DELAY: Duration = Duration::from_millis(10);
-/// Blocks come every six seconds: between two of them there is time to settle, on any disk. It waits
+/// Blocks come every six seconds: between two of them there is time to write a second time, on any disk. It waits
 /// a little, for a commit that comes soon must not wait for it, and takes what it wrote along.
-const SETTLE_AFTER: Duration = Duration::from_millis(1500);
-/// Commits after which it settles all the same.
-const SETTLE_AT_LATEST: u32 = 16;
+const TWICE_AFTER: Duration = Duration::from_millis(1500);
+/// Commits after which that is done all the same.
+const TWICE_AT_LATEST: u32 = 16;
 /// A write that takes longer may never end.
 const HANGS_AFTER: Duration = Duration::from_secs(3);
 /// How long the writer leaves a failing disk alone before it tries again by itself.
@@ -117,27 +117,19 @@ impl Store {
     /// When it is missing, damaged, foreign, held by another process, or cannot be written. Then
     /// nothing may be signed.
     pub fn open(path: &Path, rules: impl Into<Rules>) -> Result<Store, StoreFailure> {
-        Store::open_in_boot(path, rules.into(), recovery::boot_id().as_deref())
-    }
-
-    pub(crate) fn open_in_boot(
-        path: &Path,
-        rules: Rules,
-        boot: Option<&str>,
-    ) -> Result<Store, StoreFailure> {
-        let (entries, files, recent) = Files::open(path, boot)?;
-        Store::start(entries, files, recent, rules)
+        let Opened { entries, files, recent } = Files::open(path, &Machine::this())?;
+        Store::start(entries, files, recent, rules.into())
     }
 
     pub(crate) fn start(
         entries: Vec<Entry>,
         disk: impl Disk + 'static,
-        recent: impl Recent + 'static,
+        recent: Box<dyn Recent>,
         rules: Rules,
     ) -> Result<Store, StoreFailure> {
         let shared = Shared {
             marks: Marks::open(entries, rules, Now::read()),
-            recent: Box::new(recent),
+            recent,
             state: State::Open,
             tries: 0,
             failure: None,
@@ -356,24 +348,24 @@ impl Inner {
     }
 
     fn write_until_closed(&self, mut disk: impl Disk) -> Result<(), DiskError> {
-        let mut unsettled = 0;
+        let mut once = 0;
         loop {
-            match self.next_task(unsettled) {
+            match self.next_task(once) {
                 Task::Commit(entries) => {
                     self.lock().writing_since = Some(Instant::now());
                     let result = disk.commit(&entries);
-                    unsettled += u32::from(result.is_ok());
+                    once += u32::from(result.is_ok());
                     self.note(&entries, result);
                 }
-                Task::Settle => {
-                    unsettled = 0;
+                Task::WriteTwice => {
                     self.lock().writing_since = Some(Instant::now());
-                    let result = disk.settle();
+                    let result = disk.write_twice();
+                    if result.is_ok() {
+                        once = 0;
+                    }
                     let mut shared = self.lock();
                     shared.writing_since = None;
-                    if let Err(error) = result {
-                        shared.failure = Some(error);
-                    }
+                    shared.failure = result.err();
                 }
                 Task::Close => break,
             }
@@ -382,21 +374,22 @@ impl Inner {
         disk.finish(&exact)
     }
 
-    /// Waits until there is something to do; after a failure, until the next request, or a while.
-    fn next_task(&self, unsettled: u32) -> Task {
+    /// Waits until there is something to do, after so many commits that were written once; after a failure, until the
+    /// next request, or a while: then a second writing shows whether the disk works again.
+    fn next_task(&self, once: u32) -> Task {
         let mut shared = self.lock();
         // The notification of a request that came while the writer was on its way here is lost.
         if shared.failure.is_some() && shared.waiting == 0 && shared.state == State::Open {
             self.changed.wait_for(&mut shared, RETRY_AFTER);
         }
-        let settle_at = Instant::now() + SETTLE_AFTER;
+        let twice_at = Instant::now() + TWICE_AFTER;
         let mut commit_at = None;
         loop {
             if shared.state != State::Open {
                 return Task::Close;
             }
-            if unsettled >= SETTLE_AT_LATEST {
-                return Task::Settle;
+            if once >= TWICE_AT_LATEST && shared.failure.is_none() {
+                return Task::WriteTwice;
             }
             let uncommitted = shared.marks.uncommitted();
             if !uncommitted.is_empty() {
@@ -408,13 +401,13 @@ impl Inner {
                 self.changed.wait_for(&mut shared, left);
                 continue;
             }
-            if unsettled == 0 {
+            if once == 0 && shared.failure.is_none() {
                 self.changed.wait(&mut shared);
                 continue;
             }
-            let left = settle_at.saturating_duration_since(Instant::now());
+            let left = twice_at.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Task::Settle;
+                return Task::WriteTwice;
             }
             self.changed.wait_for(&mut shared, left);
         }
@@ -442,15 +435,7 @@ mod tests {
 
     use super::*;
     use crate::bound::LevelBound;
-    use crate::recent::MarkId;
-
-    struct Nowhere;
-
-    impl Recent for Nowhere {
-        fn write(&mut self, _: MarkId, _: &Last) -> Result<(), DiskError> {
-            Ok(())
-        }
-    }
+    use crate::recent::NotKept;
 
     /// A disk that hangs answers no error.
     #[test]
@@ -458,7 +443,7 @@ mod tests {
         let marks = Marks::open(Vec::new(), LevelBound::NONE.into(), Now::read());
         let mut shared = Shared {
             marks,
-            recent: Box::new(Nowhere),
+            recent: Box::new(NotKept),
             state: State::Open,
             tries: 0,
             failure: None,
@@ -481,7 +466,7 @@ mod tests {
         let requested = marks.request_reservation(&key, &vote, Now::read());
         assert_eq!(requested, Reservation::Requested);
         let failure = Some(DiskError::Io { path: "store".into(), detail: "full".to_owned() });
-        let (recent, state) = (Box::new(Nowhere), State::Open);
+        let (recent, state) = (Box::new(NotKept), State::Open);
         let writing_since = None;
         let shared = Shared { marks, recent, state, tries: 1, failure, waiting: 1, writing_since };
         let inner = Inner { shared: Mutex::new(shared), changed: Condvar::new() };

@@ -19,7 +19,7 @@ pub(crate) struct Signer {
     pub(crate) url: SignerUrl,
     address: String,
     runtime: tokio::runtime::Runtime,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 /// A signer with a key in memory that listens, and the reader of its log.
@@ -88,13 +88,24 @@ pub(crate) fn await_line(log: &mut impl BufRead, word: &str) -> String {
 }
 
 impl Signer {
+    /// The file in memory where its marks are written: its process number is in the name.
+    pub(crate) fn recent_marks(&self) -> Vec<u8> {
+        let mine = format!("-{}-", self.child.id());
+        let files = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().path());
+        let mut files = files.filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("peel-recent-") && name.contains(&mine)
+        });
+        fs::read(files.next().unwrap()).unwrap()
+    }
+
     /// Once it listens.
     fn of(child: Child, folder: TempDir, log: &mut impl BufRead) -> Signer {
         let address = await_line(log, "http=");
         let hash = SecretKey::from_base58(SECRET).unwrap().hash();
         let url = format!("http://{address}/{hash}").parse().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        Signer { child, url, address, runtime, folder }
+        Signer { child, url, address, runtime, _folder: folder }
     }
 
     /// Another one, which waits for this one's port; and its log.
@@ -104,7 +115,7 @@ impl Signer {
         await_line(&mut log, "is taken");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (url, address) = (self.url.clone(), self.address.clone());
-        (Signer { child, url, address, runtime, folder }, log)
+        (Signer { child, url, address, runtime, _folder: folder }, log)
     }
 
     pub(crate) fn sign(&self, level: u32) -> Result<Signature, ClientError> {

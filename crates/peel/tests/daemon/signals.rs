@@ -1,6 +1,5 @@
 //! How a daemon is asked to stop.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -68,10 +67,7 @@ fn ctrl_c_that_comes_twice_at_once_finishes_what_was_begun() {
     behind.signal("STOP");
     thread::scope(|scope| {
         let vote = scope.spawn(|| signer.sign(3));
-        until(|| {
-            let marks = fs::read(signer.folder.path().join("watermark.db-recent")).unwrap();
-            String::from_utf8_lossy(&marks).contains("attestation 3 0")
-        });
+        until(|| String::from_utf8_lossy(&signer.recent_marks()).contains("attestation 3 0"));
         signer.signal("INT");
         signer.signal("INT");
         behind.signal("CONT");

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
 use crate::disk::{DiskError, FileId};
 use crate::entry::Entry;
-use crate::slots::sync_folder_of;
+use crate::paths::{Moment, OWNER_ONLY, beside, reached, sync_all, sync_folder_of};
 use crate::sqlite::rows::{EntryRow, LastRow, write_entry};
 
 /// A store's file, open and locked.
@@ -32,8 +32,6 @@ pub(crate) struct SqliteDisk {
 /// "Peel" in ASCII: the application id in the file's header.
 const APPLICATION_ID: i64 = 0x5065_656c;
 const SCHEMA_VERSION: i64 = 4;
-/// For the owner alone: another user that can open the lock file could hold the lock.
-const OWNER_ONLY: u32 = 0o600;
 
 const SCHEMA: &str = "
     CREATE TABLE entry (
@@ -59,8 +57,9 @@ const SCHEMA: &str = "
         PRIMARY KEY (key, chain, kind)
     ) STRICT;
     CREATE TABLE opening (           -- one row while a signer has the store: what counts is in its other files
-        name      TEXT NOT NULL,     -- in the headers of those
-        boot      TEXT NOT NULL      -- of the machine
+        name      TEXT NOT NULL,     -- which those have in them
+        boot      TEXT NOT NULL,     -- of the machine
+        recent    TEXT               -- the file of recent marks, if there is one
     ) STRICT;
 ";
 
@@ -88,6 +87,7 @@ const FROM_VERSION_2: &str = "
 const FROM_VERSION_3: &str = "
     BEGIN;
     DELETE FROM opening;
+    ALTER TABLE opening ADD COLUMN recent TEXT;
     PRAGMA user_version = 4;
     COMMIT;
 ";
@@ -99,6 +99,8 @@ pub(crate) struct Opening {
     pub(crate) name: String,
     /// The boot id of the machine.
     pub(crate) boot: String,
+    /// Where its recent marks are, if anywhere.
+    pub(crate) recent: Option<PathBuf>,
 }
 
 impl SqliteDisk {
@@ -129,7 +131,7 @@ impl SqliteDisk {
         Connection::open_with_flags(&beside, flags)
             .and_then(|connection| write_schema(&connection))
             .map_err(|error| from_sqlite(path, &error))?;
-        File::open(&beside).and_then(|file| file.sync_all()).map_err(|error| failed(&error))?;
+        File::open(&beside).and_then(|file| sync_all(&file)).map_err(|error| failed(&error))?;
         // Unlike a rename, this never takes the place of a store that appeared meanwhile.
         fs::hard_link(&beside, path).map_err(|error| failed(&error))?;
         fs::remove_file(&beside).map_err(|error| failed(&error))?;
@@ -225,7 +227,7 @@ impl SqliteDisk {
 
     /// A store that an earlier version made could be read by every user.
     fn close_to_others(&self) -> Result<(), DiskError> {
-        for end in ["", "-wal", "-shm", "-reserved", "-recent", ".lock"] {
+        for end in ["", "-wal", "-shm", "-reserved", ".lock"] {
             let path = beside(&self.path, end);
             let Ok(found) = fs::metadata(&path) else { continue };
             if found.permissions().mode() & 0o077 != 0 {
@@ -238,8 +240,11 @@ impl SqliteDisk {
 
     /// The opening that did not end with a clean stop; none after one.
     pub(crate) fn last_opening(&self) -> Result<Option<Opening>, DiskError> {
-        let read = |row: &Row<'_>| Ok(Opening { name: row.get(0)?, boot: row.get(1)? });
-        Ok(self.rows("SELECT name, boot FROM opening", read)?.pop())
+        let read = |row: &Row<'_>| {
+            let recent: Option<String> = row.get(2)?;
+            Ok(Opening { name: row.get(0)?, boot: row.get(1)?, recent: recent.map(PathBuf::from) })
+        };
+        Ok(self.rows("SELECT name, boot, recent FROM opening", read)?.pop())
     }
 
     /// Writes these entries as all that counts, durable.
@@ -251,9 +256,12 @@ impl SqliteDisk {
     }
 
     /// Writes the opening that begins, durable: from then on what counts is in its files.
-    pub(crate) fn begin(&mut self, Opening { name, boot }: &Opening) -> Result<(), DiskError> {
+    pub(crate) fn begin(&mut self, opening: &Opening) -> Result<(), DiskError> {
+        let Opening { name, boot, recent } = opening;
+        let recent = recent.as_ref().map(|path| path.to_string_lossy());
         self.write(|transaction| {
-            transaction.execute("INSERT INTO opening VALUES (?, ?)", params![name, boot])?;
+            let values = params![name, boot, recent];
+            transaction.execute("INSERT INTO opening VALUES (?, ?, ?)", values)?;
             Ok(())
         })
     }
@@ -264,6 +272,7 @@ impl SqliteDisk {
         write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), DiskError> {
         self.check_place()?;
+        reached(Moment::Commit).map_err(|error| DiskError::from_io(&self.path, &error))?;
         self.commit(write)?;
         self.write_back()
     }
@@ -340,13 +349,6 @@ impl SqliteDisk {
             Some(_) => self.sqlite(&error),
         })
     }
-}
-
-/// `watermark.db` and "-wal": `watermark.db-wal`.
-pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
 }
 
 /// The lock that goes with the place, whatever file is there; held until it is dropped.

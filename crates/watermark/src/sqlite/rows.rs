@@ -175,7 +175,7 @@ impl LastRow {
             Some(text) => Some(text.parse().ok()?),
             None => None,
         };
-        *entry.slot(Kind::from_name(&self.kind)?) =
+        *entry.last_mut(Kind::from_name(&self.kind)?) =
             Some(Last { mark, digest, signature, was_declined: false });
         Some(())
     }
