@@ -213,6 +213,13 @@ fn a_store_without_its_reservations_is_refused() {
     drop(store);
     let store = Store::open(&path, LevelBound::NONE).unwrap();
     let (_folder, copy) = after_a_power_cut(&path, &["", "-reserved"]);
+    let database = rusqlite::Connection::open(&copy).unwrap();
+    database.execute_batch("DELETE FROM entry; DELETE FROM last;").unwrap();
+    drop(database);
+    let DiskError::Incomplete { why, .. } = open_error(&copy) else { unreachable!() };
+    assert!(why.contains("of other keys"), "{why}");
+
+    let (_folder, copy) = after_a_power_cut(&path, &["", "-reserved"]);
     fs::write(copy.with_extension("db-reserved"), of_another_time).unwrap();
     let DiskError::Incomplete { why, .. } = open_error(&copy) else { unreachable!() };
     assert!(why.contains("not of the same time"), "{why}");
