@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use boot::disk::Kept;
 use boot::home::at_home;
 use boot::machine::Clock;
+use boot::power::Moment;
 
 /// How many cuts; 20 if this says nothing.
 const CUTS: &str = "PEEL_BOOT_CUTS";
@@ -15,11 +16,12 @@ const CUTS: &str = "PEEL_BOOT_CUTS";
 fn no_power_cut_signs_twice_or_costs_more_than_two_levels() -> anyhow::Result<()> {
     let cuts = env::var(CUTS).unwrap_or_else(|_| "20".to_owned());
     let cuts: usize = cuts.parse().with_context(|| format!("{CUTS}: {cuts:?} is no number"))?;
-    for number in 1..=cuts {
+    let kinds = [Moment::Flushing, Moment::Any].into_iter();
+    let kinds = kinds.flat_map(|moment| [(moment, Kept::Some), (moment, Kept::Nothing)]).cycle();
+    for (number, (moment, kept)) in (1..=cuts).zip(kinds) {
         at_home(|home| {
-            let kept = if number % 2 == 0 { Kept::Nothing } else { Kept::Some };
-            let cut = home.cut_under_load(kept, Clock::Right)?;
-            println!("    cut {number}: {cut}");
+            let cut = home.cut_under_load(moment, kept, Clock::Right)?;
+            println!("    cut {number} ({moment:?}, kept {kept:?}): {cut}");
             ensure!(cut.given_up <= 2, "{cut}");
             Ok(())
         })?;

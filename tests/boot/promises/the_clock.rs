@@ -8,6 +8,7 @@ use anyhow::ensure;
 use boot::disk::Kept;
 use boot::home::{Home, at_home};
 use boot::machine::Clock;
+use boot::power::Moment;
 
 /// systemd goes no further back than to when it was built: nor does a computer without a clock.
 #[test]
@@ -31,7 +32,7 @@ fn signs_after_a_boot_with(
     clock: Clock,
     days: RangeInclusive<i64>,
 ) -> anyhow::Result<()> {
-    let cut = home.cut_under_load(Kept::Nothing, clock)?;
+    let cut = home.cut_under_load(Moment::Any, Kept::Nothing, clock)?;
     let shown: i64 = home.shell()?.run("date --utc +%s")?.parse()?;
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let off = (shown - now) / DAY;

@@ -31,7 +31,8 @@ fn a_day_of_signing_writes_less_than_200_megabytes() -> anyhow::Result<()> {
         home.vote_at_next_level()?;
         let before = home.disk.written();
         thread::sleep(IDLE);
-        println!("    {IDLE:?} without a vote: {:?}", home.disk.written() - before);
+        let Written { bytes, flushes, .. } = home.disk.written() - before;
+        println!("    {IDLE:?} without a vote: {bytes} bytes and {flushes} flushes");
         let fast = written_by(home, &FAST)?;
         bytes_a_day(&FAST, fast);
         let day = bytes_a_day(&CHAIN, written_by(home, &CHAIN)?);

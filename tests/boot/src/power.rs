@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use lab::wait;
 use signer_api::client::ClientError;
 
 use crate::disk::Kept;
@@ -26,6 +27,15 @@ pub struct Cut {
     pub ready: Duration,
 }
 
+/// When the power is cut, while votes are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Whenever it happens.
+    Any,
+    /// In the middle of a flush: something is written, and not flushed.
+    Flushing,
+}
+
 /// Of the bytes that are asked for afterwards, which are others than the baker's.
 const OTHER_BYTES: u8 = 2;
 /// Levels before the last one, that are asked for again.
@@ -34,6 +44,8 @@ const TEMPTED: u32 = 3;
 const MOST: u32 = 50;
 /// The longest time under load before a cut.
 const LOAD_MILLIS: u16 = 3000;
+/// For something to be written that is not flushed: a level comes three times a second.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
 impl Home {
     /// Cuts the power under load, switches on again, and asks for other bytes at the last levels, and then upwards until
@@ -41,8 +53,13 @@ impl Home {
     ///
     /// # Errors
     /// When it does not come back, or signs two votes at one mark.
-    pub fn cut_under_load(&mut self, kept: Kept, clock: Clock) -> anyhow::Result<Cut> {
-        self.cut_and(kept, clock, |_| Ok(()))
+    pub fn cut_under_load(
+        &mut self,
+        moment: Moment,
+        kept: Kept,
+        clock: Clock,
+    ) -> anyhow::Result<Cut> {
+        self.cut_and(moment, kept, clock, |_| Ok(()))
     }
 
     /// The same, and before it is switched on again the image is written over the disk anew.
@@ -50,11 +67,12 @@ impl Home {
     /// # Errors
     /// Those of [`Home::cut_under_load`].
     pub fn cut_and_write_image_anew(&mut self) -> anyhow::Result<Cut> {
-        self.cut_and(Kept::Some, Clock::Right, |home| home.disk.write_image_anew())
+        self.cut_and(Moment::Any, Kept::Some, Clock::Right, |home| home.disk.write_image_anew())
     }
 
     fn cut_and(
         &mut self,
+        moment: Moment,
         kept: Kept,
         clock: Clock,
         while_off: impl FnOnce(&Home) -> anyhow::Result<()>,
@@ -63,6 +81,10 @@ impl Home {
         baker.wait_for_signatures(2, AGAIN)?;
         // The course of the scenario: any moment may be the last.
         thread::sleep(random_moment()?);
+        if moment == Moment::Flushing {
+            let is_writing = || Ok((self.disk.unflushed() > 0).then_some(()));
+            wait::until("a write that is not flushed", WRITE_LIMIT, is_writing)?;
+        }
         let unflushed = self.disk.lose_power(kept)?;
         self.take_machine()?.cut()?;
         Which::ALL.iter().for_each(|which| self.ledger(*which).lose_power());

@@ -126,6 +126,11 @@ impl Contents {
         self.durable.retain(|number, _| *number >= image);
     }
 
+    /// How many sectors are written and not flushed.
+    pub(super) fn unflushed(&self) -> usize {
+        self.pending.len()
+    }
+
     /// How often the power was lost.
     pub(super) fn power_cuts(&self) -> u64 {
         self.power_cuts

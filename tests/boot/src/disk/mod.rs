@@ -97,6 +97,12 @@ impl Disk {
         Ok(())
     }
 
+    /// Sectors that were written and not flushed.
+    #[must_use]
+    pub fn unflushed(&self) -> usize {
+        self.shared.contents.lock().unflushed()
+    }
+
     /// What was written to it so far.
     #[must_use]
     pub fn written(&self) -> Written {
