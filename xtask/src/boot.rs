@@ -16,14 +16,21 @@ use crate::packages::{self, Package};
 use crate::{Failure, deb, home, of_this_package, root as checkout, run, start};
 
 /// Debian packages of the computer and its card, and a program of each, or the file of one that has none.
-const NEEDED: [Package; 7] = [
-    ("qemu-system-x86", "qemu-system-x86_64"),
-    ("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd"),
+const NEEDED: [Package; 5] = [
     ("mtools", "mcopy"),
     ("mmdebstrap", "mmdebstrap"),
     ("e2fsprogs", "mkfs.ext4"),
     ("util-linux", "unshare"),
     ("iproute2", "ip"),
+];
+
+/// The same for the computer of an architecture.
+const PC: [Package; 2] =
+    [("qemu-system-x86", "qemu-system-x86_64"), ("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd")];
+const ARM: [Package; 3] = [
+    ("qemu-system-arm", "qemu-system-aarch64"),
+    ("qemu-efi-aarch64", "/usr/share/AAVMF/AAVMF_CODE.fd"),
+    ("ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom"),
 ];
 
 /// The crate of the computer and of the tests.
@@ -32,11 +39,26 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A version below every one that is released.
 const BEFORE: &str = "0.0.1";
 
-/// Runs the tests, or those whose names hold one of `filters`.
-pub(crate) fn test(filters: &[&str]) -> Result<(), Failure> {
+/// What the computer is made of, by the names of the variables that its crate reads.
+type Made = Vec<(&'static str, PathBuf)>;
+
+/// Runs the tests, or those whose names hold one of the words. With `--arch arm64` before them, those of the image on such a
+/// computer.
+pub(crate) fn test(words: &[&str]) -> Result<(), Failure> {
     let started = Instant::now();
     packages::install(&NEEDED)?;
-    let made = made()?;
+    let (made, filters) = match words {
+        ["--arch", "arm64", filters @ ..] => {
+            packages::install(&ARM)?;
+            let all = &["image::"][..];
+            (image(Architecture::Arm64, None)?, if filters.is_empty() { all } else { filters })
+        }
+        ["--arch", ..] => return Err(Failure("--arch: arm64, or leave it out".to_owned())),
+        filters => {
+            packages::install(&PC)?;
+            (pc()?, filters)
+        }
+    };
     run("cargo", &[&TESTS[..], &["--no-run"]].concat())?;
     println!("\nEverything is built ({} s so far)", started.elapsed().as_secs());
     let words = [&TESTS[..], &["--offline", "--", "--test-threads=1", "--nocapture"], filters];
@@ -45,25 +67,38 @@ pub(crate) fn test(filters: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the computer is made of, by the names of the variables that its crate reads.
-fn made() -> Result<[(&'static str, PathBuf); 6], Failure> {
+/// The image, and a small Debian with the package.
+fn pc() -> Result<Made, Failure> {
     let folder = target_folder().join("boot");
     make_folder(&folder)?;
     let [now, before] = packages()?;
-    let amd64 = Architecture::Amd64.name();
-    home::build(&["--arch", amd64, "--package", &now.to_string_lossy()])?;
-    let image = format!("target/image/peel-home-{VERSION}-{amd64}.img");
+    let mut made = image(Architecture::Amd64, Some(&now))?;
     let debian = root::with(&root::debian()?, &now, &folder)?;
     let disk = disk::image(&folder, &debian)?;
     let [kernel, initrd] = disk::kernel(&folder, &debian)?;
     remove(&debian)?;
-    Ok([
-        ("PEEL_BOOT_PEEL", target_folder().join("x86_64-unknown-linux-gnu/release/peel")),
-        ("PEEL_BOOT_IMAGE", checkout().join(image)),
+    let packages = disk::archive(&folder, &now, &before)?;
+    made.extend([
         ("PEEL_BOOT_DEBIAN", disk),
         ("PEEL_BOOT_KERNEL", kernel),
         ("PEEL_BOOT_INITRD", initrd),
-        ("PEEL_BOOT_PACKAGES", disk::archive(&folder, &now, &before)?),
+        ("PEEL_BOOT_PACKAGES", packages),
+    ]);
+    Ok(made)
+}
+
+/// The image, with this package or one that is built, and this machine's own program for the gateway outside.
+fn image(architecture: Architecture, package: Option<&Path>) -> Result<Made, Failure> {
+    let name = architecture.name();
+    let package = package.map(Path::to_string_lossy);
+    let package = package.iter().flat_map(|file| ["--package", file]);
+    let words: Vec<&str> = ["--arch", name].into_iter().chain(package).collect();
+    home::build(&words)?;
+    let image = format!("target/image/peel-home-{VERSION}-{name}.img");
+    Ok(vec![
+        ("PEEL_BOOT_BOARD", name.into()),
+        ("PEEL_BOOT_PEEL", Architecture::own().build()?),
+        ("PEEL_BOOT_IMAGE", checkout().join(image)),
     ])
 }
 
@@ -77,7 +112,7 @@ fn packages() -> Result<[PathBuf; 2], Failure> {
 }
 
 /// Runs cargo in namespaces of its own, with a folder for temporary files.
-fn inside(made: &[(&'static str, PathBuf)], words: &[&str]) -> Result<(), Failure> {
+fn inside(made: &Made, words: &[&str]) -> Result<(), Failure> {
     let temporary = target_folder().join("boot/tmp");
     remove(&temporary)?;
     make_folder(&temporary)?;

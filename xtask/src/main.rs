@@ -2,7 +2,8 @@
 //!
 //! - `cargo xtask test`: format, lints, licences, documentation, and every test.
 //! - `cargo xtask test cluster [NAME…]`: what is promised in Kubernetes, in a real one.
-//! - `cargo xtask test boot [NAME…]`: what is promised of a whole computer at home, in a virtual one.
+//! - `cargo xtask test boot [NAME…]`: what is promised of a whole computer at home, in a virtual one
+//!   (`--arch arm64`: of the image on such a computer).
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
 //! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
 //! - `cargo xtask deb`: the Debian packages, in `target/deb`; `cargo xtask test deb` installs, upgrades and purges them.
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
             eprintln!("cargo xtask test cluster  what is promised in Kubernetes, in a real one");
             eprintln!(
-                "cargo xtask test boot     what is promised of a computer at home, in a virtual one"
+                "cargo xtask test boot     what is promised of a computer at home, in a virtual one (--arch arm64: of the image there)"
             );
             eprintln!(
                 "cargo xtask image         the container image, amd64 and arm64 (--arch: one of them)"

@@ -1,5 +1,7 @@
-//! Promised: a card with the image is edited on any computer, put into a PC with EFI, and signs after one line was pasted at
-//! the gateway; the mains may go; and the image may be written anew.
+//! Promised: a card with the image is edited on any computer, put into one that starts by EFI, and signs after one line was
+//! pasted at the gateway; the mains may go; the image may be written anew; and the demo of the program on it passes.
+
+use std::time::Duration;
 
 use anyhow::ensure;
 use boot::home::{System, at_home_with};
@@ -13,6 +15,20 @@ fn a_card_that_was_edited_signs() -> anyhow::Result<()> {
     })
 }
 
+/// Nobody logs in to see whether all is well.
+#[test]
+fn the_screen_shows_the_status() -> anyhow::Result<()> {
+    at_home_with(System::Image, |home| {
+        // What is on the first screen, and how wide it is.
+        let look = "fold -w $(stty size </dev/tty1 | cut -d ' ' -f 2) /dev/vcs1";
+        let until = format!("until {look} | grep -qi 'all is well'; do sleep 2; done; {look}");
+        let screen = home.shell()?.run_within(SCREEN_LIMIT, &until)?;
+        let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        lines.for_each(|line| println!("    | {line}"));
+        Ok(())
+    })
+}
+
 /// Its root file system is the image's again; identity, configuration and marks are behind it.
 #[test]
 fn an_image_that_is_written_anew_keeps_identity_and_marks() -> anyhow::Result<()> {
@@ -21,5 +37,21 @@ fn an_image_that_is_written_anew_keeps_identity_and_marks() -> anyhow::Result<()
         println!("    {cut}");
         ensure!(cut.given_up <= 2, "{cut}");
         Ok(())
+    })
+}
+
+/// The screen looks every few seconds.
+const SCREEN_LIMIT: Duration = Duration::from_secs(120);
+/// It takes half a minute on a real processor.
+const DEMO_LIMIT: Duration = Duration::from_secs(1200);
+
+#[test]
+fn the_demo_passes() -> anyhow::Result<()> {
+    at_home_with(System::Image, |home| {
+        home.shell()?.run("systemctl stop peel-signer")?;
+        let said = home.shell()?.run_within(DEMO_LIMIT, "peel demo 2>&1")?;
+        let end: Vec<&str> = said.lines().rev().take(2).collect();
+        println!("    {}", end.into_iter().rev().collect::<Vec<_>>().join("\n    "));
+        home.shell()?.run("systemctl start peel-signer").map(drop)
     })
 }

@@ -38,13 +38,6 @@ impl Card {
         Ok(card)
     }
 
-    /// A PC's firmware, which starts what is on the card.
-    pub(crate) fn efi() -> anyhow::Result<Firmware> {
-        let code = PathBuf::from("/usr/share/OVMF/OVMF_CODE_4M.fd");
-        ensure!(code.is_file(), "{} is not here: apt-get install ovmf", code.display());
-        Ok(Firmware::Efi(code))
-    }
-
     /// The same kernel with the same words, started by QEMU itself: sooner.
     pub(crate) fn kernel(&self) -> anyhow::Result<Firmware> {
         let entry = fs::read_to_string(self.path(ENTRY)?)?;

@@ -1,6 +1,6 @@
 //! The computer at home with its Ledgers, and the gateway: one for all tests.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use parking_lot::Mutex;
 use signer_api::client::SignerUrl;
 use tezos::PublicKeyHash;
@@ -95,9 +95,11 @@ impl Home {
     fn set_up(system: System) -> anyhow::Result<Home> {
         let made = Made::from_environment()?;
         let card = Card::new(&made.image)?;
-        let (disk, firmware) = match system {
-            System::Package => (&made.debian, made.kernel()),
-            System::Image => (&made.image, card.kernel()?),
+        let package = made.package.as_ref().filter(|_| system == System::Package);
+        let (disk, firmware) = match (system, package) {
+            (System::Image, _) => (&made.image, card.kernel()?),
+            (System::Package, Some(package)) => (&package.debian, package.kernel()),
+            (System::Package, None) => bail!("the package is tested on a PC only: name \"image\""),
         };
         let mut home = Home {
             system,
@@ -141,9 +143,10 @@ impl Home {
     pub(crate) fn power_on_with(&mut self, firmware: Firmware, clock: Clock) -> anyhow::Result<()> {
         ensure!(self.machine.is_none(), "it is on");
         let hardware = Hardware {
+            board: self.made.board,
             firmware,
             disk: self.disk.socket(),
-            files: self.made.packages.clone(),
+            files: self.made.package.as_ref().map(|package| package.archive.clone()),
             clock,
         };
         let machine = Machine::power_on(&hardware)?;

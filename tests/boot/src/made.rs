@@ -5,21 +5,30 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::machine::Firmware;
+use crate::machine::{Board, Firmware};
 
 /// What the computer is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
+    /// What kind of computer the image is for.
+    pub(crate) board: Board,
     /// The program, for the gateway outside.
     pub(crate) peel: PathBuf,
     /// The image for the computer at home; it is only read.
     pub(crate) image: PathBuf,
-    /// A disk with a small Debian in which the package is installed; it is only read.
+    /// For a PC only.
+    pub(crate) package: Option<Package>,
+}
+
+/// A small Debian in which the package is installed.
+#[derive(Debug, Clone)]
+pub(crate) struct Package {
+    /// Its disk; it is only read.
     pub(crate) debian: PathBuf,
     kernel: PathBuf,
     initrd: PathBuf,
     /// An archive with the packages `before.deb` and `now.deb`.
-    pub(crate) packages: PathBuf,
+    pub(crate) archive: PathBuf,
 }
 
 /// Boots are quicker with fewer words on a serial console, without the kernel's care for a real processor, and without logins
@@ -30,13 +39,22 @@ const COMMAND_LINE: &str = "root=/dev/vda rw rootfstype=ext4 console=ttyS0 quiet
 
 impl Made {
     pub(crate) fn from_environment() -> anyhow::Result<Made> {
-        Ok(Made {
-            peel: path("PEEL")?,
-            image: path("IMAGE")?,
+        let board = Board::from_name(&env::var("PEEL_BOOT_BOARD").context(CURE)?)?;
+        let package = match board {
+            Board::Amd64 => Some(Package::from_environment()?),
+            Board::Arm64 => None,
+        };
+        Ok(Made { board, peel: path("PEEL")?, image: path("IMAGE")?, package })
+    }
+}
+
+impl Package {
+    fn from_environment() -> anyhow::Result<Package> {
+        Ok(Package {
             debian: path("DEBIAN")?,
             kernel: path("KERNEL")?,
             initrd: path("INITRD")?,
-            packages: path("PACKAGES")?,
+            archive: path("PACKAGES")?,
         })
     }
 
@@ -50,8 +68,9 @@ impl Made {
     }
 }
 
+const CURE: &str = "run the tests with \"cargo xtask test boot\"";
+
 fn path(name: &str) -> anyhow::Result<PathBuf> {
     let name = format!("PEEL_BOOT_{name}");
-    let cure = "run the tests with \"cargo xtask test boot\"";
-    env::var_os(&name).map(PathBuf::from).with_context(|| format!("{name} is not set; {cure}"))
+    env::var_os(&name).map(PathBuf::from).with_context(|| format!("{name} is not set; {CURE}"))
 }

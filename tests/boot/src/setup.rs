@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use tunnel::PublicKey;
 
-use crate::card::Card;
 use crate::gateway::{NAME, PORT};
 use crate::home::{FLOOR, Home};
-use crate::machine::Clock;
+use crate::machine::{Clock, Firmware};
 
 /// From power-on to the block for the gateway; for the whole setup.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -28,10 +27,10 @@ pub(crate) fn of_package(home: &mut Home) -> anyhow::Result<()> {
     home.wait_until_ready().map(drop)
 }
 
-/// The image: the answers are on the card, the block for the gateway is on the console. The first boot is a PC's, with EFI.
+/// The image: the answers are on the card, the block for the gateway is on the console. The first boot is by EFI.
 pub(crate) fn of_card(home: &mut Home) -> anyhow::Result<()> {
     home.edit_card("peel.toml", &answers(home))?;
-    home.power_on_with(Card::efi()?, Clock::Right)?;
+    home.power_on_with(Firmware::Efi, Clock::Right)?;
     let wait = format!("until test -s {BLOCK}; do sleep 1; done; cat {BLOCK}");
     let block = home.shell()?.run_within(LIMIT, &wait)?;
     println!(

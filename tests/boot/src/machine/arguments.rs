@@ -8,14 +8,14 @@ use lab::net::Namespace;
 
 use super::{Clock, Firmware, Hardware, Line, credentials};
 
-/// A PC without anything that is not named here. The instructions are interpreted: not every machine that tests has KVM.
-/// It has one processor: with two, Linux changed its own instructions under the other one's feet, and panicked at an "int3".
-const MACHINE: &str = "-machine q35 -accel tcg -cpu max -smp 1 -m 1024 -nodefaults -no-user-config \
-                       -display none -no-reboot -device virtio-rng-pci -device virtio-serial-pci,id=ports";
+/// Nothing that is not named here. The instructions are interpreted: not every machine that tests has KVM.
+const BARE: &str = "-accel tcg -cpu max -m 1024 -nodefaults -no-user-config -display none -no-reboot \
+                    -device virtio-rng-pci -device virtio-serial-pci,id=ports";
 
 /// Sockets for what is in `folder`: the control socket, the shell and both Ledgers; and the console, as a file.
 pub(super) fn of(hardware: &Hardware, folder: &Path) -> anyhow::Result<Vec<OsString>> {
-    let mut words: Vec<String> = MACHINE.split_whitespace().map(str::to_owned).collect();
+    let bare = [hardware.board.machine(), BARE].into_iter().flat_map(str::split_whitespace);
+    let mut words: Vec<String> = bare.map(str::to_owned).collect();
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
     let (folder_name, disk) = (folder.display(), hardware.disk.display());
     add("-qmp", format!("unix:{folder_name}/qmp,server=on,wait=off"));
@@ -27,9 +27,11 @@ pub(super) fn of(hardware: &Hardware, folder: &Path) -> anyhow::Result<Vec<OsStr
     }
     add("-blockdev", format!("driver=nbd,node-name=system,server.type=unix,server.path={disk}"));
     add("-device", "virtio-blk-pci,drive=system,bootindex=1".to_owned());
-    let files = hardware.files.display();
-    add("-blockdev", format!("driver=file,node-name=files,filename={files},read-only=on"));
-    add("-device", "virtio-blk-pci,drive=files,serial=peel-test".to_owned());
+    if let Some(files) = &hardware.files {
+        let files = files.display();
+        add("-blockdev", format!("driver=file,node-name=files,filename={files},read-only=on"));
+        add("-device", "virtio-blk-pci,drive=files,serial=peel-test".to_owned());
+    }
     for line in Line::ALL {
         let (device, net, mac) = (line.device(), line.net(), line.mac());
         add("-netdev", format!("user,id=net-{device},net={net}"));
@@ -43,10 +45,11 @@ pub(super) fn of(hardware: &Hardware, folder: &Path) -> anyhow::Result<Vec<OsStr
         add("-smbios", format!("type=11,path={}", file.display()));
     }
     match &hardware.firmware {
-        Firmware::Efi(code) => {
-            // With a copy of its variables, which nothing has to keep.
+        Firmware::Efi => {
+            let [code, original] = hardware.board.firmware()?;
+            // A copy of its variables, which nothing has to keep.
             let variables = folder.join("variables");
-            fs::write(&variables, fs::read(code.with_file_name("OVMF_VARS_4M.fd"))?)?;
+            fs::copy(original, &variables)?;
             add("-drive", format!("if=pflash,format=raw,readonly=on,file={}", code.display()));
             add("-drive", format!("if=pflash,format=raw,file={}", variables.display()));
         }

@@ -1,6 +1,7 @@
 //! A computer: QEMU, what can be done to its hardware, and a shell in it.
 
 mod arguments;
+mod board;
 mod credentials;
 
 use std::fs;
@@ -17,6 +18,8 @@ use crate::qmp::Qmp;
 use crate::shell::Shell;
 use crate::usb::Which;
 
+pub use board::Board;
+
 /// A computer that is switched on. Dropping it is a power cut.
 #[derive(Debug)]
 pub struct Machine {
@@ -31,12 +34,14 @@ pub struct Machine {
 /// What a computer is made of, but for what is in it.
 #[derive(Debug, Clone)]
 pub struct Hardware {
+    /// What kind of computer it is.
+    pub board: Board,
     /// How it starts.
     pub firmware: Firmware,
     /// The socket of its disk.
     pub disk: PathBuf,
     /// An archive that it can read, as a second disk.
-    pub files: PathBuf,
+    pub files: Option<PathBuf>,
     /// What its clock shows.
     pub clock: Clock,
 }
@@ -44,8 +49,8 @@ pub struct Hardware {
 /// What starts the system.
 #[derive(Debug, Clone)]
 pub enum Firmware {
-    /// A PC's: it starts what is on the disk.
-    Efi(PathBuf),
+    /// The board's own: it starts what is on the disk.
+    Efi,
     /// QEMU itself starts this kernel.
     Kernel {
         /// The kernel.
@@ -89,7 +94,7 @@ impl Machine {
     /// When QEMU does not start.
     pub fn power_on(hardware: &Hardware) -> anyhow::Result<Machine> {
         let folder = tempfile::tempdir()?;
-        let mut command = std::process::Command::new(programs::path("qemu-system-x86_64")?);
+        let mut command = std::process::Command::new(programs::path(hardware.board.program())?);
         command.args(arguments::of(hardware, folder.path())?);
         let powered = Instant::now();
         let qemu = Daemon::start("QEMU", command)?;
