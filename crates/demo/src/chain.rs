@@ -35,8 +35,8 @@ struct Ended {
 }
 
 impl Chain {
-    pub(crate) fn new(baker: Baker, lines: [Line; 2], first: u32) -> Chain {
-        Chain { baker, lines, tally: Tally::default(), next: first, in_use: NOTHING }
+    pub(crate) fn new(baker: Baker, lines: [Line; 2], first: u32, slowness: u32) -> Chain {
+        Chain { baker, lines, tally: Tally::new(slowness), next: first, in_use: NOTHING }
     }
 
     /// So many levels, a second each.

@@ -19,10 +19,11 @@ mod story;
 mod tally;
 
 /// Tells the story on standard output. It starts the program that calls this again, as `signer run` and
-/// `gateway run`.
+/// `gateway run`. `slowness` is how many times slower than a usual computer this one is: what is promised of times is
+/// multiplied by it.
 ///
 /// # Errors
 /// When anything was not as promised.
-pub fn run() -> anyhow::Result<()> {
-    story::tell()
+pub fn run(slowness: u32) -> anyhow::Result<()> {
+    story::tell(slowness)
 }

@@ -42,20 +42,20 @@ The baker asks for what octez-baker asks for, a level a second instead of every
 six. The Ledger is as slow as a Nano S Plus. The tables say how long each
 signature took, and over which line it came.";
 
-pub(crate) fn tell() -> anyhow::Result<()> {
+pub(crate) fn tell(slowness: u32) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         tokio::select! {
-            told = Story::tell() => told,
+            told = Story::tell(slowness) => told,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         }
     })
 }
 
 impl Story {
-    async fn tell() -> anyhow::Result<()> {
+    async fn tell(slowness: u32) -> anyhow::Result<()> {
         daemon::say!("{PICTURE}");
-        let mut story = Story::set_up().await?;
+        let mut story = Story::set_up(slowness).await?;
         let told = story.scenes().await;
         if told.is_err() || !story.chain.tally.surprises().is_empty() {
             daemon::tell!("{}{}", story.cloud.gateway.log(), story.home.signer.log());
@@ -63,7 +63,7 @@ impl Story {
         told.and_then(|()| story.sum_up())
     }
 
-    async fn set_up() -> anyhow::Result<Story> {
+    async fn set_up(slowness: u32) -> anyhow::Result<Story> {
         let folder = TempDir::with_prefix("peel-demo-").context("no temporary folder")?;
         let identity = Identity::generate("home")?;
         let mut cloud = Cloud::new(folder.path(), &identity.public())?;
@@ -72,7 +72,7 @@ impl Story {
         let home = Home::new(folder.path(), FIRST_LEVEL - 1, &identity, &cloud, &lines)?;
         cloud.start().await?;
         let baker = Baker::new(cloud.url(home.public_key.hash())?, home.public_key.clone());
-        let chain = Chain::new(baker, lines, FIRST_LEVEL);
+        let chain = Chain::new(baker, lines, FIRST_LEVEL, slowness);
         let mut story =
             Story { home, cloud, chain, cloud_again: None, unknown: 0, _folder: folder };
         story.start_signer().await?;

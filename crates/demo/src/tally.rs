@@ -14,8 +14,9 @@ pub(crate) enum Event {
 }
 
 /// All requests of the chain, and whatever was not as promised.
-#[derive(Default)]
 pub(crate) struct Tally {
+    /// How many times slower than a usual computer this one is.
+    slowness: u32,
     requests: Vec<Request>,
     surprises: Vec<String>,
 }
@@ -28,6 +29,15 @@ struct Request {
 }
 
 impl Tally {
+    pub(crate) fn new(slowness: u32) -> Tally {
+        Tally { slowness, requests: Vec::new(), surprises: Vec::new() }
+    }
+
+    /// What is promised of a usual computer, on this one.
+    pub(crate) fn promised(&self, time: Duration) -> Duration {
+        time * self.slowness
+    }
+
     /// Notes a request that has just ended.
     pub(crate) fn note(&mut self, event: Event, asked: Instant, ended: Instant, what: &Asked) {
         let is_signed = what.signed().is_some();

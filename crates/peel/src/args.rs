@@ -49,7 +49,12 @@ impl From<LogFormat> for daemon::log::Format {
 pub(crate) enum Command {
     /// Everything on this machine with a simulated Ledger: signs, loses a line, loses the cloud, refuses
     /// a double signature, crashes. Half a minute, without root.
-    Demo,
+    Demo {
+        /// How many times slower than a usual computer this one is, as an emulator: times that are promised are
+        /// multiplied by it
+        #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+        slowness: u32,
+    },
     /// The daemon beside the Ledger.
     #[command(subcommand)]
     Signer(SignerCommand),

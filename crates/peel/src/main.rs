@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let args = Args::parse_from(commands::ssh::words::in_order(env::args_os().collect(), &more));
     let log = daemon::log::start(args.log_format.into());
     let done = match args.command {
-        Command::Demo => demo::run(),
+        Command::Demo { slowness } => demo::run(slowness),
         Command::Signer(command) => commands::signer::run(command),
         Command::Gateway(command) => commands::gateway::run(command),
         Command::Ledger(command) => commands::ledger::run(command),

@@ -51,7 +51,7 @@ carry() {
 plug() {
     echo "dummy_udc.$1" >"$gadgets/ledger$1/UDC" || return
     number=$(cut -d: -f2 "$gadgets/ledger$1/functions/hid.0/dev")
-    udevadm wait --timeout=60 "/dev/hidg$number" "$ports/peel.ledger.$1" || return
+    udevadm wait --timeout=600 "/dev/hidg$number" "$ports/peel.ledger.$1" || return
     exec 3<>"$ports/peel.ledger.$1"
     carry "if=/dev/hidg$number" </dev/null >&3 3>&- &
     echo $! >"$run/ledger$1.from"
@@ -94,7 +94,7 @@ make_room() {
 
 # Each line is a command; its exit code follows what it wrote.
 serve() {
-    udevadm wait --timeout=60 "$ports/peel.shell"
+    udevadm wait --timeout=600 "$ports/peel.shell"
     exec <>"$ports/peel.shell" >&0 2>&1
     while IFS= read -r line; do
         (eval "$line") </dev/null

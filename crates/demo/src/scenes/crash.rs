@@ -25,7 +25,8 @@ impl Story {
             "\n5. The signer is killed (SIGKILL) in the middle of the votes of level {level},"
         );
         daemon::say!("   and started again:");
-        let (baker, end) = (self.chain.baker.clone(), Instant::now() + RETRY_LIMIT);
+        let (baker, end) =
+            (self.chain.baker.clone(), Instant::now() + self.chain.tally.promised(RETRY_LIMIT));
         let asking = async {
             tokio::join!(
                 baker.ask_until(Kind::Preattestation, level, HONEST, end),
@@ -42,7 +43,7 @@ impl Story {
         self.tell_vote("preattestation", preattestation);
         self.tell_vote("attestation", attestation);
         daemon::say!("     it can be asked again after {} ms", back.as_millis());
-        if back > PROMISE {
+        if back > self.chain.tally.promised(PROMISE) {
             self.surprise("it took the signer too long to come back".to_owned());
         }
         daemon::say!("   Another program asks for different votes of level {level}:");

@@ -35,9 +35,10 @@ impl Story {
     /// That a request failed is a surprise of its own.
     fn judge_silence(&mut self) {
         let slowest = self.chain.tally.slowest(Event::SilentLine, None).unwrap_or_default();
-        let (slowest_ms, promised) = (slowest.as_millis(), PROMISE.as_millis());
+        let promise = self.chain.tally.promised(PROMISE);
+        let (slowest_ms, promised) = (slowest.as_millis(), promise.as_millis());
         daemon::say!("   The slowest answer took {slowest_ms} ms (promised: at most {promised}).");
-        if slowest > PROMISE {
+        if slowest > promise {
             self.surprise(format!(
                 "with a silent line, an answer took {slowest_ms} ms; at most {promised} were promised"
             ));
