@@ -41,13 +41,16 @@ impl BlsSecretKey {
         self.0.sk_to_pk().compress()
     }
 
-    pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme) -> [u8; 96] {
-        let (dst, augmentation) = domain(scheme, || self.public_key());
+    /// `whole` is the public key that the signature is of, where that is not its own: this is a share of it then.
+    pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme, whole: Option<&[u8]>) -> [u8; 96] {
+        let public_key = || whole.map_or_else(|| self.public_key().to_vec(), <[u8]>::to_vec);
+        let (dst, augmentation) = domain(scheme, public_key);
         self.0.sign(message, dst, &augmentation).compress()
     }
 
-    pub(crate) fn prove_possession(&self) -> [u8; 96] {
-        self.0.sign(&self.public_key(), DST_PROOF, &[]).compress()
+    /// Of possession of `public_key`, its own or the one that it is a share of.
+    pub(crate) fn prove_possession(&self, public_key: &[u8]) -> [u8; 96] {
+        self.0.sign(public_key, DST_PROOF, &[]).compress()
     }
 }
 
@@ -56,25 +59,42 @@ pub(crate) fn is_public_key(bytes: &[u8]) -> bool {
     PublicKey::key_validate(bytes).is_ok()
 }
 
+/// Whether `signature` is one of `public_key`, which is a share of `whole` where that is not the same.
 pub(crate) fn verify(
     public_key: &[u8],
+    whole: &[u8],
     message: &[u8],
     signature: &[u8],
     scheme: BlsScheme,
+) -> bool {
+    let (dst, augmentation) = domain(scheme, || whole.to_vec());
+    verify_in(dst, &augmentation, public_key, message, signature)
+}
+
+/// Whether `proof` is one of possession of `whole`, by `public_key` as its share where that is not the same.
+pub(crate) fn verify_possession(public_key: &[u8], whole: &[u8], proof: &[u8]) -> bool {
+    verify_in(DST_PROOF, &[], public_key, whole, proof)
+}
+
+fn verify_in(
+    dst: &[u8],
+    augmentation: &[u8],
+    public_key: &[u8],
+    message: &[u8],
+    signature: &[u8],
 ) -> bool {
     let (Ok(key), Ok(signature)) =
         (PublicKey::key_validate(public_key), Signature::sig_validate(signature, true))
     else {
         return false;
     };
-    let (dst, augmentation) = domain(scheme, || key.compress());
-    signature.verify(false, message, dst, &augmentation, &key, false) == BLST_ERROR::BLST_SUCCESS
+    signature.verify(false, message, dst, augmentation, &key, false) == BLST_ERROR::BLST_SUCCESS
 }
 
 /// The public key is computed only where the scheme needs it.
-fn domain(scheme: BlsScheme, public_key: impl FnOnce() -> [u8; 48]) -> (&'static [u8], Vec<u8>) {
+fn domain(scheme: BlsScheme, public_key: impl FnOnce() -> Vec<u8>) -> (&'static [u8], Vec<u8>) {
     match scheme {
         BlsScheme::ProofOfPossession => (DST_POP, Vec::new()),
-        BlsScheme::MessageAugmentation => (DST_AUG, public_key().to_vec()),
+        BlsScheme::MessageAugmentation => (DST_AUG, public_key()),
     }
 }

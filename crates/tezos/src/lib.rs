@@ -26,6 +26,7 @@ mod public_key;
 mod reader;
 mod sample;
 mod secret_key;
+mod share;
 mod signature;
 
 pub use authentication::AuthenticatedRequest;
@@ -48,4 +49,5 @@ pub use payload_error::PayloadError;
 pub use public_key::{PublicKey, PublicKeyError};
 pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
+pub use share::Statement;
 pub use signature::{BlsScheme, Signature, SignatureError};

@@ -85,7 +85,7 @@ impl PublicKey {
                 Curve::Ed25519 => self.verifies_ed25519(message, bytes),
                 Curve::Secp256k1 => self.verifies_secp256k1(message, bytes),
                 Curve::P256 => self.verifies_p256(message, bytes),
-                Curve::Bls => bls::verify(&self.bytes, message, bytes, scheme),
+                Curve::Bls => bls::verify(&self.bytes, &self.bytes, message, bytes, scheme),
                 Curve::MlDsa44 => false,
             }
     }

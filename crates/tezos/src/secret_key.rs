@@ -152,7 +152,9 @@ impl SecretKey {
         Zeroizing::new(prefix.encode(&self.to_bytes()))
     }
 
-    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    /// The raw bytes, as [`SecretKey::from_bytes`] reads them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         match &self.material {
             Material::Ed25519(key) => Zeroizing::new(key.as_bytes().to_vec()),
             Material::Secp256k1(key) => wipe_after_copy(&mut key.to_bytes()),
@@ -191,7 +193,7 @@ impl SecretKey {
                 let signature: p256::ecdsa::Signature = key.sign_prehash(&digest).ok()?;
                 Signature::new(Curve::P256, &signature.normalize_s().to_bytes())
             }
-            Material::Bls(key) => Signature::new(Curve::Bls, &key.sign(message, scheme)),
+            Material::Bls(key) => Signature::new(Curve::Bls, &key.sign(message, scheme, None)),
         }
     }
 
@@ -199,7 +201,17 @@ impl SecretKey {
     #[must_use]
     pub fn prove_possession(&self) -> Option<Signature> {
         match &self.material {
-            Material::Bls(key) => Signature::new(Curve::Bls, &key.prove_possession()),
+            Material::Bls(key) => {
+                Signature::new(Curve::Bls, &key.prove_possession(self.public.bytes()))
+            }
+            Material::Ed25519(_) | Material::Secp256k1(_) | Material::P256(_) => None,
+        }
+    }
+
+    /// The secret of a tz4 key; none of other keys.
+    pub(crate) fn bls(&self) -> Option<&BlsSecretKey> {
+        match &self.material {
+            Material::Bls(key) => Some(key),
             Material::Ed25519(_) | Material::Secp256k1(_) | Material::P256(_) => None,
         }
     }

@@ -1,0 +1,106 @@
+//! From t partial signatures to the signature of the whole: public data alone.
+
+use blst::MultiPoint;
+use blst::min_pk;
+use tezos::{Curve, Signature, Statement};
+use thiserror::Error;
+
+use crate::lagrange::{self, BITS};
+use crate::{Group, PartialSignature, ShareIndex};
+
+/// A signature of the whole key: it was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Combined {
+    /// What the whole key would have made, byte for byte.
+    pub signature: Signature,
+    /// The boxes whose parts are none: of other bytes, or nonsense. Each is checked only if the whole is wrong with it.
+    pub liars: Vec<ShareIndex>,
+}
+
+/// Why there is no signature. More parts may make one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CombineError {
+    /// Too few parts are good.
+    #[error("{good} good parts of {needed} that are needed{}", of(liars))]
+    Few {
+        /// Parts that are good, or were not looked at.
+        good: usize,
+        /// Parts that are needed.
+        needed: u8,
+        /// The boxes whose parts are none.
+        liars: Vec<ShareIndex>,
+    },
+    /// Two parts of one share: both are of that box, and one of them is of something else.
+    #[error("two different parts of share {0}")]
+    Twice(ShareIndex),
+}
+
+fn of(liars: &[ShareIndex]) -> String {
+    let names: Vec<String> = liars.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; no parts of it: share {}", names.join(", "))
+    }
+}
+
+impl Group {
+    /// Combines the first parts of `partials` that suffice, and verifies the whole; only if that fails, each part, and
+    /// goes on with the good ones. The same part twice counts once.
+    ///
+    /// # Errors
+    /// When too few are good, or two of one share differ.
+    pub fn combine(
+        &self,
+        partials: &[PartialSignature],
+        statement: Statement<'_>,
+    ) -> Result<Combined, CombineError> {
+        let partials = each_once(partials)?;
+        let needed = self.threshold().needed();
+        let first = partials.get(..usize::from(needed)).unwrap_or_default();
+        if let Some(signature) = self.whole(first, statement) {
+            return Ok(Combined { signature, liars: Vec::new() });
+        }
+        if partials.len() < usize::from(needed) {
+            return Err(CombineError::Few { good: partials.len(), needed, liars: Vec::new() });
+        }
+        let (good, bad): (Vec<&PartialSignature>, Vec<&PartialSignature>) =
+            partials.into_iter().partition(|partial| self.verifies(partial, statement));
+        let liars: Vec<ShareIndex> = bad.into_iter().map(PartialSignature::index).collect();
+        let whole = good.get(..usize::from(needed)).and_then(|good| self.whole(good, statement));
+        match whole {
+            Some(signature) => Ok(Combined { signature, liars }),
+            None => Err(CombineError::Few { good: good.len(), needed, liars }),
+        }
+    }
+
+    /// The signature that these make, if it is one.
+    fn whole(&self, partials: &[&PartialSignature], statement: Statement<'_>) -> Option<Signature> {
+        if partials.len() < usize::from(self.threshold().needed()) {
+            return None;
+        }
+        let indices: Vec<ShareIndex> = partials.iter().map(|partial| partial.index()).collect();
+        let point = |partial: &&PartialSignature| {
+            min_pk::Signature::uncompress(partial.signature().bytes()).ok()
+        };
+        let points = partials.iter().map(point).collect::<Option<Vec<_>>>()?;
+        let factors = lagrange::factors(lagrange::secret(), &indices)?;
+        let sum = points.mult(&factors, BITS).to_signature();
+        let signature = Signature::new(Curve::Bls, &sum.compress())?;
+        let key = self.public_key();
+        key.verifies_share(key, statement, &signature).then_some(signature)
+    }
+}
+
+/// In their order, without repetitions.
+fn each_once(partials: &[PartialSignature]) -> Result<Vec<&PartialSignature>, CombineError> {
+    let mut once: Vec<&PartialSignature> = Vec::with_capacity(partials.len());
+    for partial in partials {
+        match once.iter().find(|other| other.index() == partial.index()) {
+            None => once.push(partial),
+            Some(other) if *other == partial => {}
+            Some(_) => return Err(CombineError::Twice(partial.index())),
+        }
+    }
+    Ok(once)
+}

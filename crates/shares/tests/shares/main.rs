@@ -1,0 +1,8 @@
+//! Shares of a key, and what they make together.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+mod hostile;
+mod properties;
+mod second_opinion;
+mod vectors;

@@ -1,0 +1,52 @@
+//! A tz4 key that is a share of another one: it signs the same bytes, and what it signs is combined elsewhere.
+//!
+//! Two schemes put the public key before the message, or sign it: there it is the public key of the whole, for every share
+//! alike.
+
+use crate::{BlsScheme, Curve, PublicKey, SecretKey, Signature, bls};
+
+/// What a tz4 key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement<'a> {
+    /// A message, the bytes before any hash.
+    Message {
+        /// The bytes.
+        bytes: &'a [u8],
+        /// How.
+        scheme: BlsScheme,
+    },
+    /// That the secret key of its public key is held.
+    Possession,
+}
+
+impl SecretKey {
+    /// Its part of the signature of `whole`. None if it is no tz4 key.
+    #[must_use]
+    pub fn sign_share(&self, whole: &PublicKey, statement: Statement<'_>) -> Option<Signature> {
+        let (key, whole) = (self.bls()?, whole.bytes());
+        let made = match statement {
+            Statement::Message { bytes, scheme } => key.sign(bytes, scheme, Some(whole)),
+            Statement::Possession => key.prove_possession(whole),
+        };
+        Signature::new(Curve::Bls, &made)
+    }
+}
+
+impl PublicKey {
+    /// Whether `signature` is this key's part of the signature of `whole`; of the whole itself, if that is the same key.
+    #[must_use]
+    pub fn verifies_share(
+        &self,
+        whole: &PublicKey,
+        statement: Statement<'_>,
+        signature: &Signature,
+    ) -> bool {
+        let (own, whole, signature) = (self.bytes(), whole.bytes(), signature.bytes());
+        match statement {
+            Statement::Message { bytes, scheme } => {
+                bls::verify(own, whole, bytes, signature, scheme)
+            }
+            Statement::Possession => bls::verify_possession(own, whole, signature),
+        }
+    }
+}
