@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use boot::home::{System, at_home_with};
+use lab::wait;
 
 #[test]
 fn a_card_that_was_edited_signs() -> anyhow::Result<()> {
@@ -15,16 +16,20 @@ fn a_card_that_was_edited_signs() -> anyhow::Result<()> {
     })
 }
 
-/// Nobody logs in to see whether all is well.
+/// Nobody logs in to see whether all is well. The clock is not, for there is no time server here.
 #[test]
 fn the_screen_shows_the_status() -> anyhow::Result<()> {
     at_home_with(System::Image, |home| {
-        // What is on the first screen, and how wide it is.
-        let look = "fold -w $(stty size </dev/tty1 | cut -d ' ' -f 2) /dev/vcs1";
-        let until = format!("until {look} | grep -qi 'all is well'; do sleep 2; done; {look}");
-        let screen = home.shell()?.run_within(SCREEN_LIMIT, &until)?;
-        let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
-        lines.for_each(|line| println!("    | {line}"));
+        let screen = wait::until("the status on the screen", SCREEN_LIMIT, || {
+            let shown = home.machine()?.console_end();
+            let pages = shown.rsplit("\u{1b}[H\u{1b}[2J");
+            // The last one may be half drawn.
+            let mut whole = pages.filter(|page| page.contains("last signatures"));
+            Ok(whole.next().map(str::to_owned))
+        })?;
+        ensure!(screen.contains("ready, and one thing is wrong"), "{screen}");
+        ensure!(screen.contains("clock") && screen.contains("watermark_store"), "{screen}");
+        screen.lines().for_each(|line| println!("    | {line}"));
         Ok(())
     })
 }

@@ -157,7 +157,9 @@ impl Machine {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    pub(crate) fn console_end(&self) -> String {
+    /// What its console showed last.
+    #[must_use]
+    pub fn console_end(&self) -> String {
         let console = self.console();
         let lines: Vec<&str> = console.lines().collect();
         let from = lines.len().saturating_sub(TAIL);
