@@ -16,10 +16,7 @@ pub(crate) type Look = Box<dyn Fn() -> Vec<Fact> + Send + Sync>;
 /// The store's last write, each key and its last signatures, and then `others`.
 pub(crate) fn health(keyring: &Keyring, store: &Arc<Store>, others: Vec<Look>) -> Health {
     let (written, marks) = (Arc::clone(store), Arc::clone(store));
-    let of_store = move || {
-        let state = written.failure().map_or(Ok(()), |error| Err(error.to_string()));
-        vec![Fact::vital("watermark_store", state)]
-    };
+    let of_store = move || vec![of_store(&written)];
     let [keys, signatures, forms] = [keyring, keyring, keyring].map(Keyring::clone);
     let of_keys = move || keys.0.iter().map(|entry| of_key(entry, &marks)).collect();
     let of_signatures =
@@ -29,6 +26,19 @@ pub(crate) fn health(keyring: &Keyring, store: &Arc<Store>, others: Vec<Look>) -
     looks.extend(others);
     looks.extend([Box::new(of_protocol) as Look, Box::new(of_signatures)]);
     Health::new(looks)
+}
+
+/// A disk without room stops no signature, but the next start.
+fn of_store(store: &Store) -> Fact {
+    match store.failure() {
+        Some(error) => Fact::vital("watermark_store", Err(error.to_string())),
+        None if store.has_room() => Fact::vital("watermark_store", Ok(())),
+        None => {
+            let line = "signing goes on, but the disk of the watermark store has less than 1 MB left, and the \
+                        next start will find no room: free some";
+            Fact::new("watermark_store", "no_room", Verdict::Degraded, line.to_owned())
+        }
+    }
 }
 
 /// The key itself logs what its device shows.

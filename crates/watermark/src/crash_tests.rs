@@ -70,6 +70,10 @@ impl Disk for LossyDisk {
         self.commit(&[])
     }
 
+    fn room(&self) -> Option<u64> {
+        None
+    }
+
     fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
         self.commit(entries)
     }

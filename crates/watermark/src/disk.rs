@@ -18,6 +18,9 @@ pub(crate) trait Disk: Send {
     /// Writes what was committed a second time. No request waits for it.
     fn write_twice(&mut self) -> Result<(), DiskError>;
 
+    /// Bytes that it has left for this process, if it says so.
+    fn room(&self) -> Option<u64>;
+
     /// Writes these entries as a clean stop leaves them: nothing else counts from then on.
     fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError>;
 }

@@ -76,6 +76,11 @@ impl Disk for Files {
         self.reserved.write_twice()
     }
 
+    fn room(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(self.sqlite.path()).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     fn finish(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
         self.sqlite.finish(entries)?;
         remove(self.recent.as_deref());

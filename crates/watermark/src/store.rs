@@ -80,6 +80,8 @@ struct Shared {
     waiting: usize,
     /// Since when the writer is at a write.
     writing_since: Option<Instant>,
+    /// Bytes that the disk had left when it was last written.
+    room: Option<u64>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -107,6 +109,8 @@ const TWICE_AFTER: Duration = Duration::from_millis(1500);
 const TWICE_AT_LATEST: u32 = 16;
 /// A write that takes longer may never end.
 const HANGS_AFTER: Duration = Duration::from_secs(3);
+/// Bytes for a start: SQLite's log and the file of reservations, and ten times as much.
+const ROOM: u64 = 1024 * 1024;
 /// How long the writer leaves a failing disk alone before it tries again by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -135,6 +139,7 @@ impl Store {
             failure: None,
             waiting: 0,
             writing_since: None,
+            room: disk.room(),
         };
         let inner = Arc::new(Inner { shared: Mutex::new(shared), changed: Condvar::new() });
         let writer = thread::Builder::new()
@@ -271,6 +276,12 @@ impl Store {
         shared.failure()
     }
 
+    /// Whether the disk had room for the next start of a signer when it was last written. What runs needs none.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.inner.lock().room.is_none_or(|room| room >= ROOM)
+    }
+
     /// Writes the exact marks, gives the reservations back and lets the file go.
     ///
     /// # Errors
@@ -363,9 +374,11 @@ impl Inner {
                     if result.is_ok() {
                         once = 0;
                     }
+                    let room = disk.room();
                     let mut shared = self.lock();
                     shared.writing_since = None;
                     shared.failure = result.err();
+                    shared.room = room;
                 }
                 Task::Close => break,
             }
@@ -449,6 +462,7 @@ mod tests {
             failure: None,
             waiting: 0,
             writing_since: Some(Instant::now()),
+            room: None,
         };
         assert_eq!(shared.failure(), None);
         shared.writing_since = Instant::now().checked_sub(HANGS_AFTER + Duration::from_millis(1));
@@ -467,8 +481,9 @@ mod tests {
         assert_eq!(requested, Reservation::Requested);
         let failure = Some(DiskError::Io { path: "store".into(), detail: "full".to_owned() });
         let (recent, state) = (Box::new(NotKept), State::Open);
-        let writing_since = None;
-        let shared = Shared { marks, recent, state, tries: 1, failure, waiting: 1, writing_since };
+        let (waiting, writing_since, room) = (1, None, None);
+        let shared =
+            Shared { marks, recent, state, tries: 1, failure, waiting, writing_since, room };
         let inner = Inner { shared: Mutex::new(shared), changed: Condvar::new() };
         let started = Instant::now();
         assert!(matches!(inner.next_task(0), Task::Commit(_)));

@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::peel::{peel, said};
+use tezos::{Kind, SecretKey, sample_payload};
+
+use crate::peel::{free_port, peel, said};
 
 const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
 
@@ -117,6 +119,37 @@ fn a_full_disk_is_named_and_nothing_is_signed() {
     let Some(said) = in_namespace(folder.path(), script) else { return };
     assert!(said.contains("no room on the disk"), "{said}");
     assert!(said.contains("closed up to level 5"), "{said}");
+}
+
+/// What runs needs no room; the next start does, and what runs says so before.
+#[test]
+fn a_full_disk_stops_no_signature_but_the_next_start() {
+    let folder = home();
+    let (port, monitor) = (free_port(), free_port());
+    let config = fs::read_to_string(folder.path().join("signer.toml")).unwrap();
+    let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    let more = format!("[monitor]\nlisten = \"127.0.0.1:{monitor}\"\n");
+    fs::write(folder.path().join("signer.toml"), config + &more).unwrap();
+    let secret = SECRET.trim().trim_start_matches("unencrypted:");
+    let key = SecretKey::from_base58(secret).unwrap().hash();
+    let vote = sample_payload(Kind::Attestation, 6, 0, 1);
+    let vote: String = vote.iter().map(|byte| format!("{byte:02x}")).collect();
+    let script = format!(
+        "peel=$1 config=$2/signer.toml state=$2/state readyz=http://127.0.0.1:{monitor}/readyz
+         mount -t tmpfs -o size=4m tmpfs \"$state\" || exit
+         \"$peel\" watermark init --level 5 --config \"$config\"
+         \"$peel\" signer run --config \"$config\" & signer=$!
+         for try in $(seq 200); do curl -s -o /dev/null $readyz && break; sleep 0.1; done
+         dd if=/dev/zero of=\"$state/fill\" bs=1k 2>/dev/null
+         curl -s -H 'content-type: application/json' -d '\"{vote}\"' http://127.0.0.1:{port}/keys/{key}
+         for try in $(seq 200); do curl -s $readyz | grep 'the next start' && break; sleep 0.1; done
+         kill -KILL $signer; wait $signer
+         \"$peel\" signer run --config \"$config\""
+    );
+    let Some(said) = in_namespace(folder.path(), &script) else { return };
+    assert!(said.contains("{\"signature\":\""), "{said}");
+    assert!(said.contains("[-] watermark_store: signing goes on"), "{said}");
+    assert!(said.contains("no room on the disk of the watermark store"), "{said}");
 }
 
 #[test]

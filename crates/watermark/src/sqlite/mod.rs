@@ -161,6 +161,11 @@ impl SqliteDisk {
         Ok(disk)
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn sqlite(&self, error: &rusqlite::Error) -> DiskError {
         from_sqlite(&self.path, error)
     }
