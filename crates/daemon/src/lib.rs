@@ -16,7 +16,7 @@
 //! - [`process`]: what a daemon uses of its computer.
 //! - [`reload`]: a configuration that is read anew while the daemon runs.
 //! - [`report`]: what a daemon says of itself.
-//! - [`scrape`]: metrics that are read at each scrape.
+//! - [`scrape`]: metrics that are read at each scrape; [`own_metrics`]: those that every daemon has.
 //! - [`systemd`]: readiness and watchdog notifications.
 //! - [`tls`]: a certificate and its key, read anew when they change.
 #![warn(clippy::disallowed_types)]
@@ -33,6 +33,7 @@ pub mod log;
 pub mod monitor;
 pub mod open_files;
 mod own_file;
+pub mod own_metrics;
 pub mod pidfile;
 pub mod ports;
 pub mod print;

@@ -31,6 +31,7 @@ mod reload;
 pub mod report;
 mod router;
 mod run;
+mod run_error;
 mod scrape;
 mod sessions;
 mod shell;
@@ -43,6 +44,7 @@ mod watch;
 mod witness;
 
 pub use config::Config;
-pub use run::{Gateway, RunError};
+pub use run::Gateway;
+pub use run_error::RunError;
 pub use stand_in::{StandIn, StandInError};
 pub use witness::{WitnessFileError, forget};

@@ -20,9 +20,8 @@ use tunnel::endpoint::{AuthorizedClients, SignerId};
 
 use crate::config::{Config, SignerConfig};
 use crate::metrics::Metrics;
-use crate::run::client;
 use crate::signer::Signer;
-use crate::signer_tasks::{BoundPort, SignerTasks};
+use crate::signer_tasks::{BoundPort, SignerTasks, client};
 use crate::signers::Signers;
 
 /// Takes up a configuration that has changed.

@@ -1,37 +1,36 @@
 //! The gateway put together, started, and stopped.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::connections::{Limits, ListenError, Listener};
+use daemon::connections::Listener;
 use daemon::http::Http;
 use daemon::monitor::Monitor;
+use daemon::own_metrics::{register_own, register_readiness};
 use daemon::ports::when_free;
 use daemon::reload::{Changes, LastReload};
 use daemon::report::Reporter;
-use daemon::scrape::{register_own, register_readiness};
 use daemon::{Fact, Health, Shutdown, Verdict};
 use prometheus_client::registry::Registry;
-use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tunnel::endpoint::{self, AuthorizedClient, Endpoint};
+use tunnel::endpoint::{self, Endpoint};
 
 use crate::api::Api;
-use crate::config::{Config, SignerConfig};
+use crate::config::Config;
 use crate::metrics::{Metrics, Readings};
 use crate::monitor_api::MonitorApi;
 use crate::reload::Reload;
+use crate::run_error::RunError;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
 use crate::signer::Signer;
-use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell};
+use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell, client, limits};
 use crate::signers::Signers;
 use crate::status::Status;
-use crate::witness::{Witness, WitnessFileError};
+use crate::witness::Witness;
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -47,29 +46,6 @@ pub struct Gateway {
     http: Option<SocketAddr>,
     monitor: Option<SocketAddr>,
 }
-
-/// Why a gateway does not start. *Failed*.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// A port cannot be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The ssh port cannot be listened on.
-    #[error(transparent)]
-    Ssh(#[from] endpoint::ListenError),
-    /// A shell's port cannot be listened on.
-    #[error("cannot listen on {0} for a shell: {1}; is another program on that port?")]
-    Shell(SocketAddr, io::Error),
-    /// What was answered before cannot be read.
-    #[error(transparent)]
-    Witness(#[from] WitnessFileError),
-    /// The system gave no address, or no signal handler.
-    #[error("the system refused: {0}")]
-    System(#[from] io::Error),
-}
-
-/// For a signer that is waited for, and the last bytes of an answer.
-const MARGIN: Duration = Duration::from_secs(3);
 
 /// Everything that is bound, before anything is answered.
 struct Bound {
@@ -279,19 +255,4 @@ fn of_all(signers: &[Fact]) -> Fact {
         None => "no signer is connected".to_owned(),
     };
     Fact::new("signers", "none", Verdict::Failed, line)
-}
-
-/// A stop lets every request have its answer, up to the configured limit.
-pub(crate) fn limits(config: &Config) -> Limits {
-    let limits = Limits::default();
-    Limits { grace: limits.body + config.answer_limit + MARGIN, ..limits }
-}
-
-pub(crate) fn client(signer: &SignerConfig) -> AuthorizedClient {
-    AuthorizedClient {
-        id: signer.id,
-        name: signer.name.clone(),
-        key: signer.ssh_key.clone(),
-        port: signer.port,
-    }
 }

@@ -27,10 +27,6 @@ const MAX_SAMPLES: usize = 5000;
 const LABEL: &str = "signer";
 const SCRAPED: &str = "peel_gateway_signer_scraped";
 
-/// What a signer answered last.
-#[derive(Debug, Default)]
-pub(crate) struct LastScrape(tokio::sync::Mutex<Option<(Instant, Option<Families>)>>);
-
 /// The metrics of all signers. `own`: those of the gateway, whose families stand there already.
 pub(crate) async fn scrape(signers: Signers, own: String) -> String {
     let signers = signers.all();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use daemon::exposition::Families;
 use daemon::health::seconds_since_1970;
 use daemon::report::Report;
 use daemon::{Fact, Verdict};
@@ -23,8 +24,14 @@ use crate::answers::Answers;
 use crate::config::SignerConfig;
 use crate::path::Path;
 use crate::router::Claim;
-use crate::scrape::LastScrape;
-use crate::watch::{METERED_STALE_AFTER, STALE_AFTER};
+
+/// A report that is older says nothing of now.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+const METERED_STALE_AFTER: Duration = Duration::from_secs(70);
+
+/// What a signer answered last to a scrape.
+#[derive(Debug, Default)]
+pub(crate) struct LastScrape(pub(crate) tokio::sync::Mutex<Option<(Instant, Option<Families>)>>);
 
 /// A signer as the gateway sees it.
 #[derive(Debug)]

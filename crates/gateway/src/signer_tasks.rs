@@ -5,24 +5,27 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use daemon::Shutdown;
-use daemon::connections::{ListenError, Listener};
+use daemon::connections::{Limits, ListenError, Listener};
 use daemon::http::Http;
 use daemon::ports::{is_taken, when_free};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tunnel::endpoint::SignerId;
+use tunnel::endpoint::{AuthorizedClient, SignerId};
 use tunnel::{Service, SignerPort};
 
-use crate::RunError;
 use crate::api::Api;
-use crate::config::Config;
-use crate::run::limits;
+use crate::config::{Config, SignerConfig};
+use crate::run_error::RunError;
 use crate::shell::Shell;
 use crate::signer::Signer;
 use crate::signers::Signers;
 use crate::watch::watch;
+
+/// For a signer that is waited for, and the last bytes of an answer.
+const MARGIN: Duration = Duration::from_secs(3);
 
 /// What runs for signers.
 #[derive(Debug)]
@@ -161,4 +164,20 @@ fn end_others<K>(running: &mut HashMap<K, Shutdown>, goes_on: impl Fn(&K) -> boo
         }
         goes_on
     });
+}
+
+/// A stop lets every request have its answer, up to the configured limit.
+pub(crate) fn limits(config: &Config) -> Limits {
+    let limits = Limits::default();
+    Limits { grace: limits.body + config.answer_limit + MARGIN, ..limits }
+}
+
+/// What the ssh port knows of a signer.
+pub(crate) fn client(signer: &SignerConfig) -> AuthorizedClient {
+    AuthorizedClient {
+        id: signer.id,
+        name: signer.name.clone(),
+        key: signer.ssh_key.clone(),
+        port: signer.port,
+    }
 }

@@ -21,9 +21,6 @@ const METERED_NOT_READY_PAUSE: Duration = Duration::from_secs(5);
 const NOT_READY_PAUSE: Duration = Duration::from_secs(1);
 /// For a signer to answer.
 const LIMIT: Duration = Duration::from_secs(2);
-/// A report that is older says nothing of now.
-pub(crate) const STALE_AFTER: Duration = Duration::from_secs(10);
-pub(crate) const METERED_STALE_AFTER: Duration = Duration::from_secs(70);
 /// More facts than a signer has, and figures than a fact.
 const MAX_FACTS: usize = 256;
 const MAX_FIGURES: usize = 16;

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod choices;
+mod monitor_url;
 mod ssh;
 
 use std::net::SocketAddr;
@@ -9,13 +10,13 @@ use std::path::{Path, PathBuf};
 pub(crate) use choices::Choices;
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
+pub(crate) use monitor_url::MonitorUrl;
 pub(crate) use ssh::{ClusterPlace, SshArgs, Target, Via};
 use tezos::{ChainId, Level, PublicKeyHash};
 
 use tunnel::PublicKey;
 
 use crate::commands::node::LevelUrl;
-use crate::commands::status::MonitorUrl;
 
 /// A remote signer for Tezos bakers: the baker runs in the cloud, the key stays at home.
 #[derive(Debug, Parser)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::monitor::Monitor;
+use daemon::own_metrics::register_readiness;
 use daemon::reload::LastReload;
 use daemon::report::Reporter;
-use daemon::scrape::register_readiness;
 use daemon::tls::Tls;
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::connections::{ListenError, UnixListenError};
+use daemon::own_metrics::register_own;
 use daemon::reload::{Changes, LastReload};
-use daemon::scrape::register_own;
 use daemon::{Health, Shutdown};
 use prometheus_client::registry::Registry;
 use signer_api::Hosts;

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::architecture::Architecture;
 use crate::error::PackError;
-use crate::image::Architecture;
 
 /// A SHA-256, written as `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]

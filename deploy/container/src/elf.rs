@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::architecture::Architecture;
 use crate::error::PackError;
-use crate::image::Architecture;
 
 /// Why a program would not start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::image::Architecture;
+use crate::architecture::{Architecture, UnknownArchitecture};
 
 /// Why a program was not packed, or an archive not written.
 #[derive(Debug, Error)]
@@ -49,8 +49,8 @@ pub enum PackError {
     #[error("{0:?} is no image reference; write it as name:tag, like localhost/peel:0.1.0")]
     Reference(String),
     /// *Misused*.
-    #[error("{0:?} is no architecture of an image; write amd64 or arm64")]
-    Architecture(String),
+    #[error(transparent)]
+    Architecture(#[from] UnknownArchitecture),
     /// *Misused*: an index without a manifest.
     #[error("an archive needs at least one image")]
     Empty,

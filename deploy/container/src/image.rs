@@ -1,11 +1,10 @@
 //! An image: a layer, its configuration (config.md), and the manifest that names both (manifest.md).
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::architecture::Architecture;
 use crate::blob::{Blob, Descriptor, Digest, MediaType};
 use crate::error::PackError;
 use crate::layer::{self, Program};
@@ -15,16 +14,6 @@ pub const USER: &str = "65532:65532";
 
 /// When every image was made: the digest depends on what is in it, and on nothing else.
 const CREATED: &str = "1970-01-01T00:00:00Z";
-
-/// What a program was built for, in the words of OCI and Debian.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// `x86_64`
-    Amd64,
-    /// `aarch64`
-    Arm64,
-}
 
 /// What is to be packed.
 #[derive(Clone, Debug)]
@@ -130,26 +119,5 @@ impl Packed {
 
     pub(crate) fn blobs(&self) -> [&Blob; 3] {
         [&self.layer, &self.configuration, &self.manifest]
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = PackError;
-
-    fn from_str(text: &str) -> Result<Self, PackError> {
-        match text {
-            "amd64" => Ok(Architecture::Amd64),
-            "arm64" => Ok(Architecture::Arm64),
-            _ => Err(PackError::Architecture(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Architecture::Amd64 => "amd64",
-            Architecture::Arm64 => "arm64",
-        })
     }
 }

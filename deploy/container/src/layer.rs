@@ -7,9 +7,9 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
+use crate::architecture::Architecture;
 use crate::elf;
 use crate::error::PackError;
-use crate::image::Architecture;
 
 /// A program in an image. Held in memory until the archive is written.
 #[derive(Clone, Debug)]

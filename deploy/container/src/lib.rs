@@ -9,6 +9,7 @@
 //! read but the programs. What containerd, skopeo, podman and Docker read is fixed by the OCI image specification 1.1
 //! (image-layout.md, manifest.md, config.md, layer.md).
 
+mod architecture;
 mod archive;
 mod blob;
 mod elf;
@@ -16,8 +17,9 @@ mod error;
 mod image;
 mod layer;
 
+pub use architecture::{Architecture, UnknownArchitecture};
 pub use archive::{Archive, Reference, write_archive};
 pub use blob::Digest;
 pub use error::PackError;
-pub use image::{Architecture, Image, USER};
+pub use image::{Image, USER};
 pub use layer::Program;

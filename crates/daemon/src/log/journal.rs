@@ -4,9 +4,7 @@
 use std::env;
 use std::fmt::{self, Write};
 use std::io;
-use std::panic;
 use std::sync::LazyLock;
-use std::thread;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -41,14 +39,6 @@ pub(super) fn of_warning(text: &str) -> String {
 
 fn of_priority(priority: u8, text: &str) -> String {
     if is_stderr() { prefixed(priority, text).trim_end().to_owned() } else { text.to_owned() }
-}
-
-/// A panic is an error there, too.
-pub(super) fn mark_panics() {
-    panic::set_hook(Box::new(|panic| {
-        let thread = thread::current().name().unwrap_or("unnamed").to_owned();
-        crate::print::error(format_args!("thread {thread}: {panic}"));
-    }));
 }
 
 /// Each line of a text with its priority: what a client or a gateway sent cannot choose the priority of a second line.

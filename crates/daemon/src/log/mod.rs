@@ -18,8 +18,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, LazyLock};
-use std::thread;
 use std::time::Duration;
+use std::{panic, thread};
 
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::log::flood::FloodLimit;
 use crate::log::journal::Prefixed;
+use crate::print;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,7 +87,7 @@ pub fn start(format: Format) -> Log {
         .with_target(false);
     let limited = tracing_subscriber::registry().with(filter).with(FloodLimit::default());
     if journal::is_stderr() {
-        journal::mark_panics();
+        mark_panics();
     }
     let started = match format {
         Format::Text if journal::is_stderr() => {
@@ -98,6 +99,14 @@ pub fn start(format: Format) -> Log {
     };
     drop(started);
     log
+}
+
+/// A panic is an error in the journal, too.
+fn mark_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current().name().unwrap_or("unnamed").to_owned();
+        print::error(format_args!("thread {thread}: {panic}"));
+    }));
 }
 
 /// Counts the lines that were lost since the process began.

@@ -3,10 +3,8 @@
 mod in_pods;
 mod screen;
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -15,13 +13,9 @@ use daemon::report::Report;
 use gateway::report::GatewayReport;
 pub(crate) use screen::{age, clean};
 
-use crate::args::ClusterPlace;
+use crate::args::{ClusterPlace, MonitorUrl};
 use crate::commands::pods::Pods;
 use crate::commands::running;
-
-/// Where a daemon's `[monitor]` is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MonitorUrl(String);
 
 /// What a daemon answers: a gateway says more than a signer.
 #[derive(Debug, Clone)]
@@ -97,7 +91,7 @@ fn asked(url: Option<&MonitorUrl>) -> (String, anyhow::Result<String>) {
         let [signer, gateway] = [SIGNER, GATEWAY].map(|at| (at.to_owned(), ask(at)));
         return if signer.1.is_err() && gateway.1.is_ok() { gateway } else { signer };
     };
-    (url.0.clone(), ask(&url.0))
+    (url.at().to_owned(), ask(url.at()))
 }
 
 fn ask(at: &str) -> anyhow::Result<String> {
@@ -135,47 +129,6 @@ impl Answer {
         match self {
             Answer::Signer(report) => report,
             Answer::Gateway(gateway) => &gateway.own,
-        }
-    }
-}
-
-impl FromStr for MonitorUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<MonitorUrl, String> {
-        let at = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-        let is_good = at.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
-        });
-        if is_good {
-            Ok(MonitorUrl(at.to_owned()))
-        } else {
-            Err(format!("{text:?} is not http://HOST:PORT; the daemon's [monitor] says where"))
-        }
-    }
-}
-
-impl fmt::Display for MonitorUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_a_host_and_a_port() {
-        for (text, at) in [
-            ("http://127.0.0.1:9584", "127.0.0.1:9584"),
-            ("http://localhost:9583/", "localhost:9583"),
-            ("[::1]:9584", "[::1]:9584"),
-        ] {
-            assert_eq!(text.parse(), Ok(MonitorUrl(at.to_owned())));
-        }
-        for text in ["", "http://", "localhost", "https://x:y", "http://a/b:1"] {
-            assert!(text.parse::<MonitorUrl>().is_err(), "{text}");
         }
     }
 }
