@@ -97,7 +97,10 @@ impl Home {
         let card = Card::new(&made.image)?;
         let package = made.package.as_ref().filter(|_| system == System::Package);
         let (disk, firmware) = match (system, package) {
-            (System::Image, _) => (&made.image, card.kernel()?),
+            (System::Image, _) if made.board.shows_credentials_to_a_kernel() => {
+                (&made.image, card.kernel()?)
+            }
+            (System::Image, _) => (&made.image, Firmware::Efi),
             (System::Package, Some(package)) => (&package.debian, package.kernel()),
             (System::Package, None) => bail!("the package is tested on a PC only: name \"image\""),
         };

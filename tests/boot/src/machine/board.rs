@@ -23,6 +23,12 @@ impl Board {
         }
     }
 
+    /// Whether a kernel that QEMU starts itself finds the tables with the credentials of the tests. On ARM it is EFI that
+    /// shows them.
+    pub(crate) fn shows_credentials_to_a_kernel(self) -> bool {
+        self == Board::Amd64
+    }
+
     /// The program that is this board.
     pub(super) fn program(self) -> &'static str {
         match self {
