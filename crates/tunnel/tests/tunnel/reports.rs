@@ -97,11 +97,14 @@ async fn a_link_whose_uplink_becomes_metered_tells_the_gateway_anew() {
     let signer = Signer::with(config.clone());
     let session = cloud.session().await;
     assert!(!session.is_metered());
+    // The gateway has a session a moment before the link knows that it is up: one that ends in that moment was none.
+    until("it is up for the first time", || link(&signer).ups == 1).await;
     let lo = BTreeSet::from(["lo".to_owned()]);
     signer.metered.replace(lo.clone());
     session.gone().await;
     let session = cloud.session().await;
     assert!(session.is_metered() && link(&signer).metered);
+    until("it is up for the second time", || link(&signer).ups == 2).await;
     // The same again is no news.
     signer.metered.replace(lo.clone());
     assert!(echoes(&session).await);
