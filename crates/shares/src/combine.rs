@@ -57,8 +57,7 @@ impl Group {
     ) -> Result<Combined, CombineError> {
         let partials = each_once(partials)?;
         let needed = self.threshold().needed();
-        let first = partials.get(..usize::from(needed)).unwrap_or_default();
-        if let Some(signature) = self.whole(first, statement) {
+        if let Some(signature) = self.whole(&partials, statement) {
             return Ok(Combined { signature, liars: Vec::new() });
         }
         if partials.len() < usize::from(needed) {
@@ -67,18 +66,15 @@ impl Group {
         let (good, bad): (Vec<&PartialSignature>, Vec<&PartialSignature>) =
             partials.into_iter().partition(|partial| self.verifies(partial, statement));
         let liars: Vec<ShareIndex> = bad.into_iter().map(PartialSignature::index).collect();
-        let whole = good.get(..usize::from(needed)).and_then(|good| self.whole(good, statement));
-        match whole {
+        match self.whole(&good, statement) {
             Some(signature) => Ok(Combined { signature, liars }),
             None => Err(CombineError::Few { good: good.len(), needed, liars }),
         }
     }
 
-    /// The signature that these make, if it is one.
+    /// The signature that the first of these make, if they suffice and it is one.
     fn whole(&self, partials: &[&PartialSignature], statement: Statement<'_>) -> Option<Signature> {
-        if partials.len() < usize::from(self.threshold().needed()) {
-            return None;
-        }
+        let partials = partials.get(..usize::from(self.threshold().needed()))?;
         let indices: Vec<ShareIndex> = partials.iter().map(|partial| partial.index()).collect();
         let point = |partial: &&PartialSignature| {
             min_pk::Signature::uncompress(partial.signature().bytes()).ok()

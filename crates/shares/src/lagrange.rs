@@ -23,14 +23,11 @@ pub(crate) fn place(index: ShareIndex) -> Scalar {
 /// two of the known places are the same.
 pub(crate) fn factors(wanted: Scalar, known: &[ShareIndex]) -> Option<Vec<u8>> {
     let mut factors = Vec::with_capacity(32 * known.len());
-    for own in known {
+    for (at, own) in known.iter().enumerate() {
         let (mut above, mut below) = (Scalar::ONE, Scalar::ONE);
-        for other in known.iter().filter(|other| *other != own) {
+        for (_, other) in known.iter().enumerate().filter(|(other, _)| *other != at) {
             above *= wanted - place(*other);
             below *= place(*own) - place(*other);
-        }
-        if known.iter().filter(|other| *other == own).count() > 1 {
-            return None;
         }
         let below: Option<Scalar> = below.invert().into();
         factors.extend((above * below?).to_bytes());

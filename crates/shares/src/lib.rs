@@ -9,9 +9,9 @@
 //!                      Share 3                               ┘        (public data alone)
 //! ```
 //!
-//! 2t > n, always: two groups of t shares have a box in common, and a box signs one payload at a mark. So whoever asks
-//! different boxes for different payloads gets no two signatures at one mark, however he lies, while the boxes that
-//! two groups must have in common, 2t - n, are not all his.
+//! 2t > n, always: two groups of t shares have a box in common, and a box signs one payload at a mark. So a gateway
+//! that asks different boxes for different payloads gets no two signatures at one mark, however it lies, while the boxes
+//! that two groups must have in common, 2t - n, are not all its owner's.
 
 mod combine;
 mod group;

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{Group, ShareIndex};
 
-/// A share of a key: worth nothing to whoever has fewer than the threshold. It zeroises itself, and `Debug` shows no secret.
+/// A share of a key: fewer than the threshold are worth nothing. It zeroises itself, and `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Share {
     group: Group,

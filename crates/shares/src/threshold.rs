@@ -40,7 +40,7 @@ pub enum ThresholdError {
         /// There are.
         shares: u8,
     },
-    /// More shares than anybody has boxes.
+    /// More shares than there are boxes.
     #[error("{0} shares: use {most} at most", most = Threshold::MOST)]
     Many(u8),
 }

@@ -41,16 +41,15 @@ impl BlsSecretKey {
         self.0.sk_to_pk().compress()
     }
 
-    /// `whole` is the public key that the signature is of, where that is not its own: this is a share of it then.
-    pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme, whole: Option<&[u8]>) -> [u8; 96] {
-        let public_key = || whole.map_or_else(|| self.public_key().to_vec(), <[u8]>::to_vec);
-        let (dst, augmentation) = domain(scheme, public_key);
-        self.0.sign(message, dst, &augmentation).compress()
+    /// A signature of `whole`: its own public key, or the one that it is a share of.
+    pub(crate) fn sign(&self, message: &[u8], scheme: BlsScheme, whole: &[u8]) -> [u8; 96] {
+        let (dst, augmentation) = domain(scheme, whole);
+        self.0.sign(message, dst, augmentation).compress()
     }
 
-    /// Of possession of `public_key`, its own or the one that it is a share of.
-    pub(crate) fn prove_possession(&self, public_key: &[u8]) -> [u8; 96] {
-        self.0.sign(public_key, DST_PROOF, &[]).compress()
+    /// A proof of possession of `whole`, likewise.
+    pub(crate) fn prove_possession(&self, whole: &[u8]) -> [u8; 96] {
+        self.0.sign(whole, DST_PROOF, &[]).compress()
     }
 }
 
@@ -67,8 +66,8 @@ pub(crate) fn verify(
     signature: &[u8],
     scheme: BlsScheme,
 ) -> bool {
-    let (dst, augmentation) = domain(scheme, || whole.to_vec());
-    verify_in(dst, &augmentation, public_key, message, signature)
+    let (dst, augmentation) = domain(scheme, whole);
+    verify_in(dst, augmentation, public_key, message, signature)
 }
 
 /// Whether `proof` is one of possession of `whole`, by `public_key` as its share where that is not the same.
@@ -91,10 +90,10 @@ fn verify_in(
     signature.verify(false, message, dst, augmentation, &key, false) == BLST_ERROR::BLST_SUCCESS
 }
 
-/// The public key is computed only where the scheme needs it.
-fn domain(scheme: BlsScheme, public_key: impl FnOnce() -> Vec<u8>) -> (&'static [u8], Vec<u8>) {
+/// The tag of a scheme, and what goes before a message.
+fn domain(scheme: BlsScheme, whole: &[u8]) -> (&'static [u8], &[u8]) {
     match scheme {
-        BlsScheme::ProofOfPossession => (DST_POP, Vec::new()),
-        BlsScheme::MessageAugmentation => (DST_AUG, public_key()),
+        BlsScheme::ProofOfPossession => (DST_POP, &[]),
+        BlsScheme::MessageAugmentation => (DST_AUG, whole),
     }
 }

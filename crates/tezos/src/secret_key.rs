@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::base58::{self, Base58Error};
 use crate::bls::BlsSecretKey;
 use crate::digest::blake2b_256;
-use crate::{BlsScheme, Curve, PublicKey, PublicKeyHash, Signature};
+use crate::{BlsScheme, Curve, PublicKey, PublicKeyHash, Signature, Statement};
 
 /// A secret key of tz1 to tz4.
 #[derive(Clone)]
@@ -193,19 +193,16 @@ impl SecretKey {
                 let signature: p256::ecdsa::Signature = key.sign_prehash(&digest).ok()?;
                 Signature::new(Curve::P256, &signature.normalize_s().to_bytes())
             }
-            Material::Bls(key) => Signature::new(Curve::Bls, &key.sign(message, scheme, None)),
+            Material::Bls(key) => {
+                Signature::new(Curve::Bls, &key.sign(message, scheme, self.public.bytes()))
+            }
         }
     }
 
     /// The proof of possession of a tz4 key over its own public key; none for other keys.
     #[must_use]
     pub fn prove_possession(&self) -> Option<Signature> {
-        match &self.material {
-            Material::Bls(key) => {
-                Signature::new(Curve::Bls, &key.prove_possession(self.public.bytes()))
-            }
-            Material::Ed25519(_) | Material::Secp256k1(_) | Material::P256(_) => None,
-        }
+        self.sign_share(&self.public, Statement::Possession)
     }
 
     /// The secret of a tz4 key; none of other keys.

@@ -25,7 +25,7 @@ impl SecretKey {
     pub fn sign_share(&self, whole: &PublicKey, statement: Statement<'_>) -> Option<Signature> {
         let (key, whole) = (self.bls()?, whole.bytes());
         let made = match statement {
-            Statement::Message { bytes, scheme } => key.sign(bytes, scheme, Some(whole)),
+            Statement::Message { bytes, scheme } => key.sign(bytes, scheme, whole),
             Statement::Possession => key.prove_possession(whole),
         };
         Signature::new(Curve::Bls, &made)

@@ -630,7 +630,7 @@ fn a_disk_that_fails_stops_signing_and_lets_it_go_on_when_it_works() {
     assert_eq!(store.failure(), None);
 }
 
-/// Else a signer that works would say that it does not, until somebody asks for the next level.
+/// Else a signer that works would say that it does not, until a baker asks for the next level.
 #[test]
 fn a_second_writing_that_failed_is_tried_again() {
     let disk = Platter::new();

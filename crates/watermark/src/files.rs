@@ -18,7 +18,7 @@ use crate::entry::Entry;
 use crate::recent::{NotKept, Recent, RecentFile};
 use crate::recovery::{self, Machine};
 use crate::reserved::{self, ReservedFile};
-use crate::sqlite::SqliteDisk;
+use crate::sqlite::{Opening, SqliteDisk};
 
 /// The files of a store, open and held.
 #[derive(Debug)]
@@ -40,24 +40,19 @@ impl Files {
     /// Opens the store at `path` for a signer.
     pub(crate) fn open(path: &Path, machine: &Machine) -> Result<Opened, DiskError> {
         let mut sqlite = SqliteDisk::open(path)?;
-        let entries = recovery::load(path, &sqlite, machine)?;
-        let before = sqlite.last_opening()?.and_then(|opening| opening.recent);
+        let before = sqlite.last_opening()?;
+        let entries = recovery::load(path, &sqlite, before.as_ref(), machine)?;
         let mut opening = recovery::opening(machine);
         // What the opening before has left counts up to here, and from here on nothing of it.
         sqlite.finish(&entries)?;
-        remove(before.as_deref());
+        remove(before.and_then(|before| before.recent).as_deref());
         let reserved = ReservedFile::create(&reserved::path(path), &opening.name, &entries)?;
-        let recent = opening.recent.take().and_then(|path| {
-            let file = RecentFile::create(&path, &opening.name, &entries);
-            // Without one, as where the memory is full, a process that is killed gives up its reservations.
-            file.ok().map(|file| (path, file))
-        });
-        let recent: Box<dyn Recent> = match recent {
-            Some((path, file)) => {
-                opening.recent = Some(path);
-                Box::new(file)
+        let recent: Box<dyn Recent> = match recent_file(&opening, &entries) {
+            Some(file) => Box::new(file),
+            None => {
+                opening.recent = None;
+                Box::new(NotKept)
             }
-            None => Box::new(NotKept),
         };
         sqlite.begin(&opening)?;
         let files = Files { sqlite, reserved, recent: opening.recent };
@@ -86,6 +81,11 @@ impl Disk for Files {
         remove(self.recent.as_deref());
         Ok(())
     }
+}
+
+/// None where there is no memory for it: a process that is killed gives up its reservations then.
+fn recent_file(opening: &Opening, entries: &[Entry]) -> Option<RecentFile> {
+    RecentFile::create(opening.recent.as_deref()?, &opening.name, entries).ok()
 }
 
 /// A file of recent marks that means nothing any more. One that stays is gone with the next boot.

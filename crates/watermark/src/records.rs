@@ -92,7 +92,8 @@ impl Records {
     /// When it is missing, damaged, foreign, or held by another process.
     pub fn open(path: &Path) -> Result<Records, RecordsError> {
         let disk = SqliteDisk::open(path)?;
-        let entries = recovery::load(path, &disk, &Machine::this())?;
+        let opening = disk.last_opening()?;
+        let entries = recovery::load(path, &disk, opening.as_ref(), &Machine::this())?;
         Ok(Records { disk, entries })
     }
 

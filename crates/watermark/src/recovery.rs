@@ -50,14 +50,15 @@ fn is_in_memory(folder: &Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(TMPFS_MAGIC))
 }
 
-/// The entries of the store at `path` as they count now.
+/// The entries of the store at `path` as they count now, after this opening or after a clean stop.
 pub(crate) fn load(
     path: &Path,
     sqlite: &SqliteDisk,
+    opening: Option<&Opening>,
     machine: &Machine,
 ) -> Result<Vec<Entry>, DiskError> {
     let entries = sqlite.load()?;
-    let Some(opening) = sqlite.last_opening()? else { return Ok(recover(entries, None)) };
+    let Some(opening) = opening else { return Ok(recover(entries, None)) };
     let reserved = ReservedFile::read(&reserved::path(path), &opening.name)?;
     let ids = |entries: &[Entry]| -> BTreeSet<_> {
         entries.iter().map(|entry| (entry.key, entry.chain)).collect()
@@ -66,10 +67,10 @@ pub(crate) fn load(
         let (path, why) = (reserved::path(path), "is of other keys".to_owned());
         return Err(DiskError::Incomplete { path, why });
     }
-    let recent = opening.recent.filter(|_| Some(&opening.boot) == machine.boot.as_ref());
+    let recent = opening.recent.as_ref().filter(|_| Some(&opening.boot) == machine.boot.as_ref());
     let recent = recent.and_then(|recent| {
         let owner = fs::metadata(path).ok()?.uid();
-        RecentFile::read(&recent, &opening.name, owner, &reserved)
+        RecentFile::read(recent, &opening.name, owner, &reserved)
     });
     Ok(recover(reserved, recent.as_ref()))
 }

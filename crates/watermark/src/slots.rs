@@ -104,18 +104,17 @@ impl SlotFile {
     /// Writes these texts, each into the slot of its number. They survive what the form says when it returns; after
     /// an error each is there whole, or the one before it.
     pub(crate) fn write(&mut self, texts: Vec<(u64, String)>) -> Result<(), DiskError> {
-        let SlotFile { path, file, form, opening, slots } = self;
-        let failed = |error: io::Error| DiskError::from_io(path, &error);
         for (at, text) in &texts {
-            let slot = slot(slots, *at);
-            let slot = slot.ok_or_else(|| failed(io::Error::other("there is no such slot")))?;
+            let Some(slot) = slot(&mut self.slots, *at) else {
+                return Err(self.failed(&io::Error::other("there is no such slot")));
+            };
             slot.sequence += 1;
-            let bytes = form.sealed(opening, slot.sequence, text).map_err(failed)?;
-            file.write_all_at(&bytes, form.offset(*at, slot.other_place())).map_err(failed)?;
+            let (sequence, place) = (slot.sequence, slot.other_place());
+            self.write_place(*at, place, sequence, text)?;
         }
-        form.make_durable(file).map_err(failed)?;
+        self.make_durable()?;
         for (at, newest) in texts {
-            if let Some(slot) = slot(slots, at) {
+            if let Some(slot) = slot(&mut self.slots, at) {
                 slot.place = slot.other_place();
                 slot.newest = newest;
                 slot.is_twice = false;
@@ -126,20 +125,35 @@ impl SlotFile {
 
     /// Writes the newest texts into their other places as well: then a place that rots takes nothing with it.
     pub(crate) fn write_twice(&mut self) -> Result<(), DiskError> {
-        let SlotFile { path, file, form, opening, slots } = self;
-        let failed = |error: io::Error| DiskError::from_io(path, &error);
-        for (at, slot) in (0..).zip(slots.iter()).filter(|(_, slot)| !slot.is_twice) {
-            let bytes = form.sealed(opening, slot.sequence, &slot.newest).map_err(failed)?;
-            file.write_all_at(&bytes, form.offset(at, slot.other_place())).map_err(failed)?;
+        for (at, slot) in (0..).zip(&self.slots).filter(|(_, slot)| !slot.is_twice) {
+            self.write_place(at, slot.other_place(), slot.sequence, &slot.newest)?;
         }
-        form.make_durable(file).map_err(failed)?;
-        slots.iter_mut().for_each(|slot| slot.is_twice = true);
+        self.make_durable()?;
+        self.slots.iter_mut().for_each(|slot| slot.is_twice = true);
         Ok(())
+    }
+
+    fn write_place(&self, at: u64, place: u64, sequence: u64, text: &str) -> Result<(), DiskError> {
+        let bytes = self.form.sealed(&self.opening, sequence, text);
+        let offset = self.form.offset(at, place);
+        let written = bytes.and_then(|bytes| self.file.write_all_at(&bytes, offset));
+        written.map_err(|error| self.failed(&error))
+    }
+
+    fn make_durable(&self) -> Result<(), DiskError> {
+        match self.form.survives {
+            Survives::TheProcess => Ok(()),
+            Survives::APowerCut => sync_data(&self.file).map_err(|error| self.failed(&error)),
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> DiskError {
+        DiskError::from_io(&self.path, error)
     }
 
     /// [`DiskError::Replaced`] when another file is at its path, or none.
     pub(crate) fn check_place(&self) -> Result<(), DiskError> {
-        let file = self.file.metadata().map_err(|error| DiskError::from_io(&self.path, &error))?;
+        let file = self.file.metadata().map_err(|error| self.failed(&error))?;
         FileId::from(&file).check(&self.path)
     }
 }
@@ -157,13 +171,6 @@ impl Slot {
 impl Form {
     fn offset(self, slot: u64, place: u64) -> u64 {
         (PLACES * slot + place) * u64::from(self.size)
-    }
-
-    fn make_durable(self, file: &File) -> io::Result<()> {
-        match self.survives {
-            Survives::TheProcess => Ok(()),
-            Survives::APowerCut => sync_data(file),
-        }
     }
 
     /// The bytes of a place.

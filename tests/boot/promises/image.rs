@@ -16,7 +16,7 @@ fn a_card_that_was_edited_signs() -> anyhow::Result<()> {
     })
 }
 
-/// Nobody logs in to see how it is. The clock is not as it should be, for there is no time server here.
+/// No login is needed to see how it is. The clock is not as it should be, for there is no time server here.
 #[test]
 fn the_screen_shows_the_status() -> anyhow::Result<()> {
     at_home_with(System::Image, |home| {
