@@ -96,13 +96,14 @@ impl Sshd {
     }
 }
 
+/// Its shells have a home of their own: what the user who runs the tests has in ~/.bashrc may print, or change files.
 fn config(folder: &Path, address: SocketAddr) -> String {
     let folder = folder.display();
     format!(
         "Port {port}\nListenAddress {ip}\nHostKey {folder}/host_key\n\
          AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\n\
          GatewayPorts yes\nAllowTcpForwarding yes\nClientAliveInterval 10\nClientAliveCountMax 2\n\
-         Subsystem sftp internal-sftp\n",
+         Subsystem sftp internal-sftp\nSetEnv HOME={folder}\n",
         port = address.port(),
         ip = address.ip(),
     )
