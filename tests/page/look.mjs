@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 const [rule, url, folder] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const SAMPLES = ["well", "single", "wrong", "unsure", "empty", "not-connected", "twenty"];
+const SAMPLES = ["well", "single", "shared", "wrong", "unsure", "empty", "not-connected", "twenty"];
 const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 900 };
 const LIMIT = 20_000;

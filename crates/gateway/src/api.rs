@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
@@ -11,21 +10,23 @@ use daemon::http::{Body, BodyError, HttpService};
 use daemon::monitor::Monitor;
 use http_body_util::Full;
 use hyper::header::{CONNECTION, HeaderValue};
-use hyper::{Method, Request, Response, Uri};
-use signer_api::{Answer, Call, CallError, Hosts, Media, parse_signing_body, signing_body};
-use tezos::{AuthenticatedRequest, KeyForm, Payload, PublicKeyHash, Signature};
-use tokio::time::Instant;
+use hyper::{Request, Response, Uri};
+use signer_api::{
+    Answer, Call, CallError, Hosts, Media, SignatureVersion, parse_signing_body, signing_body,
+};
+use tezos::{AuthenticatedRequest, Curve, KeyForm, Payload, PublicKeyHash, Signature};
 use tunnel::SignerPort;
 use tunnel::endpoint::SignerId;
 
-use crate::hedge::{Unanswered, hedge};
+use crate::asker::Asker;
+use crate::gather::{Gather, Wanted, part_of};
 use crate::http_client::{SignerRequest, SignerResponse};
-use crate::metrics::{Metrics, Outcome, call_word};
-use crate::report::AnswerResult;
+use crate::metrics::call_word;
 use crate::router::{Claim, Route, route};
+use crate::shared_key::{SharedKey, SharedKeys};
 use crate::signer::Signer;
 use crate::signers::Signers;
-use crate::witness::{Position, Witness};
+use crate::witness::Position;
 
 /// Answers bakers.
 #[derive(Debug, Clone)]
@@ -34,13 +35,13 @@ pub(crate) struct Api {
     /// The port of one signer; none at the port of all signers.
     pub(crate) port: Option<SignerPort>,
     pub(crate) allow_list_known_keys: bool,
-    pub(crate) answer_limit: Duration,
+    pub(crate) asker: Asker,
+    pub(crate) shared_keys: SharedKeys,
+    pub(crate) gather: Gather,
     pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
-    pub(crate) metrics: Arc<Metrics>,
     /// Who may ask at this gateway; none: every client.
     pub(crate) authentication: Option<Authentication>,
-    pub(crate) witness: Witness,
     /// From then on a client that is answered has to connect anew, elsewhere.
     pub(crate) shutdown: Shutdown,
 }
@@ -63,7 +64,7 @@ impl HttpService for Api {
         let call = call_word(request.method(), request.uri().path());
         let reply = self.dispatch(request, accepted).await;
         if let Reply::NotAsked(reason, _) = &reply {
-            self.metrics.note_not_asked(call, reason);
+            self.asker.metrics.note_not_asked(call, reason);
         }
         let mut response = reply.into_response(accepted.unwrap_or(Media::Json));
         if self.shutdown.is_requested() {
@@ -104,14 +105,19 @@ impl Api {
             Err(error) => Reply::NotAsked("malformed", Answer::Misuse(error)),
             Ok(Call::Options(methods)) => Answer::Options(methods).into(),
             Ok(Call::Health) => self.health(request.uri()).await,
-            Ok(Call::Marks | Call::Report) => Answer::Misuse(CallError::NotFound).into(),
+            Ok(
+                Call::Marks | Call::Report | Call::SignShare { .. } | Call::ProveSharePossession(_),
+            ) => Answer::Misuse(CallError::NotFound).into(),
             Ok(Call::AuthorizedKeys) => self.authorized_keys().await,
             Ok(Call::KnownKeys) => self.known_keys(),
             Ok(Call::PublicKey(key)) => self.public_key(key, request.uri()).await,
             Ok(Call::Status(key)) => self.status(&key, request.uri()).await,
-            Ok(Call::ProvePossession { key, .. }) => self.relay_get(&key, request.uri()).await,
-            Ok(Call::Sign { key, authentication, .. }) => {
-                self.sign(key, authentication.as_ref(), request).await
+            Ok(Call::ProvePossession { key, over }) => match self.shared(&key) {
+                Some(shared) => self.prove_possession(&shared, over.as_ref()).await,
+                None => self.relay_get(&key, request.uri()).await,
+            },
+            Ok(Call::Sign { key, version, authentication }) => {
+                self.sign(key, version, authentication.as_ref(), request).await
             }
         }
     }
@@ -146,11 +152,18 @@ impl Api {
         let all = self.signers.all();
         let here = all.iter().filter(|signer| self.port.is_none_or(|port| port == signer.port));
         let claims = here.map(|signer| signer.claim());
-        let keys: BTreeSet<PublicKeyHash> = claims.flat_map(|claim| claim.keys().clone()).collect();
+        let mut keys: BTreeSet<PublicKeyHash> =
+            claims.flat_map(|claim| claim.keys().clone()).collect();
+        if self.port.is_none() {
+            keys.extend(self.shared_keys.all().iter().map(|shared| shared.config.hash()));
+        }
         Answer::KnownKeys(keys.into_iter().collect()).into()
     }
 
     async fn public_key(&self, key: PublicKeyHash, uri: &Uri) -> Reply {
+        if let Some(shared) = self.shared(&key) {
+            return Answer::PublicKey(shared.config.group.public_key().clone()).into();
+        }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(Unavailable::NoSigner(_)) => return no_such_key(),
@@ -174,6 +187,9 @@ impl Api {
 
     /// Whether the key can sign now is never answered from memory.
     async fn status(&self, key: &PublicKeyHash, uri: &Uri) -> Reply {
+        if let Some(shared) = self.shared(key) {
+            return Answer::Status(self.gather.status(&shared, &get(uri)).await).into();
+        }
         let signer = match self.signer_of(key) {
             Ok(signer) => signer,
             Err(Unavailable::NoSigner(_)) => return no_such_key(),
@@ -199,9 +215,11 @@ impl Api {
     async fn sign(
         &self,
         key: PublicKeyHash,
+        version: SignatureVersion,
         authentication: Option<&Signature>,
         request: Request<Body>,
     ) -> Reply {
+        let query = request.uri().query().map(str::to_owned);
         let (request, data) = match read(key, request) {
             Ok(read) => read,
             Err((reason, answer)) => return Reply::NotAsked(reason, answer),
@@ -210,6 +228,11 @@ impl Api {
             tracing::warn!(%key, "refused: invalid authentication signature");
             let answer = Answer::Failure("invalid authentication signature".to_owned());
             return Reply::NotAsked("authentication", answer);
+        }
+        if let Some(shared) = self.shared(&key) {
+            let path_and_query = part_of(&key, query.as_deref());
+            let request = SignerRequest { path_and_query, ..request };
+            return self.sign_shared(&shared, &request, (data, version)).await;
         }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
@@ -225,6 +248,41 @@ impl Api {
         reply
     }
 
+    /// The key, if it is in shares, and asked for at the port of all signers: at the port of one there is its share alone.
+    fn shared(&self, key: &PublicKeyHash) -> Option<Arc<SharedKey>> {
+        self.shared_keys.find(key).filter(|_| self.port.is_none())
+    }
+
+    async fn sign_shared(
+        &self,
+        shared: &Arc<SharedKey>,
+        request: &SignerRequest,
+        (data, version): (Vec<u8>, SignatureVersion),
+    ) -> Reply {
+        let Some(scheme) = version.scheme(Curve::Bls) else {
+            let why = "this key has no signature of the version that was asked for";
+            return Answer::Failure(why.to_owned()).into();
+        };
+        let wanted = Wanted::Message { bytes: data.into(), scheme };
+        let signed = self.gather.sign(shared, request, wanted).await;
+        signed.map_or_else(|answer| answer, Answer::Signature).into()
+    }
+
+    /// Over the key itself only, as a signer that has all of it.
+    async fn prove_possession(
+        &self,
+        shared: &Arc<SharedKey>,
+        over: Option<&tezos::PublicKey>,
+    ) -> Reply {
+        if over.is_some_and(|over| over != shared.config.group.public_key()) {
+            let why = "possession is proved of the key itself only";
+            return Answer::Failure(why.to_owned()).into();
+        }
+        let request = SignerRequest::get(&part_of(&shared.config.hash(), None));
+        let proved = self.gather.sign(shared, &request, Wanted::Possession).await;
+        proved.map_or_else(|answer| answer, Answer::Possession).into()
+    }
+
     fn is_allowed(
         &self,
         key: &PublicKeyHash,
@@ -236,61 +294,9 @@ impl Api {
     }
 
     async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {
-        let Ok(_slot) = signer.slots.try_acquire() else {
-            let message = format!("signer {:?} is asked too much at once; ask again", signer.name);
-            self.note(signer, request, Outcome::Unanswered("busy"), Duration::ZERO, None);
-            return Answer::AskAgain(message).into();
-        };
-        let started = Instant::now();
-        let answer =
-            hedge(signer, request, self.answer_limit, (&self.metrics, &self.witness)).await;
-        let outcome = match &answer {
-            Ok(answer) if answer.is_ok() => Outcome::Answered,
-            Ok(_) => Outcome::Declined,
-            Err(unanswered) => Outcome::Unanswered(unanswered.reason()),
-        };
-        let signer_took = answer.as_ref().ok().and_then(|answer| answer.took);
-        self.note(signer, request, outcome, started.elapsed(), signer_took);
-        match answer {
-            Ok(answer) => Reply::SignerResponse(answer),
-            Err(unanswered) => {
-                tracing::warn!(
-                    signer = signer.name,
-                    "no answer to {}: {unanswered}",
-                    request.method
-                );
-                match unanswered {
-                    // A repeat changes nothing.
-                    Unanswered::Behind { .. } => Answer::Failure(unanswered.to_string()).into(),
-                    Unanswered::NotConnected(_)
-                    | Unanswered::Refused { .. }
-                    | Unanswered::Failed { .. }
-                    | Unanswered::TimedOut { .. } => {
-                        Answer::AskAgain(unanswered.to_string()).into()
-                    }
-                }
-            }
-        }
-    }
-
-    /// Counts what became of a request to a signer, and notes it for the page.
-    fn note(
-        &self,
-        signer: &Signer,
-        request: &SignerRequest,
-        outcome: Outcome,
-        took: Duration,
-        signer_took: Option<Duration>,
-    ) {
-        let call = call_word(&request.method, &request.path_and_query);
-        self.metrics.note_request(&signer.name, call, outcome, (took, signer_took));
-        if request.method == Method::POST {
-            let result = match outcome {
-                Outcome::Answered => AnswerResult::Signed,
-                Outcome::Declined => AnswerResult::Declined,
-                Outcome::Unanswered(_) => AnswerResult::Unanswered,
-            };
-            signer.answers.note(result, took, request.vote());
+        match self.asker.ask(signer, request).await {
+            Ok(response) => Reply::SignerResponse(response),
+            Err(answer) => answer.into(),
         }
     }
 
@@ -312,6 +318,10 @@ impl Api {
             Some(port) => Some(find(&|signer| signer.port == port).ok_or_else(no_signer)?),
             None => None,
         };
+        // Whatever else its signer has: it says what to do with its share.
+        if let Some(own) = own.filter(|own| self.shared_keys.share_of(key, &own.name).is_some()) {
+            return Ok(Arc::clone(own));
+        }
         let claims: Vec<(SignerId, Arc<Claim>)> =
             all.iter().map(|signer| (signer.id, signer.claim())).collect();
         let name = |id: SignerId| {
@@ -415,6 +425,7 @@ fn read(
         chain: payload.chain(),
         kind: payload.kind(),
         level: payload.mark().level,
+        share: None,
     });
     Ok((SignerRequest { method, path_and_query, body, position }, data))
 }

@@ -8,6 +8,8 @@
 //!        ◀────────────────────── the answer, as it came ◀─────────────────────────────────────
 //! ```
 //!
+//! A key in shares is asked of all signers that have one, and their parts are combined (`gather.rs`, `tally.rs`).
+//!
 //! What a signer advertises (`advertised.rs`) is polled on a connection of its own. The gateway has no key; of what it
 //! saw, it keeps up to where each key was answered (`witness.rs`), so that a copy of a signer, or a backup that was put back, is noticed.
 #![warn(clippy::disallowed_types)]
@@ -19,7 +21,9 @@ extern crate self as gateway;
 mod advertised;
 mod answers;
 mod api;
+mod asker;
 pub mod config;
+mod gather;
 mod hedge;
 mod http_client;
 mod metrics;
@@ -34,12 +38,15 @@ mod run;
 mod run_error;
 mod scrape;
 mod sessions;
+mod shared_key;
+mod shared_metrics;
 mod shell;
 mod signer;
 mod signer_tasks;
 mod signers;
 mod stand_in;
 mod status;
+mod tally;
 mod watch;
 mod witness;
 

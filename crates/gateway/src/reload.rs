@@ -20,6 +20,8 @@ use tunnel::endpoint::{AuthorizedClients, SignerId};
 
 use crate::config::{Config, SignerConfig};
 use crate::metrics::Metrics;
+use crate::shared_key::SharedKeys;
+use crate::shared_metrics::SharedMetrics;
 use crate::signer::Signer;
 use crate::signer_tasks::{BoundPort, SignerTasks, client};
 use crate::signers::Signers;
@@ -30,9 +32,11 @@ pub(crate) struct Reload {
     /// What runs.
     pub(crate) config: Config,
     pub(crate) signers: Signers,
+    pub(crate) shared_keys: SharedKeys,
     pub(crate) tasks: SignerTasks,
     pub(crate) authorized: AuthorizedClients,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shared_metrics: SharedMetrics,
     pub(crate) last: LastReload,
     /// No signer had this number yet.
     pub(crate) next_id: usize,
@@ -46,6 +50,7 @@ struct Difference {
     removed: Vec<String>,
     /// Those that stay are named in another order: of two with one key, the first is asked.
     is_reordered: bool,
+    are_shared_keys_changed: bool,
 }
 
 impl Reload {
@@ -105,7 +110,12 @@ impl Reload {
                 }
             };
         }
-        let difference = Difference::of(&before, &self.config.signers);
+        let are_shared_keys_changed = self.config.shared_keys != config.shared_keys;
+        let difference =
+            Difference { are_shared_keys_changed, ..Difference::of(&before, &self.config.signers) };
+        self.config.shared_keys = config.shared_keys;
+        self.shared_keys.replace(&self.config.shared_keys);
+        self.shared_metrics.begin(&self.shared_keys);
         self.metrics.begin(difference.added.iter().map(String::as_str));
         self.signers.replace(self.config.signers.iter().map(|config| {
             let own = all.iter().find(|signer| signer.id == config.id);
@@ -154,7 +164,7 @@ fn kept<'a>(all: &'a [SignerConfig], others: &[SignerConfig]) -> Vec<&'a str> {
 /// In one line of the log; empty when there is none.
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Difference { added, changed, removed, is_reordered } = self;
+        let Difference { added, changed, removed, is_reordered, are_shared_keys_changed } = self;
         let parts = [("added", added), ("changed", changed), ("removed", removed)];
         let mut is_first = true;
         for (what, names) in parts.into_iter().filter(|(_, names)| !names.is_empty()) {
@@ -162,7 +172,11 @@ impl std::fmt::Display for Difference {
             write!(f, "{comma}signers {what}: {}", names.join(", "))?;
         }
         if *is_reordered {
-            write!(f, "{}signers named in another order", if is_first { "" } else { "; " })?;
+            let comma = if std::mem::take(&mut is_first) { "" } else { "; " };
+            write!(f, "{comma}signers named in another order")?;
+        }
+        if *are_shared_keys_changed {
+            write!(f, "{}keys in shares changed", if is_first { "" } else { "; " })?;
         }
         Ok(())
     }

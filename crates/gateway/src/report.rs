@@ -13,6 +13,9 @@ pub struct GatewayReport {
     pub own: Report,
     /// Of each signer, in the order of the configuration.
     pub signers: Vec<SignerReport>,
+    /// Of each key that is in shares, in the order of the configuration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_keys: Vec<SharedKeyReport>,
 }
 
 /// What the gateway knows of a signer.
@@ -34,6 +37,28 @@ pub struct SignerReport {
     /// How many seconds ago it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<f64>,
+}
+
+/// What the gateway knows of a key in shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedKeyReport {
+    /// Its public key hash.
+    pub key: String,
+    /// So many shares make a signature.
+    pub needed: u8,
+    /// All shares, in their order.
+    pub shares: Vec<ShareReport>,
+}
+
+/// What the gateway knows of a share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareReport {
+    /// Its number, from 1.
+    pub index: u8,
+    /// The name of the signer that has it.
+    pub signer: String,
+    /// `ready`, or why it cannot take part.
+    pub state: String,
 }
 
 /// A connection of a signer.

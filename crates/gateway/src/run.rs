@@ -16,16 +16,21 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tunnel::endpoint::{self, Endpoint};
 
 use crate::api::Api;
+use crate::asker::Asker;
 use crate::config::Config;
+use crate::gather::Gather;
 use crate::metrics::{Metrics, Readings};
 use crate::monitor_api::MonitorApi;
 use crate::reload::Reload;
 use crate::run_error::RunError;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
+use crate::shared_key::{SharedKeys, TOO_FEW};
+use crate::shared_metrics::{SharedMetrics, SharedReadings};
 use crate::signer::Signer;
 use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell, client, limits};
 use crate::signers::Signers;
@@ -36,6 +41,8 @@ use crate::witness::Witness;
 #[derive(Debug)]
 pub struct Gateway {
     listeners: JoinSet<()>,
+    /// Answers that came too late to be needed.
+    late: TaskTracker,
     /// Requested when the listeners have to end.
     stop_listeners: Shutdown,
     endpoint: JoinSet<()>,
@@ -64,14 +71,18 @@ impl Gateway {
         let bound = Bound::bind(&config).await?;
         config.warn_of_unnamed_keys();
         let signers = Signers::new(config.signers.iter().map(Signer::new).map(Arc::new));
+        let shared_keys = SharedKeys::new(&config.shared_keys);
         let last_reload = LastReload::default();
         let mut registry = Registry::default();
         register_own(&mut registry, "peel_gateway");
         last_reload.register(&mut registry, "peel_gateway");
         let metrics = Arc::new(Metrics::register(&mut registry, &signers));
         let refusals = bound.endpoint.refusals();
-        let health = health(&signers, &last_reload, &shutdown);
+        let shared_metrics = SharedMetrics::register(&mut registry, &shared_keys);
+        let health = health(&signers, &shared_keys, &last_reload, &shutdown);
         let readings = Readings { signers: signers.clone(), refusals };
+        registry.register_collector(Box::new(readings));
+        let readings = SharedReadings { keys: shared_keys.clone(), signers: signers.clone() };
         registry.register_collector(Box::new(readings));
         register_readiness(&mut registry, "peel_gateway", health.clone());
         let reporter = Reporter::new("gateway", health);
@@ -80,16 +91,25 @@ impl Gateway {
         let monitor = Monitor::new(Arc::new(registry), reporter, Health::default())
             .with_others(move |own| scrape(of_signers.clone(), own))
             .admitting(move |headers| hosts.check_viewer(headers).map_err(|why| why.to_string()));
+        let witness = Witness::open(config.state.as_deref())?;
+        let asker = Asker { answer_limit: config.answer_limit, metrics, witness };
+        let gather = Gather {
+            asker: asker.clone(),
+            signers: signers.clone(),
+            metrics: shared_metrics,
+            late: TaskTracker::new(),
+            shutdown: shutdown.clone(),
+        };
         let api = Api {
             signers,
             port: None,
             allow_list_known_keys: config.allow_list_known_keys,
-            answer_limit: config.answer_limit,
+            asker,
+            shared_keys,
+            gather,
             hosts: config.hosts.clone(),
             monitor,
-            metrics,
             authentication: config.authentication.clone(),
-            witness: Witness::open(config.state.as_deref())?,
             shutdown,
         };
         let count = config.signers.len();
@@ -106,6 +126,7 @@ impl Gateway {
     ) -> Result<Gateway, RunError> {
         let mut gateway = Gateway {
             listeners: JoinSet::new(),
+            late: api.gather.late.clone(),
             stop_listeners: Shutdown::new(),
             endpoint: JoinSet::new(),
             stop_endpoint: CancellationToken::new(),
@@ -121,12 +142,15 @@ impl Gateway {
             gateway.listeners.spawn(listener.serve(Http(Arc::new(api.clone())), stop()));
         }
         if let Some(listener) = bound.monitor {
-            let status =
-                Status { reporter: api.monitor.reporter().clone(), signers: signers.clone() };
+            let status = Status {
+                reporter: api.monitor.reporter().clone(),
+                signers: signers.clone(),
+                shared_keys: api.shared_keys.clone(),
+            };
             let monitor = MonitorApi::new(api.monitor.clone(), status);
             gateway.listeners.spawn(listener.serve(Http(Arc::new(monitor)), stop()));
         }
-        gateway.listeners.spawn(api.witness.clone().keep(stop()));
+        gateway.listeners.spawn(api.asker.witness.clone().keep(stop()));
         let health = api.monitor.reporter().health().clone();
         gateway.listeners.spawn(health.observe(stop()));
         let mut tasks = SignerTasks::new(api.clone(), stop());
@@ -136,13 +160,16 @@ impl Gateway {
             next_id: config.signers.len(),
             config,
             signers: signers.clone(),
+            shared_keys: api.shared_keys.clone(),
             tasks,
             authorized: bound.endpoint.authorized(),
-            metrics: Arc::clone(&api.metrics),
+            metrics: Arc::clone(&api.asker.metrics),
+            shared_metrics: api.gather.metrics.clone(),
             last: last_reload,
         };
         gateway.listeners.spawn(reload.run(changes, stop()));
-        let sessions = Sessions { signers, witness: api.witness.clone() };
+        let (witness, shared_keys) = (api.asker.witness.clone(), api.shared_keys.clone());
+        let sessions = Sessions { signers, witness, shared_keys };
         let (session_handler, stop) = (Arc::new(sessions), gateway.stop_endpoint.clone());
         gateway.endpoint.spawn(bound.endpoint.serve(session_handler, stop));
         Ok(gateway)
@@ -179,6 +206,8 @@ impl Gateway {
         }
         self.stop_listeners.request();
         while self.listeners.join_next().await.is_some() {}
+        self.late.close();
+        self.late.wait().await;
         self.stop_endpoint.cancel();
         while self.endpoint.join_next().await.is_some() {}
         tracing::info!("stopped");
@@ -217,12 +246,18 @@ impl Bound {
 
 /// Each signer, and its sessions. Without any signer that can be asked nothing can be signed at all, and one that stops
 /// is not to be asked any more.
-fn health(signers: &Signers, last_reload: &LastReload, shutdown: &Shutdown) -> Health {
-    let (signers, others) = (signers.clone(), signers.clone());
+fn health(
+    signers: &Signers,
+    shared_keys: &SharedKeys,
+    last_reload: &LastReload,
+    shutdown: &Shutdown,
+) -> Health {
+    let (signers, others, shared_keys) = (signers.clone(), signers.clone(), shared_keys.clone());
     let of_signers = move || {
-        let mut facts: Vec<Fact> = signers.all().iter().map(|signer| signer.fact()).collect();
-        facts.insert(0, of_all(&facts));
-        facts
+        let of_each = signers.all().iter().map(|signer| signer.fact()).collect::<Vec<Fact>>();
+        let of_shared = shared_keys.facts(&signers);
+        let all = of_all(&of_each, &signers, (&of_shared, &shared_keys));
+        [vec![all], of_each, of_shared].concat()
     };
     let of_sessions =
         move || others.all().iter().flat_map(|signer| signer.session_facts()).collect();
@@ -240,19 +275,31 @@ fn of_stop(shutdown: &Shutdown) -> Fact {
     Fact::vital("running", is_asked).logged_elsewhere()
 }
 
-/// Whether a baker's request can come to a signature.
-fn of_all(signers: &[Fact]) -> Fact {
+/// Whether a baker's request can come to a signature: of a signer that has a whole key, or of enough that have shares.
+fn of_all(
+    of_each: &[Fact],
+    signers: &Signers,
+    (of_shared, shared_keys): (&[Fact], &SharedKeys),
+) -> Fact {
     let can_be_asked = |fact: &Fact| {
         let is_partly = matches!(&*fact.state, "partly_ready" | "not_signing");
         is_partly || matches!(fact.verdict, Verdict::Good | Verdict::Unknown)
     };
-    if signers.iter().any(can_be_asked) {
+    let all = signers.all();
+    let has_shares_only = |name: &str| {
+        let signer = all.iter().find(|signer| signer.name == name);
+        signer.is_some_and(|signer| shared_keys.are_all_keys_of(signer))
+    };
+    let of_whole = of_each.iter().filter(|fact| !has_shares_only(&fact.subject));
+    let too_few = of_shared.iter().find(|fact| fact.state == TOO_FEW);
+    if of_whole.clone().any(can_be_asked) || of_shared.iter().any(|fact| fact.state != TOO_FEW) {
         return Fact::vital("signers", Ok(()));
     }
     let is_there = |fact: &&Fact| matches!(&*fact.state, "not_ready" | "silent");
-    let line = match signers.iter().find(is_there) {
-        Some(fact) => format!("no signer can sign; {}: {}", fact.subject, fact.line),
-        None => "no signer is connected".to_owned(),
+    let line = match (of_each.iter().find(is_there), too_few) {
+        (Some(fact), _) => format!("no signer can sign; {}: {}", fact.subject, fact.line),
+        (None, Some(fact)) => fact.line.to_string(),
+        (None, None) => "no signer is connected".to_owned(),
     };
     Fact::new("signers", "none", Verdict::Failed, line)
 }

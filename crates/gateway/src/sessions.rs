@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tezos::PublicKeyHash;
 use tokio::time::{sleep, timeout};
 use tunnel::Service;
 use tunnel::endpoint::{Session, SessionHandler};
 
 use crate::path::Path;
+use crate::shared_key::SharedKeys;
 use crate::signer::Signer;
 use crate::signers::Signers;
 use crate::witness::Witness;
@@ -26,6 +28,7 @@ const MARKS_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Sessions {
     pub(crate) signers: Signers,
     pub(crate) witness: Witness,
+    pub(crate) shared_keys: SharedKeys,
 }
 
 impl Sessions {
@@ -43,7 +46,8 @@ impl Sessions {
             }
         };
         let Some(marks) = marks else { return Some(Arc::new(path)) };
-        let why = match seen.check(&marks) {
+        let share_of = |key: &PublicKeyHash| self.shared_keys.share_of(key, &signer.name);
+        let why = match seen.check(&marks, share_of) {
             Err(behind) => Some(behind.to_string()),
             Ok(()) if signer.is_free_for(&marks).await => None,
             Ok(()) => Some(RIVAL.to_owned()),

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use tunnel::Service;
 use tunnel::endpoint::Session;
 
-use crate::report::{GatewayReport, SessionReport, SignerReport};
+use crate::report::{GatewayReport, SessionReport, ShareReport, SharedKeyReport, SignerReport};
+use crate::shared_key::{ShareState, SharedKey, SharedKeys};
 use crate::signer::Signer;
 use crate::signers::Signers;
 
@@ -16,12 +17,29 @@ use crate::signers::Signers;
 pub(crate) struct Status {
     pub(crate) reporter: Reporter,
     pub(crate) signers: Signers,
+    pub(crate) shared_keys: SharedKeys,
 }
 
 impl Status {
     pub(crate) fn report(&self) -> GatewayReport {
         let signers = self.signers.all().iter().map(|signer| of_signer(signer)).collect();
-        GatewayReport { own: self.reporter.report(), signers }
+        let shared_keys = self.shared_keys.all();
+        let shared_keys = shared_keys.iter().map(|shared| of_shared_key(shared, &self.signers));
+        GatewayReport { own: self.reporter.report(), signers, shared_keys: shared_keys.collect() }
+    }
+}
+
+fn of_shared_key(shared: &SharedKey, signers: &Signers) -> SharedKeyReport {
+    let states = shared.states(signers).into_iter();
+    let share = |share: ShareState| ShareReport {
+        index: share.index.number(),
+        signer: share.signer,
+        state: share.state.to_owned(),
+    };
+    SharedKeyReport {
+        key: shared.config.hash().to_string(),
+        needed: shared.config.group.threshold().needed(),
+        shares: states.map(share).collect(),
     }
 }
 

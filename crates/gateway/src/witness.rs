@@ -16,6 +16,7 @@ use std::time::Duration;
 use daemon::Shutdown;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
+use shares::ShareIndex;
 use signer_api::Marks;
 use tezos::{ChainId, Kind, Level, PublicKeyHash};
 use thiserror::Error;
@@ -27,7 +28,7 @@ pub(crate) struct Witness(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    answered: Mutex<HashMap<(PublicKeyHash, ChainId), Answered>>,
+    answered: Mutex<HashMap<Place, Answered>>,
     changed: watch::Sender<()>,
     /// The folder in which it is kept, and its lock; none: in memory only.
     kept: Option<(PathBuf, File)>,
@@ -40,6 +41,14 @@ struct Answered {
     process: Option<String>,
 }
 
+/// What has marks of its own: a key on a chain, or a share of a key that is in shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    key: PublicKeyHash,
+    chain: ChainId,
+    share: Option<ShareIndex>,
+}
+
 /// The key, chain, kind and level of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -47,6 +56,14 @@ pub(crate) struct Position {
     pub(crate) chain: ChainId,
     pub(crate) kind: Kind,
     pub(crate) level: Level,
+    /// Which share of the key is asked; none where a signer has all of it.
+    pub(crate) share: Option<ShareIndex>,
+}
+
+impl Position {
+    fn place(self) -> Place {
+        Place { key: self.key, chain: self.chain, share: self.share }
+    }
 }
 
 /// A store that is behind what was answered.
@@ -86,6 +103,8 @@ struct Row {
     key: String,
     chain: String,
     level: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<u8>,
 }
 
 impl Witness {
@@ -101,7 +120,7 @@ impl Witness {
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(PublicKeyHash, ChainId), Answered>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Answered>> {
         self.0.answered.lock()
     }
 
@@ -113,13 +132,13 @@ impl Witness {
 
     /// Notes that a request was answered by a process.
     pub(crate) fn note(&self, position: Position, process: Option<&str>) {
-        let Position { key, chain, level, .. } = position;
+        let (place, level) = (position.place(), position.level);
         let mut answered = self.lock();
-        if answered.len() >= MAX_ENTRIES && !answered.contains_key(&(key, chain)) {
+        if answered.len() >= MAX_ENTRIES && !answered.contains_key(&place) {
             return;
         }
         let process = process.map(str::to_owned);
-        let entry = answered.entry((key, chain));
+        let entry = answered.entry(place);
         let entry = entry.or_insert(Answered { level, process: process.clone() });
         if level >= entry.level {
             *entry = Answered { level, process };
@@ -130,13 +149,13 @@ impl Witness {
 
     /// Whether a process that had come as far as `marks` when it connected may be asked for this.
     pub(crate) fn check(&self, position: Position, marks: &Marks) -> Result<(), Behind> {
-        let answered = self.lock().get(&(position.key, position.chain)).cloned();
+        let answered = self.lock().get(&position.place()).cloned();
         let Some(answered) = answered else { return Ok(()) };
         let is_same = answered.process.as_ref() == Some(&marks.process);
         if position.level > answered.level || is_same {
             return Ok(());
         }
-        behind((position.key, position.chain), &answered, marks).map_or(Ok(()), Err)
+        behind(position.place(), &answered, marks).map_or(Ok(()), Err)
     }
 
     /// Keeps its file up to date until shutdown, if it has one.
@@ -163,10 +182,11 @@ impl Witness {
 
     fn rows(&self) -> Vec<Row> {
         let answered = self.lock();
-        let row = |((key, chain), answered): (&(PublicKeyHash, ChainId), &Answered)| Row {
-            key: key.to_string(),
-            chain: chain.to_string(),
+        let row = |(place, answered): (&Place, &Answered)| Row {
+            key: place.key.to_string(),
+            chain: place.chain.to_string(),
             level: answered.level.into(),
+            share: place.share.map(ShareIndex::number),
         };
         answered.iter().map(row).collect()
     }
@@ -174,23 +194,27 @@ impl Witness {
 
 /// What was answered at some moment.
 #[derive(Debug)]
-pub(crate) struct Seen(HashMap<(PublicKeyHash, ChainId), Answered>);
+pub(crate) struct Seen(HashMap<Place, Answered>);
 
 impl Seen {
-    /// Whether a store that says this of itself is as far as what was answered for its keys: those that it names.
-    pub(crate) fn check(&self, marks: &Marks) -> Result<(), Behind> {
-        let own =
-            self.0.iter().filter(|((key, _), _)| marks.reached.iter().any(|(own, ..)| own == key));
+    /// Whether a store that says this of itself is as far as what was answered for its keys: those that it names, or for
+    /// the share that it has of one.
+    pub(crate) fn check(
+        &self,
+        marks: &Marks,
+        share_of: impl Fn(&PublicKeyHash) -> Option<ShareIndex>,
+    ) -> Result<(), Behind> {
+        let has = |place: &Place| {
+            let is_named = marks.reached.iter().any(|(own, ..)| *own == place.key);
+            is_named && share_of(&place.key) == place.share
+        };
+        let own = self.0.iter().filter(|(place, _)| has(place));
         let mut behind = own.filter_map(|(place, answered)| behind(*place, answered, marks));
         behind.next().map_or(Ok(()), Err)
     }
 }
 
-fn behind(
-    (key, chain): (PublicKeyHash, ChainId),
-    answered: &Answered,
-    marks: &Marks,
-) -> Option<Behind> {
+fn behind(Place { key, chain, .. }: Place, answered: &Answered, marks: &Marks) -> Option<Behind> {
     let own = marks.reached.iter().find(|(own, on, _)| (*own, *on) == (key, chain));
     let reached = own.map(|(.., level)| *level);
     (reached < Some(answered.level)).then_some(Behind {
@@ -208,7 +232,7 @@ fn behind(
 pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFileError> {
     let witness = Witness::open(Some(directory))?;
     let before = witness.lock().len();
-    witness.lock().retain(|(own, _), _| own != key);
+    witness.lock().retain(|place, _| place.key != *key);
     let is_known = witness.lock().len() < before;
     let failed =
         |error: io::Error| WitnessFileError { path: directory.join(FILE), why: error.to_string() };
@@ -237,7 +261,7 @@ fn take(directory: &Path) -> Result<File, WitnessFileError> {
     }
 }
 
-fn read(directory: &Path) -> Result<HashMap<(PublicKeyHash, ChainId), Answered>, WitnessFileError> {
+fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> {
     let path = directory.join(FILE);
     let failed = |why: String| WitnessFileError { path: path.clone(), why };
     let text = match fs::read_to_string(&path) {
@@ -247,7 +271,9 @@ fn read(directory: &Path) -> Result<HashMap<(PublicKeyHash, ChainId), Answered>,
     };
     let rows: Vec<Row> = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     let parse = |row: &Row| {
-        let place = (row.key.parse().ok()?, row.chain.parse().ok()?);
+        let share = row.share.map(ShareIndex::new).transpose().ok()?;
+        let (key, chain) = (row.key.parse().ok()?, row.chain.parse().ok()?);
+        let place = Place { key, chain, share };
         Some((place, Answered { level: Level::try_from(row.level).ok()?, process: None }))
     };
     let answered: Option<_> = rows.iter().map(parse).collect();
@@ -273,7 +299,11 @@ mod tests {
 
     fn position(level: i64) -> Position {
         let (chain, level) = (ChainId::MAINNET, Level::try_from(level).unwrap());
-        Position { key: key(), chain, kind: Kind::Block, level }
+        Position { key: key(), chain, kind: Kind::Block, level, share: None }
+    }
+
+    fn no_shares(_: &PublicKeyHash) -> Option<ShareIndex> {
+        None
     }
 
     fn marks(process: &str, level: i64) -> Marks {
@@ -285,10 +315,10 @@ mod tests {
     fn a_store_that_is_behind_is_named_and_one_that_is_not_is_not() {
         let witness = Witness::open(None).unwrap();
         witness.note(position(800), Some("first"));
-        assert!(witness.seen().check(&marks("copy", 799)).is_err());
-        assert!(witness.seen().check(&marks("again", 800)).is_ok());
+        assert!(witness.seen().check(&marks("copy", 799), no_shares).is_err());
+        assert!(witness.seen().check(&marks("again", 800), no_shares).is_ok());
         let other = Marks { process: "other".to_owned(), reached: Vec::new() };
-        assert!(witness.seen().check(&other).is_ok(), "it has not this key");
+        assert!(witness.seen().check(&other, no_shares).is_ok(), "it has not this key");
     }
 
     #[test]

@@ -336,7 +336,9 @@ pub(crate) enum KeyCommand {
     /// standard input and write it to a file that only you can read; or take over the keys of an
     /// octez wallet.
     Import(KeyImport),
-    /// Show which keys are in these files.
+    /// Split a tz4 key that exists into shares, of which any so many sign, and fewer are worth nothing.
+    Split(KeySplit),
+    /// Show which keys, or shares of keys, are in these files.
     List {
         /// Key files.
         #[arg(required = true)]
@@ -356,8 +358,11 @@ pub(crate) struct KeyImport {
     pub(crate) key: Vec<String>,
     #[command(flatten)]
     pub(crate) config: SignerFile,
+    /// The file to make. It must not exist.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) output: Option<KeyOutput>,
+    pub(crate) sealing: Sealing,
 }
 
 /// Where a key is written, and how.
@@ -366,12 +371,40 @@ pub(crate) struct KeyOutput {
     /// The file to make. It must not exist.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
+}
+
+/// How a secret is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sealing {
     /// Encrypt with the password in this file. Without it, the password is asked for.
     #[arg(long, value_name = "FILE", conflicts_with = "unencrypted")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Do not encrypt: a reader of the file has the key.
+    /// Do not encrypt: a reader of the file has what is in it.
     #[arg(long)]
     pub(crate) unencrypted: bool,
+}
+
+/// A key, and what becomes of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeySplit {
+    /// So many shares sign; more than half.
+    #[arg(long, value_name = "T")]
+    pub(crate) threshold: u8,
+    /// So many shares are made.
+    #[arg(long, value_name = "N")]
+    pub(crate) shares: u8,
+    /// The folder for share-1 to share-N. It is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// The password of the key, if it is encrypted. Without it, it is asked for.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sealing: Sealing,
+    /// The key: unencrypted:BLsk… or encrypted:BLesk…, as secret_key_file of signer.toml.
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

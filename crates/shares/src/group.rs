@@ -6,6 +6,7 @@ use tezos::{Curve, PublicKey, Statement};
 use thiserror::Error;
 
 use crate::lagrange::{self, BITS};
+use crate::scalar::Scalar;
 use crate::{PartialSignature, ShareIndex, Threshold};
 
 /// The public key of the whole, and of each share. They belong together: that is checked when it is made.
@@ -37,6 +38,11 @@ pub enum GroupError {
          ceremony, in their order"
     )]
     Foreign(ShareIndex),
+    /// Fewer than the threshold are the key.
+    #[error(
+        "fewer than {0} of these shares make the key; write the threshold that it was split with"
+    )]
+    Fewer(u8),
     /// The shares belong together, and make another key.
     #[error(
         "these are the shares of another key than {0}; take all of them from one \"peel key split\" or one ceremony"
@@ -58,20 +64,19 @@ impl Group {
             return Err(GroupError::Count { threshold, given: shares.len() });
         }
         let points = shares.iter().map(point).collect::<Result<Vec<_>, _>>()?;
-        let (known, others): (Vec<ShareIndex>, Vec<ShareIndex>) =
-            threshold.indices().partition(|index| index.number() <= threshold.needed());
-        let first = points.get(..known.len()).unwrap_or_default();
-        let at = |wanted| {
-            let factors = lagrange::factors(wanted, &known).unwrap_or_default();
-            first.mult(&factors, BITS).to_public_key().compress()
-        };
-        for (index, share) in others.iter().zip(shares.iter().skip(known.len())) {
-            if at(lagrange::place(*index)) != *share.bytes() {
-                return Err(GroupError::Foreign(*index));
+        let needed = usize::from(threshold.needed());
+        let of = |wanted, count| value_at(wanted, points.get(..count).unwrap_or_default());
+        for (index, share) in threshold.indices().zip(&shares).skip(needed) {
+            if of(lagrange::place(index), needed) != *share.bytes() {
+                return Err(GroupError::Foreign(index));
             }
         }
-        if at(lagrange::secret()) != *public_key.bytes() {
+        let secret = lagrange::secret();
+        if of(secret, needed) != *public_key.bytes() {
             return Err(GroupError::OtherKey(public_key));
+        }
+        if of(secret, needed - 1) == *public_key.bytes() {
+            return Err(GroupError::Fewer(threshold.needed()));
         }
         Ok(Group { threshold, public_key, shares })
     }
@@ -94,6 +99,11 @@ impl Group {
         self.shares.get(index.place())
     }
 
+    /// The public keys of all shares, in the order of their indices.
+    pub fn shares(&self) -> impl Iterator<Item = &PublicKey> {
+        self.shares.iter()
+    }
+
     /// Whether a partial signature is of its share, and for this statement.
     #[must_use]
     pub fn verifies(&self, partial: &PartialSignature, statement: Statement<'_>) -> bool {
@@ -101,6 +111,14 @@ impl Group {
         share
             .is_some_and(|key| key.verifies_share(&self.public_key, statement, partial.signature()))
     }
+}
+
+/// The public key at a place, from those of the first shares.
+fn value_at(wanted: Scalar, first: &[min_pk::PublicKey]) -> [u8; 48] {
+    let indices = (1..).map_while(|number| ShareIndex::new(number).ok());
+    let known: Vec<ShareIndex> = indices.take(first.len()).collect();
+    let factors = lagrange::factors(wanted, &known).unwrap_or_default();
+    first.mult(&factors, BITS).to_public_key().compress()
 }
 
 fn point(key: &PublicKey) -> Result<min_pk::PublicKey, GroupError> {

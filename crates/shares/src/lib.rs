@@ -14,6 +14,7 @@
 //! that two groups must have in common, 2t - n, are not all its owner's.
 
 mod combine;
+mod file;
 mod group;
 mod index;
 mod lagrange;
@@ -23,6 +24,7 @@ mod split;
 mod threshold;
 
 pub use combine::{CombineError, Combined};
+pub use file::{ShareFile, ShareFileError};
 pub use group::{Group, GroupError};
 pub use index::{ShareIndex, ShareIndexError};
 pub use share::{PartialSignature, Share, ShareError};

@@ -99,6 +99,12 @@ impl PartialSignature {
         PartialSignature { index, signature }
     }
 
+    /// The signature alone.
+    #[must_use]
+    pub fn into_signature(self) -> Signature {
+        self.signature
+    }
+
     /// The share that made it.
     #[must_use]
     pub fn index(&self) -> ShareIndex {

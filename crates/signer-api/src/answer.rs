@@ -5,6 +5,7 @@ use http_body_util::Full;
 use hyper::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use shares::{PartialSignature, ShareIndex};
 use tezos::{PublicKey, PublicKeyHash, Signature};
 
 use crate::bson;
@@ -29,6 +30,8 @@ pub enum Answer {
     Signature(Signature),
     /// A proof of possession.
     Possession(Signature),
+    /// A signature of one share of a key, or its part of a proof of possession.
+    Share(PartialSignature),
     /// The key is not known, to a GET.
     UnknownKey,
     /// *Refused*, or *failed* for good: asking again does not help.
@@ -76,6 +79,10 @@ impl Answer {
             Answer::Signature(made) => self.value(media, &json!({ "signature": made.to_string() })),
             Answer::Possession(made) => {
                 self.value(media, &json!({ "bls_prove_possession": made.to_string() }))
+            }
+            Answer::Share(made) => {
+                let (share, signature) = (made.index().number(), made.signature().to_string());
+                self.value(Media::Json, &json!({ "share": share, "signature": signature }))
             }
             Answer::UnknownKey => body(StatusCode::NOT_FOUND, media.name(), Bytes::new()),
             Answer::Failure(why) => errors(StatusCode::INTERNAL_SERVER_ERROR, media, why),
@@ -129,6 +136,7 @@ impl Answer {
             | Answer::NotAcceptable
             | Answer::TooLarge
             | Answer::TooSlow
+            | Answer::Share(_)
             | Answer::Status(Ok(_))
             | Answer::Marks(_)
             | Answer::Metrics(_)
@@ -143,6 +151,11 @@ impl Answer {
         let value: Value = serde_json::from_slice(body).ok()?;
         let message = || Some(value.get(0)?.get("msg")?.as_str()?.to_owned());
         let member = |name| value.get(name)?.as_str();
+        let share = || {
+            let index = u8::try_from(value.get("share")?.as_u64()?).ok()?;
+            let signature = member("signature")?.parse().ok()?;
+            Some(PartialSignature::new(ShareIndex::new(index).ok()?, signature))
+        };
         let keys = |name| {
             let texts = value.get(name)?.as_array()?.iter();
             texts.map(|text| text.as_str()?.parse().ok()).collect::<Option<Vec<PublicKeyHash>>>()
@@ -151,6 +164,7 @@ impl Answer {
             StatusCode::INTERNAL_SERVER_ERROR => message().map(Answer::Failure),
             StatusCode::BAD_GATEWAY => message().map(Answer::AskAgain),
             StatusCode::OK if value == json!({}) => Some(Answer::AuthorizedKeys(None)),
+            StatusCode::OK if value.get("share").is_some() => share().map(Answer::Share),
             StatusCode::OK => None
                 .or_else(|| Some(Answer::Signature(member("signature")?.parse().ok()?)))
                 .or_else(|| Some(Answer::PublicKey(member("public_key")?.parse().ok()?)))

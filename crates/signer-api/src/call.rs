@@ -36,6 +36,17 @@ pub enum Call {
         /// Another public key to sign instead of one's own.
         over: Option<PublicKey>,
     },
+    /// `POST /shares/<pkh>`, ours: what this signer's share of a key makes of the bytes.
+    SignShare {
+        /// Of which key.
+        key: PublicKeyHash,
+        /// In which form.
+        version: SignatureVersion,
+        /// Proof that the client may ask.
+        authentication: Option<Signature>,
+    },
+    /// `GET /shares/<pkh>`, ours: what this signer's share of a key makes of the proof of possession.
+    ProveSharePossession(PublicKeyHash),
     /// `GET /statusz/<pkh>`, ours: can that key sign now?
     Status(PublicKeyHash),
     /// `GET /healthz`, ours: metrics.
@@ -144,7 +155,17 @@ impl Call {
             ["status"] => Ok(Call::Report),
             ["statusz", key] => Ok(Call::Status(parse_key(key)?)),
             ["keys", key] if method == Method::GET => Ok(Call::PublicKey(parse_key(key)?)),
-            ["keys", key] => Call::sign(parse_key(key)?, &query),
+            ["keys", key] => {
+                let (version, authentication) = signing_arguments(&query)?;
+                Ok(Call::Sign { key: parse_key(key)?, version, authentication })
+            }
+            ["shares", key] if method == Method::GET => {
+                Ok(Call::ProveSharePossession(parse_key(key)?))
+            }
+            ["shares", key] => {
+                let (version, authentication) = signing_arguments(&query)?;
+                Ok(Call::SignShare { key: parse_key(key)?, version, authentication })
+            }
             ["bls_prove_possession", key] => Ok(Call::ProvePossession {
                 key: parse_key(key)?,
                 over: query.parse("bls_pk", |text| text.parse().ok())?,
@@ -152,12 +173,14 @@ impl Call {
             _ => Err(CallError::NotFound),
         }
     }
+}
 
-    fn sign(key: PublicKeyHash, query: &Query<'_>) -> Result<Call, CallError> {
-        let version = query.parse("version", SignatureVersion::parse)?.unwrap_or_default();
-        let authentication = query.parse("authentication", |text| text.parse().ok())?;
-        Ok(Call::Sign { key, version, authentication })
-    }
+fn signing_arguments(
+    query: &Query<'_>,
+) -> Result<(SignatureVersion, Option<Signature>), CallError> {
+    let version = query.parse("version", SignatureVersion::parse)?.unwrap_or_default();
+    let authentication = query.parse("authentication", |text| text.parse().ok())?;
+    Ok((version, authentication))
 }
 
 fn decode_segments(path: &str) -> Result<Vec<Cow<'_, str>>, CallError> {
@@ -172,7 +195,7 @@ fn methods(path: &[&str]) -> Option<&'static [&'static str]> {
     match path {
         ["authorized_keys" | "known_keys" | "healthz" | "marks" | "status"]
         | ["statusz" | "bls_prove_possession", _] => Some(GET),
-        ["keys", _] => Some(GET_AND_POST),
+        ["keys" | "shares", _] => Some(GET_AND_POST),
         _ => None,
     }
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use daemon::config::Authentication;
 use daemon::monitor::Monitor;
+use shares::PartialSignature;
 use signer_api::{Answer, CallError, Hosts, Marks, Question, SignatureVersion};
 use tezos::{AuthenticatedRequest, Nonce, OperationGroup, PublicKey, PublicKeyHash, Signature};
 use watermark::Store;
 
 use crate::error::{NotReady, Refused, SignError};
+use crate::key::Key;
 use crate::keyring::{KeyEntry, Keyring};
 use crate::metrics::Metrics;
 use crate::policy::Admitted;
@@ -96,11 +98,29 @@ impl Api {
         if over.is_some_and(|over| Some(over) != entry.key.public_key()) {
             return Answer::Failure("possession is proved of the key itself only".to_owned());
         }
+        if let Err(refused) = entry.key.is_whole() {
+            return Answer::Failure(refused.to_string());
+        }
         match entry.dispatch.prove_possession() {
             Some(proof) => Answer::Possession(proof),
             None => Answer::Failure(format!(
                 "{key} cannot prove its possession: only tz4 keys in memory can"
             )),
+        }
+    }
+
+    /// The share's part of it: the gateway combines them.
+    pub(crate) fn prove_share_possession(&self, key: &PublicKeyHash) -> Answer {
+        if !self.allow_to_prove_possession {
+            return Answer::Failure("Request to prove possession is not allowed.".to_owned());
+        }
+        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        let index = entry.key.share_index();
+        let part = index.map(|index| (index, entry.dispatch.prove_possession()));
+        match part {
+            Ok((index, Some(proof))) => Answer::Share(PartialSignature::new(index, proof)),
+            Ok((_, None)) => Answer::Failure(format!("the share of {key} cannot sign")),
+            Err(refused) => Answer::Failure(refused.to_string()),
         }
     }
 
@@ -131,20 +151,56 @@ impl Api {
     }
 
     pub(crate) async fn sign(&self, question: &Question, version: SignatureVersion) -> Answer {
+        let signed = self.signed(question, version, Key::is_whole).await;
+        signed.map_or_else(|answer| answer, |((), made)| Answer::Signature(made))
+    }
+
+    /// Signs with the share of a key that is here.
+    pub(crate) async fn sign_share(
+        &self,
+        question: &Question,
+        version: SignatureVersion,
+    ) -> Answer {
+        let signed = self.signed(question, version, Key::share_index).await;
+        let part = |(index, made)| Answer::Share(PartialSignature::new(index, made));
+        signed.map_or_else(|answer| answer, part)
+    }
+
+    /// Signs with a key of which `check` says that it is what is asked for, or gives what is answered instead.
+    async fn signed<T>(
+        &self,
+        question: &Question,
+        version: SignatureVersion,
+        check: fn(&Key) -> Result<T, Refused>,
+    ) -> Result<(T, Signature), Answer> {
         let Some(entry) = self.keyring.find(&question.key) else {
             if self.keyring.has_unknown() {
-                return Answer::AskAgain(NOT_SEEN.to_owned());
+                return Err(Answer::AskAgain(NOT_SEEN.to_owned()));
             }
             self.metrics.note_unknown_key();
-            return Answer::Failure(unknown(&question.key));
+            return Err(Answer::Failure(unknown(&question.key)));
         };
-        match self.ask(entry, question, version).await {
-            Ok(signature) => Answer::Signature(signature),
-            Err(SignError::Failed(failed)) if failed.may_be_asked_again() => {
+        let signed = match check(&entry.key) {
+            Ok(checked) => {
+                self.ask(entry, question, version).await.map(|signature| (checked, signature))
+            }
+            Err(refused) => Err(self.refuse(entry, refused)),
+        };
+        signed.map_err(|error| match error {
+            SignError::Failed(failed) if failed.may_be_asked_again() => {
                 Answer::AskAgain(failed.to_string())
             }
-            Err(error) => Answer::Failure(error.to_string()),
-        }
+            error @ (SignError::Refused(_) | SignError::Failed(_)) => {
+                Answer::Failure(error.to_string())
+            }
+        })
+    }
+
+    fn refuse(&self, entry: &KeyEntry, refused: Refused) -> SignError {
+        tracing::warn!(key = entry.key.name, "refused: {refused}");
+        let error = SignError::from(refused);
+        self.metrics.note_unserved(&entry.key.name, None, &error);
+        error
     }
 
     async fn ask(
@@ -172,12 +228,7 @@ impl Api {
             Ok((Admitted::Operations(group), scheme)) => {
                 entry.dispatch.sign_operations(&entry.key, &group, scheme)
             }
-            Err(refused) => {
-                tracing::warn!(key = entry.key.name, "refused: {refused}");
-                let error = SignError::from(refused);
-                self.metrics.note_unserved(&entry.key.name, None, &error);
-                Err(error)
-            }
+            Err(refused) => Err(self.refuse(entry, refused)),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ledger::KeyPath;
+use shares::{ShareIndex, Threshold};
 use tezos::{ChainId, Kind, PayloadError, PublicKeyHash};
 use thiserror::Error;
 use watermark::{AdvanceError, Refusal, StoreFailure};
@@ -43,11 +44,31 @@ pub enum Refused {
     /// Keys of this curve have no signature of that version.
     #[error("this key has no signature of the version that was asked for")]
     Version,
+    /// A signature was asked for, and a share alone makes none.
+    #[error(
+        "this signer has share {index} of {} of {key}, and {} are needed for a signature: ask the gateway, at the port \
+         of all signers; gateway.toml there names them under [[shared_key]]", threshold.shares(), threshold.needed()
+    )]
+    Share {
+        /// The key.
+        key: PublicKeyHash,
+        /// Which share.
+        index: ShareIndex,
+        /// Of how many, and how many are needed.
+        threshold: Threshold,
+    },
+    /// A share's part of a signature was asked for, and the whole key is here.
+    #[error(
+        "this signer has the whole of {0}, and no share of it: gateway.toml must not name it under [[shared_key]]"
+    )]
+    Whole(String),
     /// The watermark.
     #[error(transparent)]
     Watermark(#[from] Refusal),
     /// The same bytes were signed before, in the other form that tz4 keys have.
-    #[error("signed already under another signature version")]
+    #[error(
+        "signed already, in another form: under another signature version, or by another share of the key"
+    )]
     OtherVersion,
     /// The device has a rule of its own.
     #[error("{0}")]
@@ -185,8 +206,16 @@ impl Failed {
 
 impl Refused {
     /// The reasons for which bytes are refused before it is known what they are.
-    pub(crate) const REASONS_UNREAD: [&str; 7] =
-        ["magic_byte", "malformed", "chain", "kind", "operation", "authentication", "version"];
+    pub(crate) const REASONS_UNREAD: [&str; 8] = [
+        "magic_byte",
+        "malformed",
+        "chain",
+        "kind",
+        "operation",
+        "authentication",
+        "version",
+        "share",
+    ];
     /// The reasons for which a block or vote is refused, beside those of the watermark.
     pub(crate) const REASONS: [&str; 2] = ["version", "by_device"];
 
@@ -199,6 +228,7 @@ impl Refused {
             Refused::Operation(_) => "operation",
             Refused::Authentication => "authentication",
             Refused::Version | Refused::OtherVersion => "version",
+            Refused::Share { .. } | Refused::Whole(_) => "share",
             Refused::Watermark(refusal) => refusal.reason(),
             Refused::ByDevice(_) => "by_device",
         }

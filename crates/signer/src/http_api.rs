@@ -44,8 +44,13 @@ async fn dispatch(api: &Api, request: Request<Body>, accepted: Option<Media>) ->
         Ok(Call::PublicKey(key)) => api.public_key(&key),
         Ok(Call::Status(key)) => api.status(&key),
         Ok(Call::ProvePossession { key, over }) => api.prove_possession(&key, over.as_ref()),
+        Ok(Call::ProveSharePossession(key)) => api.prove_share_possession(&key),
         Ok(Call::Sign { key, version, authentication }) => match read_data(request) {
             Ok(data) => api.sign(&Question { key, data, authentication }, version).await,
+            Err(answer) => answer,
+        },
+        Ok(Call::SignShare { key, version, authentication }) => match read_data(request) {
+            Ok(data) => api.sign_share(&Question { key, data, authentication }, version).await,
             Err(answer) => answer,
         },
     }

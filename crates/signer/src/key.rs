@@ -8,9 +8,13 @@ use std::time::Duration;
 use daemon::health::seconds_since_1970;
 use ledger::DeviceMarks;
 use parking_lot::Mutex;
-use tezos::{ChainId, KNOWN_PROTOCOLS, Kind, Level, Mark, Payload, PublicKey, PublicKeyHash};
+use shares::{Group, PartialSignature, ShareIndex};
+use tezos::{
+    BlsScheme, ChainId, KNOWN_PROTOCOLS, Kind, Level, Mark, Payload, PublicKey, PublicKeyHash,
+    Signature, Statement,
+};
 
-use crate::error::NotReady;
+use crate::error::{NotReady, Refused};
 use crate::policy::Policy;
 
 /// What is known of a key. Written by its worker, read everywhere.
@@ -21,6 +25,8 @@ pub(crate) struct Key {
     /// The hash that the configuration asks for.
     pub(crate) expected: Option<PublicKeyHash>,
     pub(crate) policy: Policy,
+    /// Which share of it is here, if not the whole.
+    pub(crate) share: Option<KeyShare>,
     /// Known at once for a software key, and when the device was first seen for the others. It never
     /// changes afterwards: another one is another seed.
     identity: OnceLock<PublicKey>,
@@ -34,6 +40,13 @@ pub(crate) struct Key {
     connects: AtomicU64,
     /// What was last signed, or refused, of each chain and kind in a form that is not known here, and what to do.
     unknown_forms: Mutex<BTreeMap<(ChainId, Kind), String>>,
+}
+
+/// Which share of a key a signer has.
+#[derive(Debug)]
+pub(crate) struct KeyShare {
+    pub(crate) group: Group,
+    pub(crate) index: ShareIndex,
 }
 
 /// A signature that was made.
@@ -53,12 +66,46 @@ impl Key {
             name,
             expected,
             policy,
+            share: None,
             identity: OnceLock::new(),
             device_marks: Mutex::default(),
             readiness,
             signed: Mutex::default(),
             connects: AtomicU64::default(),
             unknown_forms: Mutex::default(),
+        }
+    }
+
+    /// The same key, of which this signer has a share alone.
+    pub(crate) fn with_share(self, share: KeyShare) -> Key {
+        Key { share: Some(share), ..self }
+    }
+
+    /// Whether this signer has all of it, and can make its signatures.
+    pub(crate) fn is_whole(&self) -> Result<(), Refused> {
+        let Some(KeyShare { group, index }) = &self.share else { return Ok(()) };
+        let (key, threshold) = (group.public_key().hash(), group.threshold());
+        Err(Refused::Share { key, index: *index, threshold })
+    }
+
+    /// Which share of it this signer has.
+    pub(crate) fn share_index(&self) -> Result<ShareIndex, Refused> {
+        match (&self.share, self.hash()) {
+            (Some(share), _) => Ok(share.index),
+            (None, hash) => {
+                Err(Refused::Whole(hash.map_or_else(|| self.name.clone(), |hash| hash.to_string())))
+            }
+        }
+    }
+
+    /// Whether `made` is what its device should have made: a signature of the key, or its share's part of one.
+    pub(crate) fn verifies(&self, bytes: &[u8], made: &Signature, scheme: BlsScheme) -> bool {
+        match &self.share {
+            Some(share) => {
+                let part = PartialSignature::new(share.index, made.clone());
+                share.group.verifies(&part, Statement::Message { bytes, scheme })
+            }
+            None => self.public_key().is_some_and(|key| key.verifies(bytes, made, scheme)),
         }
     }
 

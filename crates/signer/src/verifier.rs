@@ -75,10 +75,7 @@ fn verify_all(tasks: &Receiver<Task>) {
 
 impl Unverified {
     fn verify(&self) {
-        let key = self.key.public_key();
-        let is_good =
-            key.is_some_and(|key| key.verifies(self.payload.bytes(), &self.signature, self.scheme));
-        if !is_good {
+        if !self.key.verifies(self.payload.bytes(), &self.signature, self.scheme) {
             let key = self.key.name.as_str();
             tracing::error!(
                 key,

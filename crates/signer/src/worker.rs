@@ -208,12 +208,8 @@ fn again(job: &Job, made: Signature) -> Result<Made, SignError> {
 }
 
 fn check(job: &Job, made: &Signature) -> Result<(), Failed> {
-    let public_key = job.key.public_key().ok_or(Failed::WrongSignature)?;
-    if public_key.verifies(job.payload.bytes(), made, job.scheme) {
-        Ok(())
-    } else {
-        Err(Failed::WrongSignature)
-    }
+    let is_good = job.key.verifies(job.payload.bytes(), made, job.scheme);
+    is_good.then_some(()).ok_or(Failed::WrongSignature)
 }
 
 impl fmt::Debug for Worker {

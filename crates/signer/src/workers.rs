@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use daemon::Fact;
 use futures_util::future::select_all;
-use tezos::{Curve, SecretKey};
+use tezos::Curve;
 use tokio::runtime::Handle;
 use watermark::Store;
 
 use crate::config::{Config, KeyConfig, Source};
-use crate::device::{Device, LedgerDevice, LedgerKey, SoftwareKey, UpstreamKey};
+use crate::device::{Device, LedgerDevice, LedgerKey, ShareKey, SoftwareKey, UpstreamKey};
 use crate::dispatch::{Dispatch, InPlace};
 use crate::facts::Look;
-use crate::key::Key;
+use crate::key::{Key, KeyShare};
 use crate::keyring::{KeyEntry, Keyring};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -58,14 +58,25 @@ impl Workers {
         let mut builder = Builder { store, metrics, signature_log, keyring, workers };
         let mut on_ledger: Vec<(Arc<Key>, LedgerKey)> = Vec::new();
         for KeyConfig { name, public_key_hash, policy, source } in config.keys {
-            let key = |expected| Arc::new(Key::new(name.clone(), expected, policy.clone()));
+            let key = |expected| Key::new(name.clone(), expected, policy.clone());
             match source {
-                Source::Ledger(ledger_key) => on_ledger.push((key(public_key_hash), ledger_key)),
+                Source::Ledger(ledger_key) => {
+                    on_ledger.push((Arc::new(key(public_key_hash)), ledger_key));
+                }
                 Source::Software(secret) => {
-                    builder.add_in_place(key(Some(secret.hash())), secret)?;
+                    let key = Arc::new(key(Some(secret.hash())));
+                    let device = SoftwareKey { key: Arc::clone(&key), secret };
+                    builder.add_in_place(key, Box::new(device))?;
+                }
+                Source::Share(share) => {
+                    let (group, index) = (share.group().clone(), share.index());
+                    let key = key(Some(group.public_key().hash()));
+                    let key = Arc::new(key.with_share(KeyShare { group, index }));
+                    let device = ShareKey { key: Arc::clone(&key), share };
+                    builder.add_in_place(key, Box::new(device))?;
                 }
                 Source::Upstream(url) => {
-                    let key = key(Some(url.key));
+                    let key = Arc::new(key(Some(url.key)));
                     let device = UpstreamKey::new(Arc::clone(&key), url, Handle::current());
                     builder.spawn(&[key], Box::new(device))?;
                 }
@@ -124,11 +135,10 @@ impl Builder<'_> {
     }
 
     /// A key in memory needs no thread; a tz4 signature takes longer to be verified than to be made.
-    fn add_in_place(&mut self, key: Arc<Key>, secret: SecretKey) -> io::Result<()> {
-        let is_slow = secret.public_key().curve() == Curve::Bls;
+    fn add_in_place(&mut self, key: Arc<Key>, device: Box<dyn Device>) -> io::Result<()> {
+        let is_slow = key.hash().is_some_and(|hash| hash.curve() == Curve::Bls);
         let verifier = if is_slow { Some(self.verifier()?) } else { None };
-        let device = SoftwareKey { key: Arc::clone(&key), secret };
-        let worker = self.worker(Box::new(device), verifier);
+        let worker = self.worker(device, verifier);
         let dispatch = Dispatch::InPlace(Arc::new(InPlace::new(worker)));
         self.keyring.0.push(KeyEntry { key, dispatch });
         Ok(())

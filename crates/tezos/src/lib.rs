@@ -28,6 +28,7 @@ mod sample;
 mod secret_key;
 mod share;
 mod signature;
+mod wallet_key;
 
 pub use authentication::AuthenticatedRequest;
 pub use base58::Base58Error;
@@ -51,3 +52,4 @@ pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
 pub use share::Statement;
 pub use signature::{BlsScheme, Signature, SignatureError};
+pub use wallet_key::{WalletKey, WalletKeyError};

@@ -1,5 +1,6 @@
 //! `gateway.toml`, read and understood. Nothing after this can find a mistake of the configuration.
 
+mod shared_key;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -16,6 +17,10 @@ use tezos::PublicKeyHash;
 use thiserror::Error;
 use tunnel::endpoint::SignerId;
 use tunnel::{Identity, KeyError, PortError, PublicKey, Service, SignerPort};
+
+pub use shared_key::SharedKeyConfig;
+
+use shared_key::SharedKeyWhy;
 
 /// A gateway's configuration, checked.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub struct Config {
     pub monitor_hosts: Hosts,
     /// The signers, in the order in which they are named.
     pub signers: Vec<SignerConfig>,
+    /// The keys in shares.
+    pub shared_keys: Vec<SharedKeyConfig>,
     /// As which hosts its ports for bakers may be asked.
     pub hosts: Hosts,
     /// Whether `GET /known_keys` is answered.
@@ -85,6 +92,8 @@ enum Why {
     SameSshKey(String, String),
     #[error("port {port} of signer {signer:?} is taken by {by}; choose another")]
     SamePort { port: u16, signer: String, by: String },
+    #[error("[[shared_key]] {key}: {why}")]
+    SharedKey { key: String, why: SharedKeyWhy },
     #[error("signer {name:?}: {why}")]
     Signer { name: String, why: SignerWhy },
 }
@@ -146,8 +155,9 @@ impl Config {
     /// The fields of another reading of the file that are not taken up while the gateway runs.
     pub(crate) fn waits_for_restart(&self, other: &Config) -> Vec<String> {
         let files = self.file.as_ref().zip(other.file.as_ref());
-        let mut fields =
-            files.map_or_else(Vec::new, |(own, other)| own.differs_in(other, &["[[signer]]"]));
+        let mut fields = files.map_or_else(Vec::new, |(own, other)| {
+            own.differs_in(other, &["[[signer]]", "[[shared_key]]"])
+        });
         if self.host_key.public() != other.host_key.public() {
             fields.push("the host key".to_owned());
         }
@@ -173,6 +183,11 @@ impl Config {
         let host_key = secret_file::read(&base.join(&typed.ssh.host_key))?;
         let ids = (0..).map(SignerId::new);
         let signers = ids.zip(&typed.signer).map(|(id, typed)| SignerConfig::understand(id, typed));
+        let signers: Vec<SignerConfig> = signers.collect::<Result<_, _>>()?;
+        let shared_keys = typed.shared_key.iter().map(|typed| shared_key(typed, &signers));
+        let shared_keys: Vec<SharedKeyConfig> = shared_keys.collect::<Result<_, _>>()?;
+        shared_key::check_distinct(&shared_keys)
+            .map_err(|(key, why)| Why::SharedKey { key: key.to_string(), why })?;
         let typed::Http {
             listen: http,
             hosts,
@@ -192,7 +207,8 @@ impl Config {
             monitor_hosts: typed
                 .monitor
                 .map_or(Hosts::Any, |monitor| Hosts::of(monitor.listen.0.ip(), &monitor.hosts)),
-            signers: signers.collect::<Result<_, _>>()?,
+            signers,
+            shared_keys,
             allow_list_known_keys,
             answer_limit: answer_limit(answer_limit_seconds)?,
             drain: drain(drain_seconds)?,
@@ -246,6 +262,11 @@ impl Config {
             (port != 0).then(|| (port, section.to_owned()))
         })
     }
+}
+
+fn shared_key(typed: &typed::SharedKey, signers: &[SignerConfig]) -> Result<SharedKeyConfig, Why> {
+    let understood = SharedKeyConfig::understand(typed, signers);
+    understood.map_err(|why| Why::SharedKey { key: typed.public_key.clone(), why })
 }
 
 fn http_address(http: Option<SocketAddr>) -> IpAddr {

@@ -16,6 +16,8 @@ pub(super) struct Config {
     pub(super) state: Option<State>,
     #[serde(default)]
     pub(super) signer: Vec<Signer>,
+    #[serde(default)]
+    pub(super) shared_key: Vec<SharedKey>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,4 +56,20 @@ pub(super) struct Signer {
     pub(super) ssh_public_key: String,
     pub(super) port: u16,
     pub(super) keys: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharedKey {
+    pub(super) public_key: String,
+    pub(super) threshold: u8,
+    pub(super) shares: Vec<SharedKeyShare>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharedKeyShare {
+    pub(super) index: u8,
+    pub(super) public_key: String,
+    pub(super) signer: String,
 }

@@ -19,6 +19,7 @@ mod problems;
 #[cfg(test)]
 #[path = "../../tests/page/sample.rs"]
 mod sample;
+mod shared_keys;
 mod signer;
 mod words;
 
@@ -71,6 +72,7 @@ fn show(html: &mut Html, report: &GatewayReport) {
     html.element("p", "lead", |html| lead(html, report));
     html.raw("</div></section>");
     outlook.list(html);
+    shared_keys::shared_keys(html, report);
     signers(html, report);
     gateway(html, report);
 }
@@ -148,10 +150,11 @@ mod tests {
 
     use super::*;
 
-    fn every_sample() -> [GatewayReport; 8] {
+    fn every_sample() -> [GatewayReport; 9] {
         [
             sample::well(),
             sample::single(),
+            sample::shared(),
             sample::wrong(),
             sample::unsure(),
             sample::empty(),

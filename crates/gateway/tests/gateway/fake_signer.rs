@@ -12,6 +12,8 @@ use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use shares::Share;
+use tezos::{BlsScheme, Statement};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) metrics: Mutex<Option<String>>,
     /// It closes the connection after each answer.
     pub(crate) closes: Mutex<bool>,
+    /// The share of a key that it has.
+    pub(crate) share: Mutex<Option<Share>>,
     pub(crate) posts: AtomicUsize,
     pub(crate) public_keys: AtomicUsize,
     pub(crate) requests: AtomicUsize,
@@ -89,19 +93,35 @@ impl Script {
             (200, "{\"public_key\":\"edpk\"}\n".to_owned())
         } else if path.starts_with("/statusz/") && has(path) {
             (200, "it can sign\n".to_owned())
+        } else if method == Method::GET && path.starts_with("/shares/") {
+            let share = self.share.lock().unwrap();
+            share.as_ref().map_or((404, String::new()), |it| part(it, Statement::Possession))
         } else if method == Method::POST {
             self.posts.fetch_add(1, Ordering::SeqCst);
-            self.bodies.lock().unwrap().push(body);
+            self.bodies.lock().unwrap().push(body.clone());
             let slow = self.slow.lock().unwrap().clone();
             if let Some(slow) = slow {
                 slow.notified().await;
             }
             let refusal = self.refusal.lock().unwrap().clone();
-            refusal.unwrap_or((200, "{\"signature\":\"sig\"}\n".to_owned()))
+            let share = self.share.lock().unwrap().clone().filter(|_| path.starts_with("/shares/"));
+            let made = share.map(|share| {
+                let hex = String::from_utf8_lossy(&body).trim().replace('"', "");
+                let (bytes, scheme) = (hex::decode(hex).unwrap(), BlsScheme::default());
+                part(&share, Statement::Message { bytes: &bytes, scheme })
+            });
+            refusal.or(made).unwrap_or((200, "{\"signature\":\"sig\"}\n".to_owned()))
         } else {
             (404, String::new())
         }
     }
+}
+
+/// As a signer with this share answers.
+pub(crate) fn part(share: &Share, statement: Statement<'_>) -> (u16, String) {
+    let made = share.sign(statement).unwrap();
+    let (index, signature) = (made.index(), made.signature());
+    (200, format!("{{\"share\":{index},\"signature\":\"{signature}\"}}\n"))
 }
 
 struct Server(Arc<Script>);

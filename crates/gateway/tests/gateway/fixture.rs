@@ -80,6 +80,7 @@ impl Fixture {
             monitor: Some(loopback),
             monitor_hosts: Hosts::of(loopback.ip(), &[]),
             signers: configs.collect(),
+            shared_keys: Vec::new(),
             hosts: Hosts::of(loopback.ip(), &[]),
             allow_list_known_keys: true,
             answer_limit: LIMIT,

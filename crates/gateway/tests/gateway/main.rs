@@ -18,4 +18,5 @@ mod paths;
 mod relay;
 mod reload;
 mod several;
+mod shares;
 mod stand_in;

@@ -2,7 +2,10 @@
 
 use daemon::health::{Fact, Verdict};
 use daemon::report::Report;
-use gateway::report::{AnswerReport, AnswerResult, GatewayReport, SessionReport, SignerReport};
+use gateway::report::{
+    AnswerReport, AnswerResult, GatewayReport, SessionReport, ShareReport, SharedKeyReport,
+    SignerReport,
+};
 
 /// When all of this is: 2026-11-30 00:53:20 UTC.
 pub(crate) const NOW: f64 = 1_796_000_000.0;
@@ -129,7 +132,7 @@ pub(crate) fn gateway(signers: Vec<(SignerReport, Fact)>) -> GatewayReport {
     };
     facts.insert(0, own);
     facts.push(fact("certificate", "", "ok", "valid for 62 more days"));
-    GatewayReport { own: report("gateway", NOW, facts), signers }
+    GatewayReport { own: report("gateway", NOW, facts), signers, shared_keys: Vec::new() }
 }
 
 /// With the gateway's fact that it is ready.
@@ -140,6 +143,26 @@ pub(crate) fn ready(name: &str) -> (SignerReport, Fact) {
 /// All is well.
 pub(crate) fn well() -> GatewayReport {
     gateway(vec![ready("home"), ready("office")])
+}
+
+/// A key in shares, of which one is away.
+pub(crate) fn shared() -> GatewayReport {
+    let away =
+        judged(("signer", "third"), "not_connected", Verdict::Degraded, 60.0, "not connected");
+    let mut report = gateway(vec![ready("home"), ready("office"), (signer("third"), away)]);
+    let share = |(index, signer, state): (u8, &str, &str)| ShareReport {
+        index,
+        signer: signer.to_owned(),
+        state: state.to_owned(),
+    };
+    let shares = [(1, "home", "ready"), (2, "office", "ready"), (3, "third", "not_connected")];
+    let key = "tz4HVR6aty9KwsQFHh81C1G7gBdhxT8kuHtm".to_owned();
+    let line = "it signs, and not one share may fail any more: of 3 shares 2 are needed, and 2 can sign; third not connected: \
+                mend it before another one fails";
+    report.own.facts.push(judged(("shared_key", &key), "no_spare", Verdict::Degraded, 60.0, line));
+    report.shared_keys =
+        vec![SharedKeyReport { key, needed: 2, shares: shares.map(share).to_vec() }];
+    report
 }
 
 /// One signer, as most bakers have.

@@ -101,6 +101,7 @@ fn report(name: &str) -> Option<GatewayReport> {
     let report = match name {
         "well" => sample::well(),
         "single" => sample::single(),
+        "shared" => sample::shared(),
         "wrong" => sample::wrong(),
         "unsure" => sample::unsure(),
         "empty" => sample::empty(),

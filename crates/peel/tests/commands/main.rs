@@ -10,6 +10,7 @@ mod pasted;
 mod peel;
 mod quick_start;
 mod setup;
+mod shares;
 mod ssh;
 mod status;
 mod store;

@@ -134,6 +134,17 @@ fn public_keys_that_do_not_belong_together_are_no_group() {
     assert!(matches!(group(wider[..3].to_vec()), Err(GroupError::Foreign(_))));
 }
 
+/// They sign, but fewer do, too: what is said of them is not true.
+#[test]
+fn a_threshold_that_is_higher_than_the_true_one_is_refused() {
+    for (needed, said) in [(2, 3), (3, 4), (3, 5)] {
+        let keys = public_keys(&shared(&key(1), needed, 5.min(2 * needed - 1)));
+        let threshold = Threshold::new(said, u8::try_from(keys.len()).unwrap()).unwrap();
+        let made = Group::new(threshold, key(1).public_key().clone(), keys);
+        assert_eq!(made, Err(GroupError::Fewer(said)));
+    }
+}
+
 #[test]
 fn a_secret_that_is_not_the_share_is_refused_and_not_shown() {
     let shares = shared(&key(1), 2, 3);

@@ -19,7 +19,9 @@ pub(super) enum AllowWhy {
         "allow names {0:?}, which empties the account or signs arbitrary bytes: no key here ever signs it"
     )]
     Never(String),
-    #[error("allow names {0}, and only a key in memory (secret_key_file) signs operations")]
+    #[error(
+        "allow names {0}, and only a key in memory (secret_key_file, share_file) signs operations"
+    )]
     OnlyInMemory(OperationKind),
     #[error("allow: only a transaction has \"to\" and \"at_most\", and {0} has not")]
     Narrowed(String),

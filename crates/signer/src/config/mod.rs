@@ -21,11 +21,13 @@ use daemon::config::{Authentication, ConfigError, ConfigFile};
 use daemon::secret_file::{self, SecretFileError};
 use daemon::tls::{Tls, TlsError};
 use ledger::{Address, Derivation, KeyPath};
+use shares::{Share, ShareFile, ShareFileError};
 use signer_api::Hosts;
 use signer_api::client::SignerUrl;
-use tezos::{ChainId, EncryptedKey, PublicKeyHash, SecretKey};
+use tezos::{ChainId, PublicKeyHash, SecretKey, WalletKey};
 use thiserror::Error;
 use watermark::{Rules, UnknownForms};
+use zeroize::Zeroizing;
 
 pub use outline::{Outline, default_state};
 pub(crate) use socket::Sockets;
@@ -95,6 +97,7 @@ pub struct KeyConfig {
 pub(crate) enum Source {
     Ledger(LedgerKey),
     Software(SecretKey),
+    Share(Box<Share>),
     Upstream(SignerUrl),
 }
 
@@ -134,7 +137,7 @@ enum Why {
 
 #[derive(Debug, Error)]
 enum KeyWhy {
-    #[error("name one of ledger, secret_key_file and upstream, and only one")]
+    #[error("name one of ledger, secret_key_file, share_file and upstream, and only one")]
     Source,
     #[error("public_key_hash: {0}")]
     Hash(#[from] tezos::KeyHashError),
@@ -155,15 +158,15 @@ enum KeyWhy {
     #[error("{0}")]
     Secret(#[from] SecretFileError),
     #[error("secret_key_file: {0}")]
-    SecretKey(#[from] tezos::SecretKeyError),
+    SecretKey(#[from] tezos::WalletKeyError),
     #[error("secret_key_file: {0}")]
     Encrypted(#[from] tezos::EncryptedKeyError),
+    #[error("share_file: {0}")]
+    Share(#[from] ShareFileError),
     #[error("secret_key_file is encrypted: name its password_file")]
     NoPassword,
     #[error("password_file belongs to an encrypted secret_key_file")]
     NeedlessPassword,
-    #[error("secret_key_file must hold unencrypted:… or encrypted:…, as an octez wallet does")]
-    NoWalletForm,
     #[error("upstream: {0}")]
     Upstream(#[from] signer_api::client::SignerUrlError),
 }
@@ -247,6 +250,7 @@ impl KeyConfig {
     pub fn hash(&self) -> Option<PublicKeyHash> {
         match &self.source {
             Source::Software(key) => Some(key.hash()),
+            Source::Share(share) => Some(share.group().public_key().hash()),
             Source::Upstream(url) => Some(url.key),
             Source::Ledger(_) => self.public_key_hash,
         }
@@ -263,7 +267,7 @@ impl KeyConfig {
     pub fn ledger_path(&self) -> Option<&KeyPath> {
         match &self.source {
             Source::Ledger(key) => Some(&key.path),
-            Source::Software(_) | Source::Upstream(_) => None,
+            Source::Software(_) | Source::Share(_) | Source::Upstream(_) => None,
         }
     }
 
@@ -272,7 +276,7 @@ impl KeyConfig {
     pub fn ledger_root(&self) -> Option<PublicKeyHash> {
         match &self.source {
             Source::Ledger(key) => key.root,
-            Source::Software(_) | Source::Upstream(_) => None,
+            Source::Software(_) | Source::Share(_) | Source::Upstream(_) => None,
         }
     }
 
@@ -281,7 +285,7 @@ impl KeyConfig {
     pub fn upstream(&self) -> Option<&SignerUrl> {
         match &self.source {
             Source::Upstream(url) => Some(url),
-            Source::Ledger(_) | Source::Software(_) => None,
+            Source::Ledger(_) | Source::Software(_) | Source::Share(_) => None,
         }
     }
 
@@ -290,16 +294,9 @@ impl KeyConfig {
         base: &Path,
         chains: &BTreeSet<ChainId>,
     ) -> Result<KeyConfig, KeyWhy> {
-        let source = match (&typed.ledger, &typed.secret_key_file, &typed.upstream) {
-            (Some(text), None, None) => Source::Ledger(ledger_key(text)?),
-            (None, Some(file), None) => {
-                Source::Software(software_key(&base.join(file), typed, base)?)
-            }
-            (None, None, Some(url)) => Source::Upstream(url.parse()?),
-            _ => return Err(KeyWhy::Source),
-        };
+        let source = Source::understand(typed, base)?;
         let expected = typed.public_key_hash.as_deref().map(str::parse).transpose()?;
-        let is_in_memory = matches!(source, Source::Software(_));
+        let is_in_memory = matches!(source, Source::Software(_) | Source::Share(_));
         let (kinds, operations) = allow::understand(typed.allow.clone(), is_in_memory)?;
         let policy = Policy { chains: chains.clone(), kinds, operations };
         let key = KeyConfig { name: typed.name.clone(), public_key_hash: expected, policy, source };
@@ -329,21 +326,42 @@ fn ledger_key(text: &str) -> Result<LedgerKey, KeyWhy> {
 }
 
 fn software_key(file: &Path, typed: &typed::Key, base: &Path) -> Result<SecretKey, KeyWhy> {
-    let text = secret_file::read(file)?;
-    let text = text.trim();
-    if let Some(plain) = text.strip_prefix("unencrypted:") {
-        return match typed.password_file {
-            Some(_) => Err(KeyWhy::NeedlessPassword),
-            None => Ok(SecretKey::from_base58(plain)?),
-        };
+    let password = password(typed, base)?;
+    match (secret_file::read(file)?.parse()?, password) {
+        (WalletKey::Unencrypted(key), None) => Ok(*key),
+        (WalletKey::Encrypted(key), Some(password)) => Ok(key.open(password.as_bytes())?),
+        (WalletKey::Unencrypted(_), Some(_)) => Err(KeyWhy::NeedlessPassword),
+        (WalletKey::Encrypted(_), None) => Err(KeyWhy::NoPassword),
     }
-    // The second is an old name of octez for encrypted tz4 keys.
-    let forms = ["encrypted:", "aggregate_encrypted:"];
-    let sealed = forms.iter().find_map(|form| text.strip_prefix(form));
-    let sealed: EncryptedKey = sealed.ok_or(KeyWhy::NoWalletForm)?.parse()?;
-    let password = typed.password_file.as_ref().ok_or(KeyWhy::NoPassword)?;
-    let password = secret_file::read(&base.join(password))?;
-    Ok(sealed.open(secret_file::without_newline(&password).as_bytes())?)
+}
+
+fn share(file: &Path, typed: &typed::Key, base: &Path) -> Result<Share, KeyWhy> {
+    let password = password(typed, base)?;
+    let file = ShareFile::parse(&secret_file::read(file)?)?;
+    Ok(file.open(password.as_ref().map(|password| password.as_bytes()))?)
+}
+
+fn password(typed: &typed::Key, base: &Path) -> Result<Option<Zeroizing<String>>, KeyWhy> {
+    let Some(file) = &typed.password_file else { return Ok(None) };
+    let text = secret_file::read(&base.join(file))?;
+    Ok(Some(Zeroizing::new(secret_file::without_newline(&text).to_owned())))
+}
+
+impl Source {
+    fn understand(typed: &typed::Key, base: &Path) -> Result<Source, KeyWhy> {
+        let typed::Key { ledger, secret_key_file, share_file, upstream, .. } = typed;
+        match (ledger, secret_key_file, share_file, upstream) {
+            (Some(text), None, None, None) => Ok(Source::Ledger(ledger_key(text)?)),
+            (None, Some(file), None, None) => {
+                Ok(Source::Software(software_key(&base.join(file), typed, base)?))
+            }
+            (None, None, Some(file), None) => {
+                Ok(Source::Share(Box::new(share(&base.join(file), typed, base)?)))
+            }
+            (None, None, None, Some(url)) => Ok(Source::Upstream(url.parse()?)),
+            _ => Err(KeyWhy::Source),
+        }
+    }
 }
 
 impl fmt::Debug for Source {
@@ -351,6 +369,7 @@ impl fmt::Debug for Source {
         match self {
             Source::Ledger(key) => write!(f, "ledger {}", key.path),
             Source::Software(key) => write!(f, "software key {}", key.hash()),
+            Source::Share(share) => write!(f, "{share:?}"),
             Source::Upstream(url) => write!(f, "upstream {url}"),
         }
     }

@@ -110,6 +110,7 @@ pub(super) struct Key {
     pub(super) name: String,
     pub(super) ledger: Option<String>,
     pub(super) secret_key_file: Option<PathBuf>,
+    pub(super) share_file: Option<PathBuf>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) upstream: Option<String>,
     pub(super) public_key_hash: Option<String>,

@@ -1,6 +1,7 @@
-//! What can make a signature: a Ledger, a key in memory, another signer.
+//! What can make a signature: a Ledger, a key in memory or a share of one, another signer.
 
 mod ledger_device;
+mod share;
 mod software;
 mod upstream;
 
@@ -12,6 +13,7 @@ use watermark::Permit;
 use crate::error::{Failed, NotReady, Refused, SignError};
 
 pub(crate) use ledger_device::{LedgerDevice, LedgerKey};
+pub(crate) use share::ShareKey;
 pub(crate) use software::SoftwareKey;
 pub(crate) use upstream::UpstreamKey;
 

@@ -178,9 +178,14 @@ pub(crate) fn sign(at: SocketAddr, key: &str, payload: &[u8]) -> Answer {
 
 /// The same for a key and a query.
 pub(crate) fn sign_at(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
+    post(at, &format!("/keys/{path}"), payload)
+}
+
+/// The same for any path.
+pub(crate) fn post(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
-        "POST /keys/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()

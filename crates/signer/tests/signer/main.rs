@@ -9,6 +9,7 @@ mod media;
 mod octez;
 mod operations;
 mod reload;
+mod shares;
 mod socket;
 mod taquito;
 mod tls;

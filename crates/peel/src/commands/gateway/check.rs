@@ -25,6 +25,13 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         daemon::say!("signer         {}: {}", signer.name, signer.ssh_key.fingerprint());
         daemon::say!("               port {}, keys: {keys}", signer.port);
     }
+    for shared in &config.shared_keys {
+        let threshold = shared.group.threshold();
+        daemon::say!("shared key     {}: {threshold} are needed", shared.hash());
+        for (index, signer) in shared.holders() {
+            daemon::say!("               share {index}: signer {signer}");
+        }
+    }
     for name in config.without_keys() {
         daemon::say!(
             "advice         signer {name} names no keys, and there are several signers: until it"

@@ -1,0 +1,247 @@
+//! Asks all signers that have a share of a key at once, and combines the first parts that suffice.
+//!
+//! ```text
+//!                 ┌─▶ home ────▶ part ─┐
+//!  request ───────┼─▶ office ──▶ part ─┴─▶ Tally: combined, verified ──▶ the answer
+//!                 └─▶ third ───▶ … late: it is heard all the same, and verified, so that it is known who takes part
+//! ```
+//!
+//! The same bytes go to each of them. Nothing here is secret, and nothing that is wrong here can make two signatures at
+//! one mark: each signer gives one part at a mark, and two sets that suffice have a signer in common.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use daemon::Shutdown;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use shares::ShareIndex;
+use signer_api::Answer;
+use tezos::{BlsScheme, PublicKeyHash, Signature, Statement};
+use tokio_util::task::TaskTracker;
+
+use crate::asker::Asker;
+use crate::http_client::{SignerRequest, SignerResponse};
+use crate::shared_key::SharedKey;
+use crate::shared_metrics::SharedMetrics;
+use crate::signer::Signer;
+use crate::signers::Signers;
+use crate::tally::{ShareAnswer, ShareResult, Tally, Unsigned};
+use crate::witness::Position;
+
+/// Asks for shares' parts. Clones have the same tasks.
+#[derive(Debug, Clone)]
+pub(crate) struct Gather {
+    pub(crate) asker: Asker,
+    pub(crate) signers: Signers,
+    pub(crate) metrics: SharedMetrics,
+    /// Answers that came too late to be needed. Joined at the end.
+    pub(crate) late: TaskTracker,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// What all signers are asked to sign.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// These bytes.
+    Message {
+        /// The bytes, before any hash.
+        bytes: Bytes,
+        /// How.
+        scheme: BlsScheme,
+    },
+    /// That the key is possessed.
+    Possession,
+}
+
+/// A share's answer, when it comes.
+type Asked = FuturesUnordered<
+    std::pin::Pin<Box<dyn Future<Output = (ShareIndex, ShareAnswer)> + Send + 'static>>,
+>;
+
+impl Wanted {
+    fn statement(&self) -> Statement<'_> {
+        match self {
+            Wanted::Message { bytes, scheme } => Statement::Message { bytes, scheme: *scheme },
+            Wanted::Possession => Statement::Possession,
+        }
+    }
+}
+
+impl Gather {
+    /// A signature of a key in shares, or what is answered instead. `request`: what each signer is asked.
+    pub(crate) async fn sign(
+        &self,
+        shared: &Arc<SharedKey>,
+        request: &SignerRequest,
+        wanted: Wanted,
+    ) -> Result<Signature, Answer> {
+        let mut asked = self.ask_all(shared, request);
+        let mut tally = Tally::new(&shared.config.group);
+        let mut ended = None;
+        while ended.is_none()
+            && let Some((index, answer)) = asked.next().await
+        {
+            ended = tally.add(index, answer, wanted.statement());
+        }
+        self.metrics.note_request(shared, ended.as_ref());
+        for (index, result) in tally.results() {
+            self.note(shared, index, result, matches!(ended, Some(Ok(_))));
+        }
+        match ended {
+            Some(Ok(signature)) => {
+                self.hear_late(shared, asked, wanted);
+                Ok(signature)
+            }
+            Some(Err(Unsigned::Refused(why))) => {
+                Err(Answer::Failure(named(shared, "refused", &why)))
+            }
+            Some(Err(Unsigned::Failed(why))) => {
+                Err(Answer::AskAgain(named(shared, "not signed", &why)))
+            }
+            // Every share is counted, so the last one is an end.
+            None => Err(Answer::AskAgain(named(shared, "not signed", "no share was asked"))),
+        }
+    }
+
+    /// Whether enough that have a share can sign now, as they say; else what each says.
+    pub(crate) async fn status(
+        &self,
+        shared: &Arc<SharedKey>,
+        request: &SignerRequest,
+    ) -> Result<String, String> {
+        let all = self.signers.all();
+        let ask = |(index, name): (ShareIndex, &str)| {
+            let signer = all.iter().find(|signer| signer.name == name).map(Arc::clone);
+            async move { (index, self.status_of(signer, request).await) }
+        };
+        let mut asked: FuturesUnordered<_> = shared.config.holders().map(ask).collect();
+        let threshold = shared.config.group.threshold();
+        let (mut able, mut others) = (0_u8, Vec::new());
+        while let Some((index, status)) = asked.next().await {
+            match status {
+                Ok(()) => able += 1,
+                Err(why) => others.push(format!("share {index}: {why}")),
+            }
+        }
+        let counted = format!("{able} of {} shares can sign", threshold.shares());
+        let line = [vec![counted], others].concat().join("; ");
+        if able >= threshold.needed() { Ok(line) } else { Err(line) }
+    }
+
+    async fn status_of(
+        &self,
+        signer: Option<Arc<Signer>>,
+        request: &SignerRequest,
+    ) -> Result<(), String> {
+        let signer = signer.ok_or("its signer is not in gateway.toml")?;
+        match self.asker.ask(&signer, request).await {
+            Ok(response) if response.is_ok() => Ok(()),
+            Ok(response) => Err(String::from_utf8_lossy(&response.body).trim().to_owned()),
+            Err(Answer::Failure(why) | Answer::AskAgain(why)) => Err(why),
+            Err(_) => Err("no answer".to_owned()),
+        }
+    }
+
+    fn ask_all(&self, shared: &Arc<SharedKey>, request: &SignerRequest) -> Asked {
+        let all = self.signers.all();
+        let ask = |(index, name): (ShareIndex, &str)| {
+            let signer = all.iter().find(|signer| signer.name == name).map(Arc::clone);
+            let position = request.position.map(|it| Position { share: Some(index), ..it });
+            let request = SignerRequest { position, ..request.clone() };
+            let asker = self.asker.clone();
+            let answer = async move { (index, ask(&asker, signer, &request, index).await) };
+            Box::pin(answer) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+        };
+        shared.config.holders().map(ask).collect()
+    }
+
+    /// Which signers take part is known only if those that came late are heard, too.
+    fn hear_late(&self, shared: &Arc<SharedKey>, mut asked: Asked, wanted: Wanted) {
+        if asked.is_empty() {
+            return;
+        }
+        let (own, shared) = (self.clone(), Arc::clone(shared));
+        let hear = async move {
+            while let Some((index, answer)) = asked.next().await {
+                let result = match answer {
+                    ShareAnswer::Part(part) => {
+                        let is_good = shared.config.group.verifies(&part, wanted.statement());
+                        if is_good { ShareResult::Part } else { ShareResult::Lied }
+                    }
+                    ShareAnswer::Refused(_) => ShareResult::Refused,
+                    ShareAnswer::Failed(_) => ShareResult::Failed,
+                };
+                own.note(&shared, index, result, true);
+            }
+        };
+        let shutdown = self.shutdown.clone();
+        self.late.spawn(async move {
+            tokio::select! {
+                () = hear => {}
+                () = shutdown.requested() => {}
+            }
+        });
+    }
+
+    /// A share that gives nothing says something of itself only where others sign the same.
+    fn note(&self, shared: &SharedKey, index: ShareIndex, result: ShareResult, is_signed: bool) {
+        self.metrics.note_share(shared, index, result);
+        if is_signed || result == ShareResult::Lied {
+            shared.note(index, result);
+        }
+        if result == ShareResult::Lied {
+            tracing::error!(
+                key = %shared.config.hash(),
+                share = index.number(),
+                "a share gave what is no part of the signature: its computer lies, or has a share of something else"
+            );
+        }
+    }
+}
+
+fn named(shared: &SharedKey, what: &str, why: &str) -> String {
+    format!("{} is {what}: {why}", shared.config.hash())
+}
+
+async fn ask(
+    asker: &Asker,
+    signer: Option<Arc<Signer>>,
+    request: &SignerRequest,
+    index: ShareIndex,
+) -> ShareAnswer {
+    let Some(signer) = signer else {
+        return ShareAnswer::Failed("its signer is not in gateway.toml any more".to_owned());
+    };
+    match asker.ask(&signer, request).await {
+        Ok(response) => read(&signer.name, &response, index),
+        Err(Answer::Failure(why)) => ShareAnswer::Refused(why),
+        Err(Answer::AskAgain(why)) => ShareAnswer::Failed(why),
+        Err(_) => ShareAnswer::Failed(format!("signer {:?} gave no answer", signer.name)),
+    }
+}
+
+/// What a signer says, which may be anything.
+fn read(name: &str, response: &SignerResponse, index: ShareIndex) -> ShareAnswer {
+    match response.parse() {
+        Some(Answer::Share(part)) if part.index() == index => ShareAnswer::Part(part),
+        Some(Answer::Share(part)) => ShareAnswer::Refused(format!(
+            "signer {name:?} has share {}, and gateway.toml says {index}; correct it there",
+            part.index()
+        )),
+        Some(Answer::Failure(why)) => ShareAnswer::Refused(format!("signer {name:?}: {why}")),
+        Some(Answer::AskAgain(why)) => ShareAnswer::Failed(format!("signer {name:?}: {why}")),
+        Some(_) | None => ShareAnswer::Refused(format!(
+            "signer {name:?} gives no part of a signature (HTTP status {}); is it Peel, with share_file for this key?",
+            response.status.as_u16()
+        )),
+    }
+}
+
+/// The request for a share's part of a signature.
+pub(crate) fn part_of(key: &PublicKeyHash, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("/shares/{key}?{query}"),
+        None => format!("/shares/{key}"),
+    }
+}
