@@ -49,8 +49,8 @@ pub(super) fn one_at_a_time() -> anyhow::Result<Vec<Row>> {
         },
         Row {
             what: "a question in one packet (`GET /statusz`), idle machine".to_owned(),
-            promise: "none: what OpenSSH does best".to_owned(),
-            kept: true,
+            promise: "median no worse than OpenSSH".to_owned(),
+            kept: questions.median <= 1.0,
             ..questions.row()
         },
     ])
