@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{BlsScheme, Kind, PublicKey, Signature, sample_payload};
+use tezos::{BlsScheme, KeyForm, Kind, PublicKey, Signature, sample_payload_of};
 use tokio::time::sleep;
 
 /// Which block is meant: another variant is another block at the same place.
@@ -87,7 +87,7 @@ impl Baker {
     /// Asks for one signature: the authorised keys first, then the signature, each on a new connection.
     pub(crate) async fn ask(&self, kind: Kind, level: u32, variant: Variant) -> Asked {
         let started = Instant::now();
-        let bytes = sample_payload(kind, level, 0, variant);
+        let bytes = self.payload(kind, level, variant);
         let answer = async {
             again_after_502(|| self.url.wants_authentication(LIMIT)).await?;
             again_after_502(|| self.url.sign(&bytes, LIMIT)).await
@@ -104,6 +104,11 @@ impl Baker {
         }
     }
 
+    /// What is to be signed, as the chain has it for such a key.
+    pub(crate) fn payload(&self, kind: Kind, level: u32, variant: Variant) -> Vec<u8> {
+        sample_payload_of(KeyForm::of(&self.public_key.hash()), kind, level, 0, variant)
+    }
+
     /// Remembers a signature for ever, and holds it against all others.
     fn check(
         &self,
@@ -113,7 +118,7 @@ impl Baker {
         signature: Signature,
         took: Duration,
     ) -> Asked {
-        let bytes = sample_payload(kind, level, 0, variant);
+        let bytes = self.payload(kind, level, variant);
         if !self.public_key.verifies(&bytes, &signature, BlsScheme::default()) {
             return Asked::Broken(format!("the signature of {kind} {level} does not verify"));
         }

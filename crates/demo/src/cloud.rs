@@ -17,6 +17,8 @@ use crate::process::Process;
 pub(crate) struct Cloud {
     pub(crate) gateway: Process,
     pub(crate) ports: Ports,
+    /// The signers' own ports, in their order; their shells' are 1000 above.
+    signers: Vec<u16>,
     /// What the gateway proves itself with.
     pub(crate) host_key: PublicKey,
 }
@@ -27,19 +29,35 @@ pub(crate) struct Ports {
     pub(crate) ssh: u16,
     /// For bakers.
     http: u16,
-    /// The signer's own; its shell's is 1000 above.
-    pub(crate) signer: u16,
 }
 
 const START_LIMIT: Duration = Duration::from_secs(15);
 const TRIES: usize = 100;
 
 impl Cloud {
-    /// A host key, and a configuration that lets one signer in.
-    pub(crate) fn new(within: &Path, signer: &PublicKey) -> anyhow::Result<Cloud> {
+    /// A host key, and a configuration that lets these signers in, and has `more`.
+    pub(crate) fn new(
+        within: &Path,
+        signers: &[(&str, PublicKey)],
+        more: &str,
+    ) -> anyhow::Result<Cloud> {
         let (host_key, ports) = (Identity::generate("gateway")?, Ports::choose()?);
-        let gateway = Process::new("gateway", within, &host_key, &configuration(ports, signer))?;
-        Ok(Cloud { gateway, ports, host_key: host_key.public() })
+        let mut configuration = configuration(ports);
+        let mut own = Vec::new();
+        for (name, key) in signers {
+            let port = port_of_a_signer(&own)?;
+            own.push(port);
+            configuration += &format!(
+                "[[signer]]\nname = \"{name}\"\nssh_public_key = \"{key}\"\nport = {port}\n"
+            );
+        }
+        let gateway = Process::new("gateway", within, &host_key, &(configuration + more))?;
+        Ok(Cloud { gateway, ports, signers: own, host_key: host_key.public() })
+    }
+
+    /// The port of the signer at this place.
+    pub(crate) fn port_of(&self, signer: usize) -> anyhow::Result<u16> {
+        self.signers.get(signer).copied().context("there is no such signer")
     }
 
     /// Starts the gateway; gives the moment from which it listens.
@@ -67,35 +85,37 @@ impl Ports {
     fn choose() -> anyhow::Result<Ports> {
         let free = || TcpListener::bind(loopback(0));
         let (ssh, http) = (free()?, free()?);
-        for _ in 0..TRIES {
-            let signer = free()?;
-            let port = signer.local_addr()?.port();
-            let Ok(own) = SignerPort::new(port) else { continue };
-            if TcpListener::bind(loopback(own.of(Service::Shell))).is_ok() {
-                let (ssh, http) = (ssh.local_addr()?.port(), http.local_addr()?.port());
-                return Ok(Ports { ssh, http, signer: port });
-            }
-        }
-        None.context("no two free ports that are 1000 apart")
+        let (ssh, http) = (ssh.local_addr()?.port(), http.local_addr()?.port());
+        Ok(Ports { ssh, http })
     }
+}
+
+/// A port that is free now, and 1000 above, too; none of these.
+fn port_of_a_signer(taken: &[u16]) -> anyhow::Result<u16> {
+    for _ in 0..TRIES {
+        let free = TcpListener::bind(loopback(0))?;
+        let port = free.local_addr()?.port();
+        let Ok(own) = SignerPort::new(port) else { continue };
+        let shell = own.of(Service::Shell);
+        if !taken.contains(&port) && TcpListener::bind(loopback(shell)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no two free ports that are 1000 apart")
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn configuration(ports: Ports, signer: &PublicKey) -> String {
-    let Ports { ssh, http, signer: port } = ports;
+fn configuration(ports: Ports) -> String {
+    let Ports { ssh, http } = ports;
     format!(
         r#"[ssh]
 listen = "127.0.0.1:{ssh}"
 host_key = "key"
 [http]
 listen = "127.0.0.1:{http}"
-[[signer]]
-name = "home"
-ssh_public_key = "{signer}"
-port = {port}
 "#
     )
 }

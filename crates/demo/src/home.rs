@@ -44,7 +44,7 @@ impl Home {
         let public_key = app.public_key(&"secp256k1/0h/0h".parse()?)?;
         drop(app);
 
-        let configuration = configuration(&device, cloud, lines);
+        let configuration = configuration(&device, cloud, lines)?;
         let signer = Process::new("signer", within, identity, &configuration)?;
         let mut records = Records::open_or_create(&signer.folder().join("watermark.db"))?;
         let floor = Level::try_from(i64::from(level))?;
@@ -58,11 +58,11 @@ impl Home {
     }
 }
 
-fn configuration(device: &Device, cloud: &Cloud, lines: &[Line]) -> String {
-    let (device, port) = (device.address(), cloud.ports.signer);
+fn configuration(device: &Device, cloud: &Cloud, lines: &[Line]) -> anyhow::Result<String> {
+    let (device, port) = (device.address(), cloud.port_of(0)?);
     let gateways: Vec<String> = lines.iter().map(|line| gateway(line, cloud)).collect();
     let gateways = gateways.concat();
-    format!(
+    Ok(format!(
         r#"chains = ["mainnet"]
 [state]
 directory = "."
@@ -75,12 +75,12 @@ ledger = "secp256k1/0h/0h"
 identity = "key"
 port = {port}
 {gateways}"#
-    )
+    ))
 }
 
 /// One block for each line. On a computer with two lines it is one gateway and two `[[tunnel.uplink]]`,
 /// but interfaces cannot be made without root.
-fn gateway(line: &Line, cloud: &Cloud) -> String {
+pub(crate) fn gateway(line: &Line, cloud: &Cloud) -> String {
     let (address, host_key) = (line.address, &cloud.host_key);
     format!("[[tunnel.gateway]]\naddress = \"{address}\"\nhost_key = \"{host_key}\"\n")
 }

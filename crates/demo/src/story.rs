@@ -66,7 +66,7 @@ impl Story {
     async fn set_up(slowness: u32) -> anyhow::Result<Story> {
         let folder = TempDir::with_prefix("peel-demo-").context("no temporary folder")?;
         let identity = Identity::generate("home")?;
-        let mut cloud = Cloud::new(folder.path(), &identity.public())?;
+        let mut cloud = Cloud::new(folder.path(), &[("home", identity.public())], "")?;
         let ssh = loopback(cloud.ports.ssh);
         let lines = [Line::open("line 1", ssh).await?, Line::open("line 2", ssh).await?];
         let home = Home::new(folder.path(), FIRST_LEVEL - 1, &identity, &cloud, &lines)?;

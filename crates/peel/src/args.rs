@@ -51,6 +51,10 @@ pub(crate) enum Command {
     /// Everything on this machine with a simulated Ledger: signs, loses a line, loses the cloud, refuses
     /// a double signature, crashes. Half a minute, without root.
     Demo {
+        /// Instead: a tz4 key in three shares, of which two sign, on three computers. One is killed, one falls silent; then the
+        /// gateway lies
+        #[arg(long)]
+        shared: bool,
         /// How many times slower than a usual computer this one is, as an emulator: times that are promised are
         /// multiplied by it
         #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     let args = Args::parse_from(commands::ssh::words::in_order(env::args_os().collect(), &more));
     let log = daemon::log::start(args.log_format.into());
     let done = match args.command {
-        Command::Demo { slowness } => demo::run(slowness),
+        Command::Demo { shared: true, slowness } => demo::run_shared(slowness),
+        Command::Demo { shared: false, slowness } => demo::run(slowness),
         Command::Signer(command) => commands::signer::run(command),
         Command::Gateway(command) => commands::gateway::run(command),
         Command::Ledger(command) => commands::ledger::run(command),

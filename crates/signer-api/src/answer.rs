@@ -151,11 +151,7 @@ impl Answer {
         let value: Value = serde_json::from_slice(body).ok()?;
         let message = || Some(value.get(0)?.get("msg")?.as_str()?.to_owned());
         let member = |name| value.get(name)?.as_str();
-        let share = || {
-            let index = u8::try_from(value.get("share")?.as_u64()?).ok()?;
-            let signature = member("signature")?.parse().ok()?;
-            Some(PartialSignature::new(ShareIndex::new(index).ok()?, signature))
-        };
+
         let keys = |name| {
             let texts = value.get(name)?.as_array()?.iter();
             texts.map(|text| text.as_str()?.parse().ok()).collect::<Option<Vec<PublicKeyHash>>>()
@@ -164,7 +160,7 @@ impl Answer {
             StatusCode::INTERNAL_SERVER_ERROR => message().map(Answer::Failure),
             StatusCode::BAD_GATEWAY => message().map(Answer::AskAgain),
             StatusCode::OK if value == json!({}) => Some(Answer::AuthorizedKeys(None)),
-            StatusCode::OK if value.get("share").is_some() => share().map(Answer::Share),
+            StatusCode::OK if value.get("share").is_some() => read_share(&value).map(Answer::Share),
             StatusCode::OK => None
                 .or_else(|| Some(Answer::Signature(member("signature")?.parse().ok()?)))
                 .or_else(|| Some(Answer::PublicKey(member("public_key")?.parse().ok()?)))
@@ -174,6 +170,13 @@ impl Answer {
             _ => None,
         }
     }
+}
+
+/// A share's part of a signature, as [`Answer::Share`] is written.
+pub(crate) fn read_share(value: &Value) -> Option<PartialSignature> {
+    let index = u8::try_from(value.get("share")?.as_u64()?).ok()?;
+    let signature = value.get("signature")?.as_str()?.parse().ok()?;
+    Some(PartialSignature::new(ShareIndex::new(index).ok()?, signature))
 }
 
 fn misuse(error: &CallError) -> Response<AnswerBody> {

@@ -16,10 +16,12 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use shares::PartialSignature;
 use tezos::{PublicKey, PublicKeyHash, Signature};
 use thiserror::Error;
 use tokio::net::TcpStream;
 
+use crate::answer::read_share;
 use crate::call::signing_body;
 use crate::media::Media;
 
@@ -143,12 +145,28 @@ impl SignerUrl {
     /// # Errors
     /// See [`ClientError`].
     pub async fn sign(&self, data: &[u8], limit: Duration) -> Result<Signature, ClientError> {
-        let path = format!("/keys/{}?version=3", self.key);
+        let answer = self.post(&format!("/keys/{}?version=3", self.key), data, limit).await?;
+        self.field(&answer, "signature")
+    }
+
+    /// What its share of the key makes of `data`, as signature version 3.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn sign_share(
+        &self,
+        data: &[u8],
+        limit: Duration,
+    ) -> Result<PartialSignature, ClientError> {
+        let answer = self.post(&format!("/shares/{}?version=3", self.key), data, limit).await?;
+        read_share(&answer).ok_or_else(|| ClientError::Nonsense { at: self.authority.clone() })
+    }
+
+    async fn post(&self, path: &str, data: &[u8], limit: Duration) -> Result<Value, ClientError> {
         let body = Bytes::from(signing_body(data));
         let frames = [Ok::<_, Infallible>(Frame::data(body))];
         let chunked = BodyExt::boxed(StreamBody::new(Once(frames.into_iter())));
-        let answer = self.ask(Method::POST, &path, chunked, limit).await?;
-        self.field(&answer, "signature")
+        self.ask(Method::POST, path, chunked, limit).await
     }
 
     async fn get(&self, path: &str, limit: Duration) -> Result<Value, ClientError> {
