@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod a_gateway_made_again_with_its_host_key_is_found;
+mod a_key_in_shares;
 mod a_large_copy_does_not_delay_a_signature;
 mod a_line_is_used_when_it_comes;
 mod a_new_session_does_not_wait_for_a_stale_one;

@@ -12,7 +12,7 @@
 //!
 //! [`net`] makes it without any right on the machine where there are user namespaces, [`process`]
 //! runs programs in it, [`openssh`] and [`nut`] are what Peel has to get along with, [`home`] and [`cloud`]
-//! write Peel's own files, and [`baker`] asks for signatures all the while.
+//! write Peel's own files, [`shares`] has a key in several places, and [`baker`] asks for signatures all the while.
 
 pub mod baker;
 pub mod cloud;
@@ -25,6 +25,7 @@ pub mod process;
 pub mod programs;
 pub mod prometheus;
 mod secret;
+pub mod shares;
 mod skip;
 pub mod wait;
 

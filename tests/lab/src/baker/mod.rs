@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use parking_lot::Mutex;
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{BlsScheme, Kind, PublicKey, sample_payload};
+use tezos::{BlsScheme, KeyForm, Kind, PublicKey, sample_payload_of};
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
@@ -145,7 +145,8 @@ impl AtWork {
     }
 
     async fn ask(&self, level: u32, variant: u8) -> Request {
-        let payload = sample_payload(self.plan.kind, level, 0, variant);
+        let form = KeyForm::of(&self.key.hash());
+        let payload = sample_payload_of(form, self.plan.kind, level, 0, variant);
         let started = Instant::now();
         let mut asked_again = 0;
         let outcome = match self.sign(&payload, &mut asked_again).await {

@@ -1,0 +1,155 @@
+//! A tz4 key in shares: signers with one each, a line from each to a gateway, and a liar that asks them all.
+
+mod liar;
+mod relay;
+mod share_box;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use shares::{Group, Threshold, split};
+use tempfile::TempDir;
+use tezos::{Curve, PublicKeyHash, SecretKey};
+use tunnel::{Identity, Service, SignerPort};
+
+pub use liar::{Liar, Loot, Mark, Part};
+pub use relay::Relay;
+pub use share_box::ShareBox;
+
+use crate::process::Daemon;
+use crate::{secret, wait};
+
+/// Signers with shares of one key, or one signer with the whole of it, and their gateway.
+#[derive(Debug)]
+pub struct SharedKey {
+    /// The signers, in the order of their shares.
+    pub boxes: Vec<ShareBox>,
+    /// The gateway.
+    pub gateway: Daemon,
+    /// Where bakers ask.
+    pub http: SocketAddr,
+    /// Where the gateway says how it is.
+    pub monitor: SocketAddr,
+    /// The key.
+    pub key: PublicKeyHash,
+    /// What is known of the shares; none if the one signer has the whole key.
+    pub group: Option<Group>,
+    _folder: TempDir,
+}
+
+/// Nothing at or below it is signed.
+pub const LEVEL: u32 = 999;
+/// For anything to come up.
+const START: Duration = Duration::from_secs(20);
+
+impl SharedKey {
+    /// `needed` of `count` signers sign; `peel` is the program.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub fn start(peel: &Path, needed: u8, count: u8) -> anyhow::Result<SharedKey> {
+        let secret = new_key()?;
+        let threshold = Threshold::new(needed, count)?;
+        let shares = split(&secret, threshold, StdRng::from_seed(randomness()?))?;
+        let group = shares.first().context("no shares")?.group().clone();
+        let texts = shares.iter().map(share_box::text).collect();
+        SharedKey::with(peel, secret.hash(), "share_file", texts, Some(group))
+    }
+
+    /// One signer that has the whole key.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn whole(peel: &Path) -> anyhow::Result<SharedKey> {
+        let secret = new_key()?;
+        let text = format!("unencrypted:{}\n", *secret.to_base58());
+        SharedKey::with(peel, secret.hash(), "secret_key_file", vec![text], None)
+    }
+
+    fn with(
+        peel: &Path,
+        key: PublicKeyHash,
+        field: &str,
+        secrets: Vec<String>,
+        group: Option<Group>,
+    ) -> anyhow::Result<SharedKey> {
+        let folder = tempfile::tempdir()?;
+        let host_key = Identity::generate("gateway")?;
+        secret::write(&folder.path().join("host_key"), &host_key.to_openssh()?)?;
+        let [ssh, http, monitor] = [free()?, free()?, free()?];
+        let mut boxes = Vec::new();
+        let mut config = format!(
+            "[ssh]\nlisten = \"{ssh}\"\nhost_key = \"host_key\"\n[http]\nlisten = \"{http}\"\n\
+             [monitor]\nlisten = \"{monitor}\"\n"
+        );
+        for text in &secrets {
+            let port = signer_port(&boxes)?;
+            let one = ShareBox::new(peel, key, (field, text), (ssh, port), &host_key.public())?;
+            config += &one.block(boxes.len() + 1);
+            boxes.push(one);
+        }
+        config += &group.as_ref().map(block).unwrap_or_default();
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, config)?;
+        let gateway = start_gateway(peel, &path, http)?;
+        for one in &mut boxes {
+            one.start()?;
+        }
+        Ok(SharedKey { boxes, gateway, http, monitor, key, group, _folder: folder })
+    }
+}
+
+fn start_gateway(peel: &Path, config: &PathBuf, http: SocketAddr) -> anyhow::Result<Daemon> {
+    let mut command = Command::new(peel);
+    command.args(["gateway", "run", "--config"]).arg(config);
+    let gateway = Daemon::start("the gateway", command)?;
+    wait::until("the gateway", START, || Ok(TcpStream::connect(http).ok()))?;
+    Ok(gateway)
+}
+
+/// As `peel key split` prints it.
+fn block(group: &Group) -> String {
+    let shares = group.threshold().indices().zip(group.shares()).map(|(index, key)| {
+        format!("{{ index = {index}, public_key = \"{key}\", signer = \"box-{index}\" }}")
+    });
+    format!(
+        "[[shared_key]]\npublic_key = \"{}\"\nthreshold = {}\nshares = [{}]\n",
+        group.public_key(),
+        group.threshold().needed(),
+        shares.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn new_key() -> anyhow::Result<SecretKey> {
+    Ok(SecretKey::generate(Curve::Bls, &randomness()?)?)
+}
+
+fn randomness() -> anyhow::Result<[u8; 32]> {
+    let mut randomness = [0; 32];
+    getrandom::fill(&mut randomness)?;
+    Ok(randomness)
+}
+
+/// A port that is free now.
+fn free() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// One that is free now, and 1000 above, too, and that none of these has.
+fn signer_port(taken: &[ShareBox]) -> anyhow::Result<u16> {
+    for _ in 0..100 {
+        let port = free()?.port();
+        let Ok(own) = SignerPort::new(port) else { continue };
+        let is_free = TcpListener::bind(("127.0.0.1", own.of(Service::Shell))).is_ok();
+        if is_free && taken.iter().all(|other| other.port() != port) {
+            return Ok(port);
+        }
+    }
+    bail!("no two free ports that are 1000 apart")
+}
