@@ -6,6 +6,7 @@ mod control;
 mod home;
 mod http;
 mod report;
+mod shares;
 mod socket;
 mod tunnel;
 
@@ -29,10 +30,11 @@ fn main() -> ExitCode {
         Some("sign") => sign(),
         Some("tunnel") => tunnel::tunnel(),
         Some("cluster") => cluster::cluster(),
+        Some("shares") => shares::shares(),
         // What this program starts itself.
         Some(control::WORD) => control::serve(),
         _ => {
-            eprintln!("cargo xtask bench sign|tunnel|cluster");
+            eprintln!("cargo xtask bench sign|tunnel|shares|cluster");
             return ExitCode::from(2);
         }
     };

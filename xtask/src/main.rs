@@ -7,7 +7,7 @@
 //! - `cargo xtask image`: the container image, as OCI archives in `target/image`.
 //! - `cargo xtask image home`: the bootable image for the machine at home, in `target/image`, too.
 //! - `cargo xtask deb`: the Debian packages, in `target/deb`; `cargo xtask test deb` installs, upgrades and purges them.
-//! - `cargo xtask bench sign|tunnel|cluster`: the figures of `docs/performance.md`, measured and written there.
+//! - `cargo xtask bench sign|tunnel|shares|cluster`: the figures of `docs/performance.md`, measured and written there.
 
 mod boot;
 mod cluster;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         ["image", "home", words @ ..] => home::build(words),
         ["deb", words @ ..] => deb::build(words),
         ["test", "deb"] => deb::test::run_all(),
-        ["bench", what @ ("sign" | "tunnel")] => bench(what),
+        ["bench", what @ ("sign" | "tunnel" | "shares")] => bench(what),
         ["bench", "cluster"] => cluster::bench(),
         _ => {
             eprintln!("cargo xtask test          format, lints, licences, and every test");
@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             );
             eprintln!("cargo xtask bench sign    measure signing, and write docs/performance.md");
             eprintln!("cargo xtask bench tunnel  the same for the tunnel, beside OpenSSH");
+            eprintln!("cargo xtask bench shares  the same for tz4 keys in shares");
             eprintln!("cargo xtask bench cluster the same for the gateway in Kubernetes");
             return ExitCode::from(2);
         }

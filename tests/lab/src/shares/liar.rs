@@ -1,6 +1,6 @@
 //! Whoever owns the cloud: it asks each signer for whatever it likes, round the gateway, and keeps every part.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -151,6 +151,23 @@ impl Loot {
         };
         let signed = self.0.iter().filter(|(_, parts)| has_enough(parts));
         signed.map(|(vote, _)| *vote).collect()
+    }
+
+    /// The marks at which one share gave parts of two votes.
+    #[must_use]
+    pub fn own_doubles(&self) -> BTreeSet<(Mark, u64)> {
+        let of = |variant: u8| -> BTreeSet<(Mark, u64)> {
+            let own = self.0.iter().filter(|((_, it), _)| *it == variant);
+            own.flat_map(|((mark, _), parts)| parts.iter().map(|part| (*mark, part.share)))
+                .collect()
+        };
+        of(1).intersection(&of(2)).copied().collect()
+    }
+
+    /// How many marks there are.
+    #[must_use]
+    pub fn marks(&self) -> usize {
+        self.0.keys().map(|(mark, _)| mark).collect::<BTreeSet<_>>().len()
     }
 
     /// The marks at which two different votes have a signature. There must be none.

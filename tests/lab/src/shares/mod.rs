@@ -1,5 +1,6 @@
 //! A tz4 key in shares: signers with one each, a line from each to a gateway, and a liar that asks them all.
 
+mod attack;
 mod liar;
 mod relay;
 mod share_box;
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 use tezos::{Curve, PublicKeyHash, SecretKey};
 use tunnel::{Identity, Service, SignerPort};
 
+pub use attack::attack;
 pub use liar::{Liar, Loot, Mark, Part};
 pub use relay::Relay;
 pub use share_box::ShareBox;
