@@ -3,6 +3,7 @@
 
 mod common;
 mod hostile;
+mod model;
 mod properties;
 mod second_opinion;
 mod vectors;
