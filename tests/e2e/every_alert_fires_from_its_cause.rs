@@ -18,6 +18,7 @@ use lab::net::{Internet, Line, Namespace, in_test_within};
 use lab::nut::Ups;
 use lab::process::{Daemon, Signal};
 use lab::prometheus::Prometheus;
+use lab::shares::SharedKey;
 use lab::{programs, wait};
 use signer_api::client::SignerUrl;
 use tezos::{Kind, sample_payload};
@@ -361,6 +362,20 @@ fn a_line_that_is_cut_fires_within_a_minute() -> anyhow::Result<()> {
         assert!(record.failures().is_empty(), "{:?}", record.failures());
         Ok(())
     })
+}
+
+#[test]
+fn a_key_in_shares_that_loses_its_last_spare_fires_within_a_minute() -> anyhow::Result<()> {
+    let mut shared = SharedKey::start(Path::new(PEEL), 2, 3)?;
+    let prometheus = Prometheus::start(RULES, &[shared.monitor])?;
+    let heard = || Ok(prometheus.has("peel_gateway_shared_key_able == 3")?.then_some(()));
+    wait::until("all shares", SOON, heard)?;
+    for (at, alert) in [(0, "PeelSharedKeyNoSpare"), (1, "PeelSharedKeyCannotSign")] {
+        shared.boxes.get_mut(at).context("a box")?.kill()?;
+        let key = format!("key={}", shared.key);
+        prometheus.wait_until_firing(&[(alert, &key)], LIMIT)?;
+    }
+    Ok(())
 }
 
 /// Every client in the cluster may look: the page and the figures name no address at home.

@@ -127,7 +127,8 @@ pub(crate) struct SharedReadings {
 impl Collector for SharedReadings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
-        let (mut able, mut needed, mut takes_part) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut able, mut needed, mut all] = [const { Vec::new() }; 3];
+        let mut takes_part = Vec::new();
         for shared in self.keys.all().iter() {
             let key = shared.config.hash().to_string();
             let states = shared.states(&self.signers);
@@ -135,6 +136,7 @@ impl Collector for SharedReadings {
             able.push((KeyLabels { key: key.clone() }, i64::try_from(count).unwrap_or(i64::MAX)));
             let threshold = shared.config.group.threshold();
             needed.push((KeyLabels { key: key.clone() }, i64::from(threshold.needed())));
+            all.push((KeyLabels { key: key.clone() }, i64::from(threshold.shares())));
             takes_part.extend(states.into_iter().map(|share| {
                 let is_able = i64::from(share.is_able());
                 (ShareLabels { key: key.clone(), signer: share.signer }, is_able)
@@ -144,6 +146,8 @@ impl Collector for SharedReadings {
         scrape::gauges(encoder, ("peel_gateway_shared_key_able", help), able)?;
         let help = "Shares of a key that are needed for a signature";
         scrape::gauges(encoder, ("peel_gateway_shared_key_needed", help), needed)?;
+        let help = "Shares of a key that there are";
+        scrape::gauges(encoder, ("peel_gateway_shared_key_shares", help), all)?;
         let help = "1: the signer with this share of a key can take part";
         scrape::gauges(encoder, ("peel_gateway_share_able", help), takes_part)
     }

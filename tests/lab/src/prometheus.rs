@@ -76,6 +76,17 @@ impl Prometheus {
         all.with_context(|| format!("not fired: {missing:?}; now: {:?}", self.firing()))
     }
 
+    /// Whether a query has a result.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn has(&self, query: &str) -> anyhow::Result<bool> {
+        let query = query.replace(' ', "%20").replace('=', "%3D");
+        let answer = self.ask(&format!("/api/v1/query?query={query}"))?;
+        let result = answer.pointer("/data/result").and_then(Value::as_array);
+        Ok(result.is_some_and(|result| !result.is_empty()))
+    }
+
     /// What it says in its log.
     ///
     /// # Errors
