@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,7 +140,24 @@ async fn falls_silent(registry: &Registry, liveness: &Liveness, authenticated: &
 }
 
 impl CloseReason {
+    /// Whether nothing was heard for too long, or taken: the system notices that, too, and may be the first
+    /// (TCP_USER_TIMEOUT).
+    fn is_silence(&self) -> bool {
+        match self {
+            CloseReason::Silent => true,
+            CloseReason::Ssh(Err(russh::Error::IO(error))) => {
+                error.kind() == io::ErrorKind::TimedOut
+            }
+            CloseReason::Ssh(_) | CloseReason::Unauthenticated | CloseReason::Stop => false,
+        }
+    }
+
     fn log(&self, registry: &Registry, peer: SocketAddr, was_authenticated: bool) {
+        if self.is_silence() && was_authenticated {
+            let silent = registry.limits.silent.as_secs();
+            tracing::warn!(%peer, "a connection is dead: nothing heard for {silent} s");
+            return;
+        }
         match self {
             CloseReason::Unauthenticated => {
                 if let Some(suppressed) = registry.refuse(Refusal::Login, None) {
@@ -152,14 +170,10 @@ impl CloseReason {
                     tracing::warn!(%peer, "refused: {} ({error}){suppressed}", Refusal::Protocol);
                 }
             }
-            CloseReason::Silent => {
-                let silent = registry.limits.silent.as_secs();
-                tracing::warn!(%peer, "a connection is dead: nothing heard for {silent} s");
-            }
             CloseReason::Ssh(Err(error)) => {
                 tracing::debug!(%peer, %error, "a connection ended badly")
             }
-            CloseReason::Ssh(Ok(())) | CloseReason::Stop => {}
+            CloseReason::Ssh(Ok(())) | CloseReason::Silent | CloseReason::Stop => {}
         }
     }
 }

@@ -168,12 +168,24 @@ async fn a_client_that_asks_for_sockets_without_end_is_cut() {
 /// Requests are answered one after the other, and no more is read while an answer is not taken.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_after_the_limit_of_silence() {
+    a_deaf_client_is_cut(Duration::ZERO).await;
+}
+
+/// Then the system has ended the connection before (TCP_USER_TIMEOUT), and the same is said of it.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_by_the_system_while_the_gateway_hangs() {
+    a_deaf_client_is_cut(Duration::from_secs(8)).await;
+}
+
+/// The gateway, whose thread is that of the test, hangs for so long meanwhile.
+async fn a_deaf_client_is_cut(hangs: Duration) {
     let silent = Duration::from_secs(2);
     let fixture = Fixture::with(Limits { silent, ..Limits::default() }).await;
     // Of what it does not take, the system keeps as little as it can.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1).unwrap();
     let stream = socket.connect(fixture.cloud.address).await.unwrap();
+    let own = stream.local_addr().unwrap().to_string();
     let is_deaf = Arc::new(AtomicBool::new(false));
     let deaf = Deaf { stream, is_deaf: Arc::clone(&is_deaf) };
     let mut ssh = connect_stream(Arc::new(Config::default()), deaf, Anyone).await.unwrap();
@@ -181,15 +193,21 @@ async fn a_client_that_does_not_read_is_cut_after_the_limit_of_silence() {
     is_deaf.store(true, Ordering::Relaxed);
     let mut asked = 0;
     let asking = async {
-        while ssh.send_keepalive(true).await.is_ok() {
+        while let Ok(sent) = timeout(silent / 4, ssh.send_keepalive(true)).await
+            && sent.is_ok()
+        {
             asked += 1;
         }
+        std::thread::sleep(hangs);
+        while ssh.send_keepalive(true).await.is_ok() {}
     };
     timeout(LIMIT, asking).await.expect("it is not cut");
     assert!(asked > 1_000, "{asked} requests are not many");
-    let dead = ["a connection is dead"];
-    until("it is logged", || fixture.log.lines_with(&dead).len() == 1).await;
-    fixture.ends_well().await;
+    let is_dead = [own.as_str(), "a connection is dead"];
+    until("it is logged", || fixture.log.lines_with(&is_dead).len() == 1).await;
+    if hangs.is_zero() {
+        fixture.ends_well().await;
+    }
 }
 
 /// What russh answers by itself, as fast as a client can ask and listen.
