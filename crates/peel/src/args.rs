@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod ceremony;
 mod choices;
 mod monitor_url;
 mod ssh;
@@ -7,6 +8,7 @@ mod ssh;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) use ceremony::{Begin, Deal, Exchange, KeyCeremony, KeyReshare};
 pub(crate) use choices::Choices;
 use clap::{Parser, Subcommand, ValueEnum};
 use ledger::{Address, KeyPath};
@@ -342,6 +344,16 @@ pub(crate) enum KeyCommand {
     Import(KeyImport),
     /// Split a tz4 key that exists into shares, of which any so many sign, and fewer are worth nothing.
     Split(KeySplit),
+    /// Make a tz4 key in shares, with other boxes: the key itself never exists.
+    ///
+    /// Each box runs it in a folder of its own, first with --threshold, --shares and --share, then without them, until it
+    /// has its share. Between that, the boxes exchange files, in three rounds; nothing in them is secret to read.
+    Ceremony(KeyCeremony),
+    /// Give a set of new boxes new shares of the same key, from as many old ones as sign.
+    ///
+    /// A new box begins with --threshold, --shares and --share, and goes on without them; an old one deals, with --dealers
+    /// and --share-file.
+    Reshare(KeyReshare),
     /// Show which keys, or shares of keys, are in these files.
     List {
         /// Key files.

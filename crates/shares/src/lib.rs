@@ -13,6 +13,8 @@
 //! that asks different boxes for different payloads gets no two signatures at one mark, however it lies, while the boxes
 //! that two groups must have in common, 2t - n, are not all its owner's.
 
+pub mod ceremony;
+
 mod combine;
 mod file;
 mod group;

@@ -1,7 +1,8 @@
 //! The numbers that secrets of tz4 keys are: those below the order of the group.
 
 use ff::PrimeField;
-use zeroize::DefaultIsZeroes;
+use tezos::{Curve, SecretKey};
+use zeroize::{DefaultIsZeroes, Zeroizing};
 
 /// A number below the order of the group of BLS12-381.
 #[derive(PrimeField)]
@@ -21,6 +22,26 @@ impl Scalar {
     /// 32 bytes, little endian.
     pub(crate) fn to_bytes(self) -> [u8; 32] {
         self.to_repr().0
+    }
+
+    /// The number that a secret key is; none if that is no tz4 key.
+    pub(crate) fn of(secret: &SecretKey) -> Option<Scalar> {
+        if secret.public_key().curve() != Curve::Bls {
+            return None;
+        }
+        let bytes = Zeroizing::new(<[u8; 32]>::try_from(secret.to_bytes().as_slice()).ok()?);
+        Scalar::from_bytes(*bytes)
+    }
+
+    /// The tz4 key that it is; none of 0.
+    pub(crate) fn to_secret_key(self) -> Option<SecretKey> {
+        let bytes = Zeroizing::new(self.to_bytes());
+        SecretKey::from_bytes(Curve::Bls, bytes.as_slice()).ok()
+    }
+
+    /// Its public key, compressed; none of 0.
+    pub(crate) fn to_point(self) -> Option<[u8; 48]> {
+        self.to_secret_key()?.public_key().bytes().try_into().ok()
     }
 }
 

@@ -4,7 +4,7 @@ use tezos::{Curve, PublicKey, SecretKey};
 use thiserror::Error;
 use vsss_rs::elliptic_curve::rand_core::CryptoRng;
 use vsss_rs::{IdentifierPrimeField, PrimeFieldShare, Share as _, shamir};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::scalar::Scalar;
 use crate::{Group, Share, Threshold};
@@ -38,22 +38,17 @@ pub fn split(
 }
 
 fn shares(secret: &SecretKey, threshold: Threshold, rng: impl CryptoRng) -> Option<Vec<Share>> {
-    let bytes = Zeroizing::new(<[u8; 32]>::try_from(secret.to_bytes().as_slice()).ok()?);
-    let mut scalar = IdentifierPrimeField(Scalar::from_bytes(*bytes)?);
+    let mut scalar = IdentifierPrimeField(Scalar::of(secret)?);
     let (needed, count) = (usize::from(threshold.needed()), usize::from(threshold.shares()));
     let made = shamir::split_secret::<PrimeFieldShare<Scalar>>(needed, count, &scalar, rng);
     scalar.0.zeroize();
     let mut made = made.ok()?;
-    let secrets: Option<Vec<SecretKey>> = made.iter().map(secret_of).collect();
+    let secrets = made.iter().map(|share| share.value().0.to_secret_key());
+    let secrets: Option<Vec<SecretKey>> = secrets.collect();
     made.iter_mut().for_each(|share| share.value_mut().0.zeroize());
     let secrets = secrets?;
     let public = secrets.iter().map(|secret| secret.public_key().clone()).collect();
     let group = Group::new(threshold, secret.public_key().clone(), public).ok()?;
     let shares = threshold.indices().zip(secrets);
     shares.map(|(index, secret)| Share::new(group.clone(), index, secret).ok()).collect()
-}
-
-fn secret_of(share: &PrimeFieldShare<Scalar>) -> Option<SecretKey> {
-    let bytes = Zeroizing::new(share.value().0.to_bytes());
-    SecretKey::from_bytes(Curve::Bls, bytes.as_slice()).ok()
 }

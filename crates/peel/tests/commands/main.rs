@@ -1,6 +1,7 @@
 //! The commands of the real binary, as a person types them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod ceremony;
 mod check;
 mod configuration;
 mod init;

@@ -3,6 +3,7 @@ use crate::common::{choices, key, message, shared, sign};
 use bls12_381_plus::Scalar;
 use blsful::{Bls12381G2Impl, Pairing, SecretKeyShare, SignatureSchemes};
 use shares::Share;
+use tezos::{Curve, SecretKey};
 use vsss_rs::{IdentifierPrimeField, Share as _};
 
 type TheirShare = SecretKeyShare<Bls12381G2Impl>;
@@ -15,6 +16,13 @@ fn theirs(share: &Share) -> TheirShare {
         IdentifierPrimeField(place),
         IdentifierPrimeField(value),
     ))
+}
+
+/// The key of which these shares suffice, as that library puts it together.
+pub(crate) fn whole_of(shares: &[&Share]) -> SecretKey {
+    let theirs: Vec<TheirShare> = shares.iter().map(|share| theirs(share)).collect();
+    let whole = blsful::SecretKey::<Bls12381G2Impl>::combine(&theirs).unwrap();
+    SecretKey::from_bytes(Curve::Bls, whole.to_le_bytes().as_slice()).unwrap()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `peel key`: software keys in files, and keys in shares.
 
+mod ceremony;
 mod new_file;
 mod shared;
 mod split;
@@ -31,6 +32,8 @@ pub(crate) fn run(command: KeyCommand) -> anyhow::Result<()> {
             write(&import()?, &KeyOutput { output: output?, sealing })
         }
         KeyCommand::Split(words) => split::run(&words),
+        KeyCommand::Ceremony(words) => ceremony::run(&words),
+        KeyCommand::Reshare(words) => ceremony::reshare(&words),
         KeyCommand::List { files } => files.iter().try_for_each(|file| list(file)),
     }
 }

@@ -17,6 +17,11 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write_whole(path, bytes).with_context(failed)
 }
 
+/// Writes a file that may be there: it is the old one or the new one, whenever the power fails.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_whole(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+}
+
 /// What is half written has another name, which is taken away again.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = beside(path);
