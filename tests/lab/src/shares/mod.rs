@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use shares::{Group, Threshold, split};
+use shares::{Group, ShareFile, Threshold, split};
 use tempfile::TempDir;
 use tezos::{Curve, PublicKeyHash, SecretKey};
 use tunnel::{Identity, Service, SignerPort};
@@ -62,6 +62,16 @@ impl SharedKey {
         let group = shares.first().context("no shares")?.group().clone();
         let texts = shares.iter().map(share_box::text).collect();
         SharedKey::with(peel, secret.hash(), "share_file", texts, Some(group))
+    }
+
+    /// Signers with these shares, as their files have them.
+    ///
+    /// # Errors
+    /// When one is no share, or one of the signers does not come up.
+    pub fn of_files(peel: &Path, texts: Vec<String>) -> anyhow::Result<SharedKey> {
+        let first = ShareFile::parse(texts.first().context("no shares")?)?;
+        let group = first.group().clone();
+        SharedKey::with(peel, group.public_key().hash(), "share_file", texts, Some(group))
     }
 
     /// One signer that has the whole key.
