@@ -296,7 +296,11 @@ impl Api {
     async fn ask(&self, signer: &Signer, request: &SignerRequest) -> Reply {
         match self.asker.ask(signer, request).await {
             Ok(response) => Reply::SignerResponse(response),
-            Err(answer) => answer.into(),
+            Err(answer) => {
+                let why = answer.failure().unwrap_or_default();
+                tracing::warn!(signer = signer.name, "no answer to {}: {why}", request.method);
+                answer.into()
+            }
         }
     }
 

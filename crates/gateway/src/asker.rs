@@ -45,7 +45,6 @@ impl Asker {
         let signer_took = answer.as_ref().ok().and_then(|answer| answer.took);
         self.note(signer, request, outcome, started.elapsed(), signer_took);
         answer.map_err(|unanswered| {
-            tracing::warn!(signer = signer.name, "no answer to {}: {unanswered}", request.method);
             match unanswered {
                 // A repeat changes nothing.
                 Unanswered::Behind { .. } => Answer::Failure(unanswered.to_string()),

@@ -88,20 +88,17 @@ impl Gather {
         for (index, result) in tally.results() {
             self.note(shared, index, result, matches!(ended, Some(Ok(_))));
         }
-        match ended {
+        let unsigned = match ended {
             Some(Ok(signature)) => {
                 self.hear_late(shared, asked, wanted);
-                Ok(signature)
+                return Ok(signature);
             }
-            Some(Err(Unsigned::Refused(why))) => {
-                Err(Answer::Failure(named(shared, "refused", &why)))
-            }
-            Some(Err(Unsigned::Failed(why))) => {
-                Err(Answer::AskAgain(named(shared, "not signed", &why)))
-            }
+            Some(Err(unsigned)) => unsigned,
             // Every share is counted, so the last one is an end.
-            None => Err(Answer::AskAgain(named(shared, "not signed", "no share was asked"))),
-        }
+            None => Unsigned::Failed("no share was asked".to_owned()),
+        };
+        tracing::warn!(key = %shared.config.hash(), "not signed: {unsigned}");
+        Err(unsigned.into_answer(shared))
     }
 
     /// Whether enough that have a share can sign now, as they say; else what each says.
@@ -117,16 +114,24 @@ impl Gather {
         };
         let mut asked: FuturesUnordered<_> = shared.config.holders().map(ask).collect();
         let threshold = shared.config.group.threshold();
-        let (mut able, mut others) = (0_u8, Vec::new());
-        while let Some((index, status)) = asked.next().await {
+        let (needed, count) = (usize::from(threshold.needed()), usize::from(threshold.shares()));
+        let (mut able, mut others) = (0, Vec::new());
+        // One that never answers is not waited for, if it does not matter.
+        while able < needed
+            && count - others.len() >= needed
+            && let Some((index, status)) = asked.next().await
+        {
             match status {
                 Ok(()) => able += 1,
                 Err(why) => others.push(format!("share {index}: {why}")),
             }
         }
-        let counted = format!("{able} of {} shares can sign", threshold.shares());
-        let line = [vec![counted], others].concat().join("; ");
-        if able >= threshold.needed() { Ok(line) } else { Err(line) }
+        if able >= needed {
+            return Ok(format!("{able} of the {needed} shares that are needed can sign"));
+        }
+        others.sort();
+        let counted = format!("of {count} shares {needed} are needed");
+        Err([vec![counted], others].concat().join("; "))
     }
 
     async fn status_of(
@@ -138,8 +143,7 @@ impl Gather {
         match self.asker.ask(&signer, request).await {
             Ok(response) if response.is_ok() => Ok(()),
             Ok(response) => Err(String::from_utf8_lossy(&response.body).trim().to_owned()),
-            Err(Answer::Failure(why) | Answer::AskAgain(why)) => Err(why),
-            Err(_) => Err("no answer".to_owned()),
+            Err(answer) => Err(answer.failure().unwrap_or("no answer").to_owned()),
         }
     }
 
@@ -187,10 +191,8 @@ impl Gather {
     /// A share that gives nothing says something of itself only where others sign the same.
     fn note(&self, shared: &SharedKey, index: ShareIndex, result: ShareResult, is_signed: bool) {
         self.metrics.note_share(shared, index, result);
-        if is_signed || result == ShareResult::Lied {
-            shared.note(index, result);
-        }
-        if result == ShareResult::Lied {
+        let is_told = is_signed || result == ShareResult::Lied;
+        if is_told && shared.note(index, result) && result == ShareResult::Lied {
             tracing::error!(
                 key = %shared.config.hash(),
                 share = index.number(),
@@ -200,8 +202,14 @@ impl Gather {
     }
 }
 
-fn named(shared: &SharedKey, what: &str, why: &str) -> String {
-    format!("{} is {what}: {why}", shared.config.hash())
+impl Unsigned {
+    fn into_answer(self, shared: &SharedKey) -> Answer {
+        let text = format!("{} is not signed with: {self}", shared.config.hash());
+        match self {
+            Unsigned::Refused(_) => Answer::Failure(text),
+            Unsigned::Failed(_) => Answer::AskAgain(text),
+        }
+    }
 }
 
 async fn ask(

@@ -92,12 +92,12 @@ impl SharedKey {
         SharedKey { config, last }
     }
 
-    /// Notes what a share did when a signature was made.
-    pub(crate) fn note(&self, index: ShareIndex, result: ShareResult) {
+    /// Notes what a share did when a signature was made; returns whether that is something else than before.
+    pub(crate) fn note(&self, index: ShareIndex, result: ShareResult) -> bool {
         let at = usize::from(index.number()) - 1;
-        if let Some(last) = self.last.lock().get_mut(at) {
-            *last = Some(result);
-        }
+        let mut last = self.last.lock();
+        let last = last.get_mut(at).map(|last| last.replace(result));
+        last.is_some_and(|last| last != Some(result))
     }
 
     /// How its shares are.

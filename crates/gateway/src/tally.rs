@@ -9,6 +9,7 @@
 
 use shares::{CombineError, Combined, Group, PartialSignature, ShareIndex};
 use tezos::{Signature, Statement};
+use thiserror::Error;
 
 /// What came of asking for a share's part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +36,13 @@ pub(crate) enum ShareResult {
 }
 
 /// Why there is no signature. Each text has the reasons of each share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Unsigned {
     /// Too many refuse.
+    #[error("{0}")]
     Refused(String),
     /// Too few were reached: ask again.
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -134,5 +137,111 @@ impl<'a> Tally<'a> {
 
     fn needed(&self) -> usize {
         usize::from(self.group.threshold().needed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use shares::{Share, Threshold, split};
+    use tezos::{BlsScheme, Curve, SecretKey};
+
+    use super::*;
+
+    const VOTE: Statement<'static> =
+        Statement::Message { bytes: b"a vote", scheme: BlsScheme::ProofOfPossession };
+    const OTHER: Statement<'static> =
+        Statement::Message { bytes: b"another vote", scheme: BlsScheme::ProofOfPossession };
+
+    /// What comes of asking for the share with this number.
+    #[derive(Clone, Copy)]
+    enum Says {
+        Part(usize),
+        Lie(usize),
+        No(usize),
+        Nothing(usize),
+    }
+    use Says::{Lie, No, Nothing, Part};
+
+    fn shares(needed: u8, count: u8) -> Vec<Share> {
+        let secret = SecretKey::generate(Curve::Bls, &[1; 32]).unwrap();
+        let threshold = Threshold::new(needed, count).unwrap();
+        split(&secret, threshold, StdRng::seed_from_u64(1)).unwrap()
+    }
+
+    /// How it ends, after how many answers, and what each did.
+    fn ends(needed: u8, count: u8, said: &[Says]) -> Option<(String, usize)> {
+        let shares = shares(needed, count);
+        let mut tally = Tally::new(shares[0].group());
+        for (at, says) in said.iter().enumerate() {
+            let (number, answer) = match *says {
+                Part(number) => (number, ShareAnswer::Part(shares[number - 1].sign(VOTE).unwrap())),
+                Lie(number) => (number, ShareAnswer::Part(shares[number - 1].sign(OTHER).unwrap())),
+                No(number) => (number, ShareAnswer::Refused("no".to_owned())),
+                Nothing(number) => (number, ShareAnswer::Failed("silent".to_owned())),
+            };
+            let index = shares[number - 1].index();
+            if let Some(end) = tally.add(index, answer, VOTE) {
+                let lied = tally.results().filter(|(_, result)| *result == ShareResult::Lied);
+                let lied: Vec<String> = lied.map(|(index, _)| index.to_string()).collect();
+                let word = match end {
+                    Ok(_) => "signed",
+                    Err(Unsigned::Refused(_)) => "refused",
+                    Err(Unsigned::Failed(_)) => "failed",
+                };
+                return Some((format!("{word} {}", lied.join(" ")).trim().to_owned(), at + 1));
+            }
+        }
+        None
+    }
+
+    fn end(word: &str, answers: usize) -> Option<(String, usize)> {
+        Some((word.to_owned(), answers))
+    }
+
+    #[test]
+    fn the_first_that_suffice_are_enough() {
+        assert_eq!(ends(2, 3, &[Part(3), Part(1), Part(2)]), end("signed", 2));
+        assert_eq!(ends(2, 3, &[No(1), Part(3), Part(2)]), end("signed", 3));
+        assert_eq!(ends(3, 5, &[Nothing(1), No(2), Part(3), Part(4), Part(5)]), end("signed", 5));
+        assert_eq!(ends(2, 2, &[Part(1), Part(2)]), end("signed", 2));
+    }
+
+    #[test]
+    fn a_refusal_is_one_as_soon_as_too_many_refuse() {
+        assert_eq!(ends(2, 3, &[No(1), No(2)]), end("refused", 2));
+        assert_eq!(ends(2, 3, &[Nothing(1), No(2), No(3)]), end("refused", 3));
+        assert_eq!(ends(2, 3, &[Part(1), No(2), No(3)]), end("refused", 3));
+        assert_eq!(ends(2, 2, &[No(1)]), end("refused", 1));
+    }
+
+    #[test]
+    fn what_may_be_mended_is_asked_again() {
+        assert_eq!(ends(2, 3, &[Part(1), Nothing(2), Nothing(3)]), end("failed", 3));
+        assert_eq!(ends(2, 3, &[Part(1), No(2), Nothing(3)]), end("failed", 3));
+        assert_eq!(ends(2, 3, &[Nothing(1), Nothing(2)]), None, "one is not heard yet");
+    }
+
+    #[test]
+    fn a_liar_is_a_refusal_of_its_own() {
+        assert_eq!(ends(2, 3, &[Lie(1), Part(2), Part(3)]), end("signed 1", 3));
+        assert_eq!(ends(2, 3, &[Part(1), Lie(2), Nothing(3)]), end("failed 2", 3));
+        // A lie is found out when there are enough parts.
+        assert_eq!(ends(2, 3, &[Lie(1), No(2), Part(3)]), end("refused 1", 3));
+        assert_eq!(ends(3, 4, &[Lie(1), Part(2), Lie(3), Part(4)]), end("refused 1 3", 3));
+        assert_eq!(ends(3, 5, &[Lie(1), Lie(2), Part(3), Part(4), Part(5)]), end("signed 1 2", 5));
+    }
+
+    #[test]
+    fn each_reason_is_told_in_the_order_of_the_shares() {
+        let shares = shares(2, 3);
+        let mut tally = Tally::new(shares[0].group());
+        let no = |why: &str| ShareAnswer::Refused(why.to_owned());
+        assert_eq!(tally.add(shares[2].index(), no("that"), VOTE), None);
+        let Some(Err(unsigned)) = tally.add(shares[0].index(), no("this"), VOTE) else {
+            panic!("two of three refuse")
+        };
+        assert_eq!(unsigned.to_string(), "of 3 shares 2 are needed; share 1: this; share 3: that");
     }
 }

@@ -66,6 +66,12 @@ const TEXT: &str = "text/plain";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Answer {
+    /// What a refusal or a failure says; none of any other answer.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        if let Answer::Failure(why) | Answer::AskAgain(why) = self { Some(why) } else { None }
+    }
+
     /// The answer as it goes over the wire: values and errors as the client wants them, the rest as text.
     #[must_use]
     pub fn into_response(self, media: Media) -> Response<AnswerBody> {

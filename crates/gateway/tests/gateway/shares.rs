@@ -158,7 +158,7 @@ async fn too_few_that_are_reached_is_ask_again() {
     assert_eq!(ready.status, 503, "{ready:?}");
     let status = shared.fixture.get(&format!("/statusz/{}", shared.key())).await;
     assert_eq!(status.status, 503, "{status:?}");
-    assert!(status.body.starts_with("1 of 3 shares can sign; share 2: "), "{status:?}");
+    assert!(status.body.starts_with("of 3 shares 2 are needed; share 2: "), "{status:?}");
     shared.connect(2).await;
     shared.signs(100).await;
     let ready = shared.fixture.get_at(shared.fixture.monitor, "/readyz").await;
