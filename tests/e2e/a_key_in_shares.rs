@@ -105,7 +105,7 @@ fn reshare(folder: &Path) -> anyhow::Result<Vec<String>> {
     let dealers = ["deal-1", "deal-3"].map(str::to_owned);
     for (dealer, at) in dealers.iter().zip([1, 3]) {
         fs::create_dir(folder.join(dealer))?;
-        exchange(folder, &[&boxes[..], &[dealer.clone()]].concat())?;
+        exchange(folder, &[&boxes[..], std::slice::from_ref(dealer)].concat())?;
         let deal = format!("reshare --dealers 1,3 --share-file box-{at}/share");
         let shown = key(folder, &format!("{deal} {dealer}"))?;
         let fingerprint = fingerprint(&shown)?;

@@ -17,6 +17,7 @@ pub mod ceremony;
 
 mod combine;
 mod file;
+mod gateway_block;
 mod group;
 mod index;
 mod lagrange;
@@ -27,6 +28,7 @@ mod threshold;
 
 pub use combine::{CombineError, Combined};
 pub use file::{ShareFile, ShareFileError};
+pub use gateway_block::gateway_block;
 pub use group::{Group, GroupError};
 pub use index::{ShareIndex, ShareIndexError};
 pub use share::{PartialSignature, Share, ShareError};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use shares::{Group, Share, Threshold, split};
+use shares::{Group, Share, Threshold, gateway_block, split};
 use tempfile::TempDir;
 use tezos::{Curve, Kind, SecretKey};
 use tokio::time::{sleep, sleep_until};
@@ -70,7 +70,8 @@ impl Story {
         let identities = identities.into_iter().collect::<Result<Vec<_>, _>>()?;
         let known = NAMES.iter().zip(&identities).map(|((name, _), own)| (*name, own.public()));
         let known: Vec<_> = known.collect();
-        let mut cloud = Cloud::new(folder.path(), &known, &block(&group))?;
+        let names = NAMES.map(|(name, _)| name.to_owned());
+        let mut cloud = Cloud::new(folder.path(), &known, &gateway_block(&group, names))?;
         let mut boxes = Vec::new();
         for (share, identity) in shares.iter().enumerate().zip(&identities) {
             let one =
@@ -199,18 +200,4 @@ fn a_split_key() -> anyhow::Result<Vec<Share>> {
     getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
     let secret = SecretKey::generate(Curve::Bls, &seed)?;
     Ok(split(&secret, Threshold::new(2, 3)?, StdRng::from_seed(seed))?)
-}
-
-/// As `peel key split` prints it.
-fn block(group: &Group) -> String {
-    let shares = group.threshold().indices().zip(group.shares()).zip(NAMES);
-    let shares = shares.map(|((index, key), (name, _))| {
-        format!("{{ index = {index}, public_key = \"{key}\", signer = \"{name}\" }}")
-    });
-    format!(
-        "[[shared_key]]\npublic_key = \"{}\"\nthreshold = {}\nshares = [{}]\n",
-        group.public_key(),
-        group.threshold().needed(),
-        shares.collect::<Vec<_>>().join(", ")
-    )
 }

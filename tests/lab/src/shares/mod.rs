@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use shares::{Group, ShareFile, Threshold, split};
+use shares::{Group, ShareFile, Threshold, gateway_block, split};
 use tempfile::TempDir;
 use tezos::{Curve, PublicKeyHash, SecretKey};
 use tunnel::{Identity, Service, SignerPort};
@@ -106,7 +106,9 @@ impl SharedKey {
             config += &one.block(boxes.len() + 1);
             boxes.push(one);
         }
-        config += &group.as_ref().map(block).unwrap_or_default();
+        if let Some(group) = &group {
+            config += &gateway_block(group, (1..).map(|number| format!("box-{number}")));
+        }
         let path = folder.path().join("gateway.toml");
         fs::write(&path, config)?;
         let gateway = start_gateway(peel, &path, http)?;
@@ -123,19 +125,6 @@ fn start_gateway(peel: &Path, config: &PathBuf, http: SocketAddr) -> anyhow::Res
     let gateway = Daemon::start("the gateway", command)?;
     wait::until("the gateway", START, || Ok(TcpStream::connect(http).ok()))?;
     Ok(gateway)
-}
-
-/// As `peel key split` prints it.
-fn block(group: &Group) -> String {
-    let shares = group.threshold().indices().zip(group.shares()).map(|(index, key)| {
-        format!("{{ index = {index}, public_key = \"{key}\", signer = \"box-{index}\" }}")
-    });
-    format!(
-        "[[shared_key]]\npublic_key = \"{}\"\nthreshold = {}\nshares = [{}]\n",
-        group.public_key(),
-        group.threshold().needed(),
-        shares.collect::<Vec<_>>().join(", ")
-    )
 }
 
 fn new_key() -> anyhow::Result<SecretKey> {

@@ -1,6 +1,6 @@
 //! What is said of a key in shares: to a person, and to gateway.toml.
 
-use shares::{Group, ShareFile};
+use shares::{Group, ShareFile, gateway_block};
 
 /// Of a share's file, in one line.
 pub(super) fn line(file: &ShareFile) -> String {
@@ -17,13 +17,6 @@ pub(super) fn line(file: &ShareFile) -> String {
 
 /// The block for gateway.toml, in which only the names of the signers are left to be written.
 pub(super) fn block(group: &Group) -> String {
-    let shares = group.threshold().indices().zip(group.shares()).map(|(index, key)| {
-        format!("  {{ index = {index}, public_key = \"{key}\", signer = \"NAME-OF-SIGNER-{index}\" }},\n")
-    });
-    format!(
-        "[[shared_key]]\npublic_key = \"{}\"\nthreshold = {}\nshares = [\n{}]\n",
-        group.public_key(),
-        group.threshold().needed(),
-        shares.collect::<String>()
-    )
+    let names = group.threshold().indices().map(|index| format!("NAME-OF-SIGNER-{index}"));
+    gateway_block(group, names)
 }
