@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::process::Daemon;
-use lab::shares::{SharedKey, attack};
+use lab::shares::{SharedKey, attack, ceremony};
 use tezos::{KeyForm, Kind, sample_payload_of};
 
 use crate::awake::Awake;
@@ -33,7 +33,7 @@ pub(super) fn shares() -> anyhow::Result<()> {
         let _awake = Awake::start()?;
         beside_the_whole_key()?
     };
-    rows.push(attacked()?);
+    rows.extend([ceremonies(2, 3)?, ceremonies(3, 5)?, attacked()?]);
     report::write("shares", &rows)
 }
 
@@ -144,6 +144,28 @@ fn on_processor(process: &Daemon) -> anyhow::Result<Duration> {
         nanoseconds += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
     }
     Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// All boxes on this machine, one command after the other.
+fn ceremonies(needed: u8, count: u8) -> anyhow::Result<Row> {
+    const TIMES: u32 = 10;
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let folder = tempfile::tempdir()?;
+        let begun = Instant::now();
+        ceremony(&peel(), folder.path(), needed, count)?;
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(Row {
+        what: format!(
+            "a ceremony of {count} boxes, {needed} needed: {} commands, one after the other",
+            4 * count
+        ),
+        promise: "none: what the computers take; the people take longer".to_owned(),
+        beside: None,
+        measured: Figures::of(times).to_string(),
+        kept: true,
+    })
 }
 
 /// Who owns the cloud and one box of four.

@@ -280,6 +280,15 @@ impl KeyConfig {
         }
     }
 
+    /// The share of it that is here, if not the whole.
+    #[must_use]
+    pub fn share(&self) -> Option<&Share> {
+        match &self.source {
+            Source::Share(share) => Some(share),
+            Source::Ledger(_) | Source::Software(_) | Source::Upstream(_) => None,
+        }
+    }
+
     /// The other signer that has it, if it is another's.
     #[must_use]
     pub fn upstream(&self) -> Option<&SignerUrl> {

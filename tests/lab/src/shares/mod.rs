@@ -1,6 +1,7 @@
 //! A tz4 key in shares: signers with one each, a line from each to a gateway, and a liar that asks them all.
 
 mod attack;
+mod exchange;
 mod liar;
 mod relay;
 mod share_box;
@@ -20,6 +21,7 @@ use tezos::{Curve, PublicKeyHash, SecretKey};
 use tunnel::{Identity, Service, SignerPort};
 
 pub use attack::attack;
+pub use exchange::{ceremony, reshare};
 pub use liar::{Liar, Loot, Mark, Part};
 pub use relay::Relay;
 pub use share_box::ShareBox;

@@ -42,7 +42,16 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     };
     for key in &config.keys {
         let hash = key.hash().map_or("the Ledger tells".into(), |hash| hash.to_string());
-        daemon::say!("key            {}: {hash}", key.name);
+        let share = key.share().map_or_else(String::new, |share| {
+            let threshold = share.group().threshold();
+            format!(
+                " (share {} of {}, {} are needed)",
+                share.index(),
+                threshold.shares(),
+                threshold.needed()
+            )
+        });
+        daemon::say!("key            {}: {hash}{share}", key.name);
         if let (Some(marks), Some(hash)) = (&marks, key.hash().filter(|_| key.has_marks())) {
             wrong.extend(marks.missing(hash, &config));
         }
