@@ -10,6 +10,7 @@
 //! one mark: each signer gives one part at a mark, and two sets that suffice have a signer in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
@@ -18,6 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use shares::ShareIndex;
 use signer_api::Answer;
 use tezos::{BlsScheme, PublicKeyHash, Signature, Statement};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use crate::asker::Asker;
@@ -39,6 +41,9 @@ pub(crate) struct Gather {
     pub(crate) late: TaskTracker,
     pub(crate) shutdown: Shutdown,
 }
+
+/// The other votes of the round come first: verifying takes as long as combining.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What all signers are asked to sign.
 #[derive(Debug, Clone)]
@@ -170,6 +175,7 @@ impl Gather {
             while let Some((index, answer)) = asked.next().await {
                 let result = match answer {
                     ShareAnswer::Part(part) => {
+                        sleep(PAUSE).await;
                         let is_good = shared.config.group.verifies(&part, wanted.statement());
                         if is_good { ShareResult::Part } else { ShareResult::Lied }
                     }
