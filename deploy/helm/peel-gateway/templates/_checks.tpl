@@ -4,6 +4,7 @@
 {{- include "peel-gateway.checkHostKey" . -}}
 {{- include "peel-gateway.checkSigners" . -}}
 {{- include "peel-gateway.checkSignerPorts" . -}}
+{{- include "peel-gateway.checkSharedKeys" . -}}
 {{- include "peel-gateway.checkAddresses" . -}}
 {{- include "peel-gateway.checkTimes" . -}}
 {{- end -}}
@@ -13,6 +14,28 @@
 {{- $name := include "peel-gateway.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- fail (printf "%q cannot be the name of a Service: it begins with a letter, and has small letters, digits and - only; choose another release name, or set fullnameOverride" $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "peel-gateway.checkSharedKeys" -}}
+{{- $names := dict -}}
+{{- range .Values.signers -}}
+{{- $_ := set $names .name true -}}
+{{- end -}}
+{{- range $key := .Values.sharedKeys -}}
+{{- if le (mul 2 (int $key.threshold)) (len $key.shares) -}}
+{{- fail (printf "threshold %d of the %d shares of %s: more than half have to be needed" (int $key.threshold) (len $key.shares) $key.publicKey) -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range $share := $key.shares -}}
+{{- if not (hasKey $names $share.signer) -}}
+{{- fail (printf "share %d of %s is that of signer %q, and signers has no such name" (int $share.index) $key.publicKey $share.signer) -}}
+{{- end -}}
+{{- if hasKey $seen $share.signer -}}
+{{- fail (printf "signer %q has two shares of %s; each lies on a computer of its own" $share.signer $key.publicKey) -}}
+{{- end -}}
+{{- $_ := set $seen $share.signer true -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

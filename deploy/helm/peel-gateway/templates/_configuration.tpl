@@ -50,6 +50,19 @@ keys = {{ toJson . }}
 {{ end }}
 {{- end -}}
 
+{{- define "peel-gateway.sharedKeys" -}}
+{{- range .Values.sharedKeys }}
+[[shared_key]]
+public_key = {{ toJson .publicKey }}
+threshold = {{ int .threshold }}
+shares = [
+{{- range .shares }}
+  { index = {{ int .index }}, public_key = {{ toJson .publicKey }}, signer = {{ toJson .signer }} },
+{{- end }}
+]
+{{ end }}
+{{- end -}}
+
 {{/* The kind and the key itself, without the comment behind them: two entries with these alike are one key. */}}
 {{- define "peel-gateway.sshPublicKey" -}}
 {{- regexFind "^\\S+ \\S+" (trim .sshPublicKey) -}}
