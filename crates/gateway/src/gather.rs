@@ -19,6 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use shares::ShareIndex;
 use signer_api::Answer;
 use tezos::{BlsScheme, PublicKeyHash, Signature, Statement};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
@@ -82,12 +83,13 @@ impl Gather {
         wanted: Wanted,
     ) -> Result<Signature, Answer> {
         let mut asked = self.ask_all(shared, request);
-        let mut tally = Tally::new(&shared.config.group);
+        let mut first = sent(&mut asked).await;
+        let mut tally = Tally::new(shared.config.group.combiner(wanted.statement()));
         let mut ended = None;
         while ended.is_none()
-            && let Some((index, answer)) = asked.next().await
+            && let Some((index, answer)) = take_or_await(&mut first, &mut asked).await
         {
-            ended = tally.add(index, answer, wanted.statement());
+            ended = tally.add(index, answer);
         }
         self.metrics.note_request(shared, ended.as_ref());
         for (index, result) in tally.results() {
@@ -215,6 +217,25 @@ impl Unsigned {
             Unsigned::Refused(_) => Answer::Failure(text),
             Unsigned::Failed(_) => Answer::AskAgain(text),
         }
+    }
+}
+
+/// Lets all requests go out, before this task computes while their answers are made; gives one that is there already.
+async fn sent(asked: &mut Asked) -> Option<(ShareIndex, ShareAnswer)> {
+    tokio::select! {
+        biased;
+        answer = asked.next() => answer,
+        () = yield_now() => None,
+    }
+}
+
+async fn take_or_await(
+    first: &mut Option<(ShareIndex, ShareAnswer)>,
+    asked: &mut Asked,
+) -> Option<(ShareIndex, ShareAnswer)> {
+    match first.take() {
+        Some(answer) => Some(answer),
+        None => asked.next().await,
     }
 }
 

@@ -7,8 +7,8 @@
 //!  Failed ───▶ all have answered, or failed? ──▶ failed: ask again
 //! ```
 
-use shares::{CombineError, Combined, Group, PartialSignature, ShareIndex};
-use tezos::{Signature, Statement};
+use shares::{CombineError, Combined, Combiner, PartialSignature, ShareIndex};
+use tezos::Signature;
 use thiserror::Error;
 
 /// What came of asking for a share's part.
@@ -49,7 +49,7 @@ pub(crate) enum Unsigned {
 /// Counts the answers of one request.
 #[derive(Debug)]
 pub(crate) struct Tally<'a> {
-    group: &'a Group,
+    combiner: Combiner<'a>,
     parts: Vec<PartialSignature>,
     /// Those that give no part.
     others: Vec<(ShareIndex, ShareResult, String)>,
@@ -59,8 +59,8 @@ const LIE: &str =
     "what it answered is no part of this signature: it lies, or has a share of something else";
 
 impl<'a> Tally<'a> {
-    pub(crate) fn new(group: &'a Group) -> Tally<'a> {
-        Tally { group, parts: Vec::new(), others: Vec::new() }
+    pub(crate) fn new(combiner: Combiner<'a>) -> Tally<'a> {
+        Tally { combiner, parts: Vec::new(), others: Vec::new() }
     }
 
     /// Takes an answer of the share of this index; gives how it ended, if it is the end.
@@ -68,14 +68,13 @@ impl<'a> Tally<'a> {
         &mut self,
         index: ShareIndex,
         answer: ShareAnswer,
-        statement: Statement<'_>,
     ) -> Option<Result<Signature, Unsigned>> {
         match answer {
             ShareAnswer::Part(part) => self.parts.push(part),
             ShareAnswer::Refused(why) => self.others.push((index, ShareResult::Refused, why)),
             ShareAnswer::Failed(why) => self.others.push((index, ShareResult::Failed, why)),
         }
-        if let Some(signature) = self.combine(statement) {
+        if let Some(signature) = self.combine() {
             return Some(Ok(signature));
         }
         self.unsigned().map(Err)
@@ -87,11 +86,11 @@ impl<'a> Tally<'a> {
         parts.chain(self.others.iter().map(|(index, result, _)| (*index, *result)))
     }
 
-    fn combine(&mut self, statement: Statement<'_>) -> Option<Signature> {
+    fn combine(&mut self) -> Option<Signature> {
         if self.parts.len() < self.needed() {
             return None;
         }
-        match self.group.combine(&self.parts, statement) {
+        match self.combiner.combine(&self.parts) {
             Ok(Combined { signature, liars }) => {
                 self.note_liars(&liars);
                 Some(signature)
@@ -113,7 +112,7 @@ impl<'a> Tally<'a> {
     }
 
     fn unsigned(&self) -> Option<Unsigned> {
-        let all = usize::from(self.group.threshold().shares());
+        let all = usize::from(self.combiner.group().threshold().shares());
         let refusals = self.others.iter().filter(|(_, result, _)| *result != ShareResult::Failed);
         if all.saturating_sub(refusals.count()) < self.needed() {
             return Some(Unsigned::Refused(self.reasons()));
@@ -124,7 +123,7 @@ impl<'a> Tally<'a> {
 
     /// "of the 3 shares 2 are needed; share 1: …; share 3: …".
     fn reasons(&self) -> String {
-        let threshold = self.group.threshold();
+        let threshold = self.combiner.group().threshold();
         let mut text =
             format!("of {} shares {} are needed", threshold.shares(), threshold.needed());
         let mut others: Vec<&(ShareIndex, ShareResult, String)> = self.others.iter().collect();
@@ -136,7 +135,7 @@ impl<'a> Tally<'a> {
     }
 
     fn needed(&self) -> usize {
-        usize::from(self.group.threshold().needed())
+        usize::from(self.combiner.group().threshold().needed())
     }
 }
 
@@ -145,7 +144,7 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
     use shares::{Share, Threshold, split};
-    use tezos::{BlsScheme, Curve, SecretKey};
+    use tezos::{BlsScheme, Curve, SecretKey, Statement};
 
     use super::*;
 
@@ -173,7 +172,7 @@ mod tests {
     /// How it ends, after how many answers, and what each did.
     fn ends(needed: u8, count: u8, said: &[Says]) -> Option<(String, usize)> {
         let shares = shares(needed, count);
-        let mut tally = Tally::new(shares[0].group());
+        let mut tally = Tally::new(shares[0].group().combiner(VOTE));
         for (at, says) in said.iter().enumerate() {
             let (number, answer) = match *says {
                 Part(number) => (number, ShareAnswer::Part(shares[number - 1].sign(VOTE).unwrap())),
@@ -182,7 +181,7 @@ mod tests {
                 Nothing(number) => (number, ShareAnswer::Failed("silent".to_owned())),
             };
             let index = shares[number - 1].index();
-            if let Some(end) = tally.add(index, answer, VOTE) {
+            if let Some(end) = tally.add(index, answer) {
                 let lied = tally.results().filter(|(_, result)| *result == ShareResult::Lied);
                 let lied: Vec<String> = lied.map(|(index, _)| index.to_string()).collect();
                 let word = match end {
@@ -236,10 +235,10 @@ mod tests {
     #[test]
     fn each_reason_is_told_in_the_order_of_the_shares() {
         let shares = shares(2, 3);
-        let mut tally = Tally::new(shares[0].group());
+        let mut tally = Tally::new(shares[0].group().combiner(VOTE));
         let no = |why: &str| ShareAnswer::Refused(why.to_owned());
-        assert_eq!(tally.add(shares[2].index(), no("that"), VOTE), None);
-        let Some(Err(unsigned)) = tally.add(shares[0].index(), no("this"), VOTE) else {
+        assert_eq!(tally.add(shares[2].index(), no("that")), None);
+        let Some(Err(unsigned)) = tally.add(shares[0].index(), no("this")) else {
             panic!("two of three refuse")
         };
         assert_eq!(unsigned.to_string(), "of 3 shares 2 are needed; share 1: this; share 3: that");

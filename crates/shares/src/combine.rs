@@ -2,7 +2,7 @@
 
 use blst::MultiPoint;
 use blst::min_pk;
-use tezos::{Curve, Signature, Statement};
+use tezos::{Curve, PreparedVerification, Signature, Statement};
 use thiserror::Error;
 
 use crate::lagrange::{self, BITS};
@@ -44,37 +44,69 @@ fn of(liars: &[ShareIndex]) -> String {
     }
 }
 
+/// Combines parts of the signature of one statement: what needs no part is done, which takes as long as a signature.
+#[derive(Debug)]
+pub struct Combiner<'a> {
+    group: &'a Group,
+    statement: Statement<'a>,
+    verification: Option<PreparedVerification>,
+}
+
 impl Group {
-    /// Combines the first parts of `partials` that suffice, and verifies the whole; only if that fails, each part, and
-    /// goes on with the good ones. The same part twice counts once.
+    /// Prepares to combine parts.
+    #[must_use]
+    pub fn combiner<'a>(&'a self, statement: Statement<'a>) -> Combiner<'a> {
+        let verification = self.public_key().prepare(statement);
+        Combiner { group: self, statement, verification }
+    }
+
+    /// Combines parts that are all there.
     ///
     /// # Errors
-    /// When too few are good, or two of one share differ.
+    /// As [`Combiner::combine`].
     pub fn combine(
         &self,
         partials: &[PartialSignature],
         statement: Statement<'_>,
     ) -> Result<Combined, CombineError> {
+        self.combiner(statement).combine(partials)
+    }
+}
+
+impl Combiner<'_> {
+    /// What is signed.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        self.group
+    }
+
+    /// Combines the first parts of `partials` that suffice, and verifies the whole; only if that fails, each part, and
+    /// goes on with the good ones. The same part twice counts once.
+    ///
+    /// # Errors
+    /// When too few are good, or two of one share differ.
+    pub fn combine(&self, partials: &[PartialSignature]) -> Result<Combined, CombineError> {
         let partials = each_once(partials)?;
-        let needed = self.threshold().needed();
-        if let Some(signature) = self.whole(&partials, statement) {
+        let needed = self.group.threshold().needed();
+        if let Some(signature) = self.whole(&partials) {
             return Ok(Combined { signature, liars: Vec::new() });
         }
         if partials.len() < usize::from(needed) {
             return Err(CombineError::Few { good: partials.len(), needed, liars: Vec::new() });
         }
+        let is_good = |partial: &&PartialSignature| self.group.verifies(partial, self.statement);
         let (good, bad): (Vec<&PartialSignature>, Vec<&PartialSignature>) =
-            partials.into_iter().partition(|partial| self.verifies(partial, statement));
+            partials.into_iter().partition(is_good);
         let liars: Vec<ShareIndex> = bad.into_iter().map(PartialSignature::index).collect();
-        match self.whole(&good, statement) {
+        match self.whole(&good) {
             Some(signature) => Ok(Combined { signature, liars }),
             None => Err(CombineError::Few { good: good.len(), needed, liars }),
         }
     }
 
     /// The signature that the first of these make, if they suffice and it is one.
-    fn whole(&self, partials: &[&PartialSignature], statement: Statement<'_>) -> Option<Signature> {
-        let partials = partials.get(..usize::from(self.threshold().needed()))?;
+    fn whole(&self, partials: &[&PartialSignature]) -> Option<Signature> {
+        let partials = partials.get(..usize::from(self.group.threshold().needed()))?;
         let indices: Vec<ShareIndex> = partials.iter().map(|partial| partial.index()).collect();
         let point = |partial: &&PartialSignature| {
             min_pk::Signature::uncompress(partial.signature().bytes()).ok()
@@ -83,8 +115,7 @@ impl Group {
         let factors = lagrange::factors(lagrange::secret(), &indices)?;
         let sum = points.mult(&factors, BITS).to_signature();
         let signature = Signature::new(Curve::Bls, &sum.compress())?;
-        let key = self.public_key();
-        key.verifies_share(key, statement, &signature).then_some(signature)
+        self.verification.as_ref()?.verifies(&signature).then_some(signature)
     }
 }
 

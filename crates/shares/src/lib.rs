@@ -26,7 +26,7 @@ mod share;
 mod split;
 mod threshold;
 
-pub use combine::{CombineError, Combined};
+pub use combine::{CombineError, Combined, Combiner};
 pub use file::{ShareFile, ShareFileError};
 pub use gateway_block::gateway_block;
 pub use group::{Group, GroupError};

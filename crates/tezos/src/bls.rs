@@ -3,8 +3,8 @@
 //! draft-irtf-cfrg-bls-signature-05; octez `src/lib_bls12_381_signature`. Keys and signatures are
 //! checked to be in their group and not the point at infinity.
 
-use blst::BLST_ERROR;
 use blst::min_pk::{PublicKey, SecretKey, Signature};
+use blst::{BLST_ERROR, Pairing, blst_fp12, blst_p1_affine, blst_p2_affine};
 use zeroize::Zeroizing;
 
 use crate::signature::BlsScheme;
@@ -73,6 +73,49 @@ pub(crate) fn verify(
 /// Whether `proof` is one of possession of `whole`, by `public_key` as its share where that is not the same.
 pub(crate) fn verify_possession(public_key: &[u8], whole: &[u8], proof: &[u8]) -> bool {
     verify_in(DST_PROOF, &[], public_key, whole, proof)
+}
+
+/// A verification of which all is done that needs no signature.
+pub(crate) struct Prepared(Pairing<'static>);
+
+impl Prepared {
+    /// Of a message by `public_key`, a share of `whole` where that is not the same. None if it is no key.
+    pub(crate) fn message(
+        public_key: &[u8],
+        whole: &[u8],
+        message: &[u8],
+        scheme: BlsScheme,
+    ) -> Option<Prepared> {
+        let (dst, augmentation) = domain(scheme, whole);
+        Prepared::new(dst, augmentation, public_key, message)
+    }
+
+    /// Of a proof of possession, likewise.
+    pub(crate) fn possession(public_key: &[u8], whole: &[u8]) -> Option<Prepared> {
+        Prepared::new(DST_PROOF, &[], public_key, whole)
+    }
+
+    fn new(
+        dst: &'static [u8],
+        augmentation: &[u8],
+        public_key: &[u8],
+        message: &[u8],
+    ) -> Option<Prepared> {
+        let key = blst_p1_affine::from(PublicKey::key_validate(public_key).ok()?);
+        let mut pairing = Pairing::new(true, dst);
+        // In the place of a signature, that of none: it comes at the end.
+        let done = pairing.aggregate(&key, false, &(), false, message, augmentation);
+        pairing.commit();
+        (done == BLST_ERROR::BLST_SUCCESS).then_some(Prepared(pairing))
+    }
+
+    /// Whether `signature` is the one.
+    pub(crate) fn verifies(&self, signature: &[u8]) -> bool {
+        let Ok(signature) = Signature::sig_validate(signature, true) else { return false };
+        let mut half = blst_fp12::default();
+        Pairing::aggregated(&mut half, &blst_p2_affine::from(signature));
+        self.0.finalverify(Some(&half))
+    }
 }
 
 fn verify_in(

@@ -50,6 +50,6 @@ pub use payload_error::PayloadError;
 pub use public_key::{PublicKey, PublicKeyError};
 pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
-pub use share::Statement;
+pub use share::{PreparedVerification, Statement};
 pub use signature::{BlsScheme, Signature, SignatureError};
 pub use wallet_key::{WalletKey, WalletKeyError};
