@@ -323,8 +323,11 @@ impl Api {
             None => None,
         };
         // Whatever else its signer has: it says what to do with its share.
-        if let Some(own) = own.filter(|own| self.shared_keys.share_of(key, &own.name).is_some()) {
-            return Ok(Arc::clone(own));
+        if let (Some(own), Some(shared)) = (own, self.shared_keys.find(key)) {
+            return match shared.config.share_of(&own.name) {
+                Some(_) => Ok(Arc::clone(own)),
+                None => Err(Unavailable::InShares { key: *key, own: own.name.clone() }),
+            };
         }
         let claims: Vec<(SignerId, Arc<Claim>)> =
             all.iter().map(|signer| (signer.id, signer.claim())).collect();
@@ -349,6 +352,7 @@ enum Unavailable {
     NoSigner(PublicKeyHash),
     Standby { key: PublicKeyHash, first: String, own: Option<String> },
     Unknown { key: PublicKeyHash, first: String },
+    InShares { key: PublicKeyHash, own: String },
 }
 
 impl Unavailable {
@@ -367,6 +371,10 @@ impl Unavailable {
                 "signer {first:?} comes first in gateway.toml and has not said yet whether it has \
                  {key}; name the keys of each signer under keys there"
             ),
+            Unavailable::InShares { key, own } => format!(
+                "{key} is in shares, and signer {own:?} has none of them: ask at the port of all signers. If it still \
+                 has the whole key, stop it, and destroy that"
+            ),
         }
     }
 
@@ -376,6 +384,7 @@ impl Unavailable {
             Unavailable::NoSigner(_) => "no_signer",
             Unavailable::Standby { .. } => "standby",
             Unavailable::Unknown { .. } => "unknown",
+            Unavailable::InShares { .. } => "in_shares",
         }
     }
 
@@ -383,7 +392,9 @@ impl Unavailable {
     fn into_answer(self) -> Answer {
         let message = self.message();
         match self {
-            Unavailable::NoSigner(_) | Unavailable::Standby { .. } => Answer::Failure(message),
+            Unavailable::NoSigner(_)
+            | Unavailable::Standby { .. }
+            | Unavailable::InShares { .. } => Answer::Failure(message),
             Unavailable::Unknown { .. } => Answer::AskAgain(message),
         }
     }

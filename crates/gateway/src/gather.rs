@@ -82,6 +82,7 @@ impl Gather {
         request: &SignerRequest,
         wanted: Wanted,
     ) -> Result<Signature, Answer> {
+        let number = shared.begin_request();
         let mut asked = self.ask_all(shared, request);
         let mut first = sent(&mut asked).await;
         let mut tally = Tally::new(shared.config.group.combiner(wanted.statement()));
@@ -93,11 +94,11 @@ impl Gather {
         }
         self.metrics.note_request(shared, ended.as_ref());
         for (index, result) in tally.results() {
-            self.note(shared, index, result, matches!(ended, Some(Ok(_))));
+            self.note(shared, (number, index), result, matches!(ended, Some(Ok(_))));
         }
         let unsigned = match ended {
             Some(Ok(signature)) => {
-                self.hear_late(shared, asked, wanted);
+                self.hear_late(shared, number, asked, wanted);
                 return Ok(signature);
             }
             Some(Err(unsigned)) => unsigned,
@@ -149,7 +150,7 @@ impl Gather {
         let signer = signer.ok_or("its signer is not in gateway.toml")?;
         match self.asker.ask(&signer, request).await {
             Ok(response) if response.is_ok() => Ok(()),
-            Ok(response) => Err(String::from_utf8_lossy(&response.body).trim().to_owned()),
+            Ok(response) => Err(brief(&String::from_utf8_lossy(&response.body))),
             Err(answer) => Err(answer.failure().unwrap_or("no answer").to_owned()),
         }
     }
@@ -168,7 +169,7 @@ impl Gather {
     }
 
     /// Which signers take part is known only if those that came late are heard, too.
-    fn hear_late(&self, shared: &Arc<SharedKey>, mut asked: Asked, wanted: Wanted) {
+    fn hear_late(&self, shared: &Arc<SharedKey>, number: u64, mut asked: Asked, wanted: Wanted) {
         if asked.is_empty() {
             return;
         }
@@ -182,9 +183,10 @@ impl Gather {
                         if is_good { ShareResult::Part } else { ShareResult::Lied }
                     }
                     ShareAnswer::Refused(_) => ShareResult::Refused,
+                    ShareAnswer::Unfit(_) => ShareResult::Unfit,
                     ShareAnswer::Failed(_) => ShareResult::Failed,
                 };
-                own.note(&shared, index, result, true);
+                own.note(&shared, (number, index), result, true);
             }
         };
         let shutdown = self.shutdown.clone();
@@ -196,11 +198,19 @@ impl Gather {
         });
     }
 
-    /// A share that gives nothing says something of itself only where others sign the same.
-    fn note(&self, shared: &SharedKey, index: ShareIndex, result: ShareResult, is_signed: bool) {
+    /// A share that gives nothing says something of itself where others sign the same, or where it gives nonsense.
+    fn note(
+        &self,
+        shared: &SharedKey,
+        (number, index): (u64, ShareIndex),
+        result: ShareResult,
+        is_signed: bool,
+    ) {
         self.metrics.note_share(shared, index, result);
-        let is_told = is_signed || result == ShareResult::Lied;
-        if is_told && shared.note(index, result) && result == ShareResult::Lied {
+        let is_nonsense = matches!(result, ShareResult::Lied | ShareResult::Unfit);
+        let is_telling = is_signed || is_nonsense;
+        let is_news = shared.note(&self.signers, (number, index), result, is_telling);
+        if is_news && is_nonsense {
             tracing::error!(
                 key = %shared.config.hash(),
                 share = index.number(),
@@ -260,17 +270,30 @@ async fn ask(
 fn read(name: &str, response: &SignerResponse, index: ShareIndex) -> ShareAnswer {
     match response.parse() {
         Some(Answer::Share(part)) if part.index() == index => ShareAnswer::Part(part),
-        Some(Answer::Share(part)) => ShareAnswer::Refused(format!(
+        Some(Answer::Share(part)) => ShareAnswer::Unfit(format!(
             "signer {name:?} has share {}, and gateway.toml says {index}; correct it there",
             part.index()
         )),
-        Some(Answer::Failure(why)) => ShareAnswer::Refused(format!("signer {name:?}: {why}")),
-        Some(Answer::AskAgain(why)) => ShareAnswer::Failed(format!("signer {name:?}: {why}")),
-        Some(_) | None => ShareAnswer::Refused(format!(
+        Some(Answer::Failure(why)) => {
+            ShareAnswer::Refused(format!("signer {name:?}: {}", brief(&why)))
+        }
+        Some(Answer::AskAgain(why)) => {
+            ShareAnswer::Failed(format!("signer {name:?}: {}", brief(&why)))
+        }
+        Some(_) | None => ShareAnswer::Unfit(format!(
             "signer {name:?} gives no part of a signature (HTTP status {}); is it Peel, with share_file for this key?",
             response.status.as_u16()
         )),
     }
+}
+
+/// Characters; more than any reason of ours has.
+const LONGEST_REASON: usize = 400;
+
+/// On one line, and not endless: it goes into answers and the log.
+fn brief(said: &str) -> String {
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    said.trim().chars().take(LONGEST_REASON).map(plain).collect()
 }
 
 /// The request for a share's part of a signature.

@@ -30,6 +30,7 @@ mod metrics;
 mod monitor_api;
 #[doc(hidden)]
 pub mod page;
+mod participation;
 mod path;
 mod reload;
 pub mod report;

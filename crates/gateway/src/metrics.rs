@@ -95,10 +95,11 @@ pub(crate) const UNANSWERED: [&str; 6] =
     ["not_connected", "behind", "refused", "failed", "timed_out", "busy"];
 const REFUSED: &str = "refused";
 /// Why no signer was asked.
-pub(crate) const NOT_ASKED: [&str; 9] = [
+pub(crate) const NOT_ASKED: [&str; 10] = [
     "no_signer",
     "standby",
     "unknown",
+    "in_shares",
     "authentication",
     "web_page",
     "malformed",

@@ -115,7 +115,9 @@ impl Reload {
             Difference { are_shared_keys_changed, ..Difference::of(&before, &self.config.signers) };
         self.config.shared_keys = config.shared_keys;
         self.shared_keys.replace(&self.config.shared_keys);
-        self.shared_metrics.begin(&self.shared_keys);
+        if are_shared_keys_changed {
+            self.shared_metrics.begin(&self.shared_keys);
+        }
         self.metrics.begin(difference.added.iter().map(String::as_str));
         self.signers.replace(self.config.signers.iter().map(|config| {
             let own = all.iter().find(|signer| signer.id == config.id);

@@ -29,7 +29,7 @@ use crate::reload::Reload;
 use crate::run_error::RunError;
 use crate::scrape::scrape;
 use crate::sessions::Sessions;
-use crate::shared_key::{SharedKeys, TOO_FEW};
+use crate::shared_key::SharedKeys;
 use crate::shared_metrics::{SharedMetrics, SharedReadings};
 use crate::signer::Signer;
 use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell, client, limits};
@@ -291,12 +291,11 @@ fn of_all(
         signer.is_some_and(|signer| shared_keys.are_all_keys_of(signer))
     };
     let of_whole = of_each.iter().filter(|fact| !has_shares_only(&fact.subject));
-    let too_few = of_shared.iter().find(|fact| fact.state == TOO_FEW);
-    if of_whole.clone().any(can_be_asked) || of_shared.iter().any(|fact| fact.state != TOO_FEW) {
+    if of_whole.clone().any(can_be_asked) || shared_keys.can_be_asked(signers) {
         return Fact::vital("signers", Ok(()));
     }
     let is_there = |fact: &&Fact| matches!(&*fact.state, "not_ready" | "silent");
-    let line = match (of_each.iter().find(is_there), too_few) {
+    let line = match (of_each.iter().find(is_there), of_shared.first()) {
         (Some(fact), _) => format!("no signer can sign; {}: {}", fact.subject, fact.line),
         (None, Some(fact)) => fact.line.to_string(),
         (None, None) => "no signer is connected".to_owned(),

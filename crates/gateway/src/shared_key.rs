@@ -1,13 +1,16 @@
 //! The keys in shares, as this gateway sees them: which signer has which share, and which of them take part.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use daemon::{Fact, Verdict};
 use parking_lot::{Mutex, RwLock};
 use shares::ShareIndex;
 use tezos::PublicKeyHash;
+use tunnel::Service;
 
 use crate::config::SharedKeyConfig;
+use crate::participation::Participation;
 use crate::signer::Signer;
 use crate::signers::Signers;
 use crate::tally::ShareResult;
@@ -20,8 +23,10 @@ pub(crate) struct SharedKeys(Arc<RwLock<Arc<[Arc<SharedKey>]>>>);
 #[derive(Debug)]
 pub(crate) struct SharedKey {
     pub(crate) config: SharedKeyConfig,
-    /// What each share did when a signature was last made, by its place.
-    last: Mutex<Vec<Option<ShareResult>>>,
+    /// What each share did of late, by its place.
+    participations: Mutex<Vec<Participation>>,
+    /// How many requests there were.
+    requests: AtomicU64,
 }
 
 /// A share, and whether it can take part.
@@ -36,8 +41,6 @@ pub(crate) struct ShareState {
 
 /// The group of the facts about keys in shares.
 pub(crate) const SHARED_KEY: &str = "shared_key";
-/// The state of a key in shares of which too few can sign.
-pub(crate) const TOO_FEW: &str = "too_few";
 const READY: &str = "ready";
 
 impl SharedKeys {
@@ -80,6 +83,11 @@ impl SharedKeys {
         is_holder && keys.all(|key| self.share_of(key, &signer.name).is_some())
     }
 
+    /// Whether a vote of one of them may be signed.
+    pub(crate) fn can_be_asked(&self, signers: &Signers) -> bool {
+        self.all().iter().any(|shared| shared.can_be_asked(signers))
+    }
+
     /// One for each of them.
     pub(crate) fn facts(&self, signers: &Signers) -> Vec<Fact> {
         self.all().iter().map(|shared| shared.fact(signers)).collect()
@@ -88,27 +96,49 @@ impl SharedKeys {
 
 impl SharedKey {
     pub(crate) fn new(config: SharedKeyConfig) -> SharedKey {
-        let last = Mutex::new(vec![None; config.signers.len()]);
-        SharedKey { config, last }
+        let participations = Mutex::new(vec![Participation::default(); config.signers.len()]);
+        SharedKey { config, participations, requests: AtomicU64::default() }
     }
 
-    /// Notes what a share did when a signature was made; returns whether that is something else than before.
-    pub(crate) fn note(&self, index: ShareIndex, result: ShareResult) -> bool {
+    /// The number of a request that begins now.
+    pub(crate) fn begin_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes what a share did when it was asked in that request. `is_telling`: others signed the same, or it is no matter of
+    /// the request. Returns whether it did something else before.
+    pub(crate) fn note(
+        &self,
+        signers: &Signers,
+        (request, index): (u64, ShareIndex),
+        result: ShareResult,
+        is_telling: bool,
+    ) -> bool {
         let at = usize::from(index.number()) - 1;
-        let mut last = self.last.lock();
-        let last = last.get_mut(at).map(|last| last.replace(result));
-        last.is_some_and(|last| last != Some(result))
+        let signer = self.config.signers.get(at).and_then(|name| named(&signers.all(), name));
+        let opened = signer.map_or(0, |signer| signer.opened(Service::Signing));
+        let mut participations = self.participations.lock();
+        let own = participations.get_mut(at);
+        own.is_some_and(|own| own.note((request, opened), result, is_telling))
     }
 
     /// How its shares are.
     pub(crate) fn states(&self, signers: &Signers) -> Vec<ShareState> {
-        let (all, last) = (signers.all(), self.last.lock().clone());
-        let holders = self.config.holders().zip(last);
-        let state = |((index, name), last): ((ShareIndex, &str), Option<ShareResult>)| {
-            let signer = all.iter().find(|signer| signer.name == name);
-            ShareState { index, signer: name.to_owned(), state: state_of(signer, last) }
+        let (all, participations) = (signers.all(), self.participations.lock().clone());
+        let holders = self.config.holders().zip(participations);
+        let state = |((index, name), own): ((ShareIndex, &str), Participation)| {
+            let state = state_of(named(&all, name).as_deref(), own);
+            ShareState { index, signer: name.to_owned(), state }
         };
         holders.map(state).collect()
+    }
+
+    /// Whether so many of its signers can be asked that a vote may be signed, whatever they answered of late.
+    pub(crate) fn can_be_asked(&self, signers: &Signers) -> bool {
+        let all = signers.all();
+        let holders = self.config.holders().filter_map(|(_, name)| named(&all, name));
+        let can_be_asked = holders.filter(|signer| away(&signer.fact().state).is_none()).count();
+        can_be_asked >= usize::from(self.config.group.threshold().needed())
     }
 
     fn fact(&self, signers: &Signers) -> Fact {
@@ -127,7 +157,7 @@ impl SharedKey {
                 "no vote of it can be signed: of {all} shares {needed} are needed, and {able} can sign; {others}: look \
                  at each at home"
             );
-            (TOO_FEW, Verdict::Degraded, line)
+            ("too_few", Verdict::Degraded, line)
         } else if able == needed && able < all {
             let line = format!(
                 "it signs, and not one share may fail any more: of {all} shares {needed} are needed, and {able} can \
@@ -154,16 +184,33 @@ impl ShareState {
     }
 }
 
-fn state_of(signer: Option<&Arc<Signer>>, last: Option<ShareResult>) -> &'static str {
+fn named(all: &[Arc<Signer>], name: &str) -> Option<Arc<Signer>> {
+    all.iter().find(|signer| signer.name == name).map(Arc::clone)
+}
+
+fn state_of(signer: Option<&Signer>, participation: Participation) -> &'static str {
     let Some(signer) = signer else { return "not_connected" };
-    match (&*signer.fact().state, last) {
-        ("not_connected", _) => "not_connected",
-        ("refused", _) => "refused_here",
-        ("silent", _) => "silent",
-        ("not_ready", _) => "not_ready",
-        (_, Some(ShareResult::Lied)) => "lies",
-        (_, Some(ShareResult::Refused)) => "refuses",
-        (_, Some(ShareResult::Failed)) => "unanswered",
-        (_, Some(ShareResult::Part) | None) => READY,
+    let fact = signer.fact();
+    if let Some(away) = away(&fact.state) {
+        return away;
+    }
+    match participation.gives_nothing(signer.opened(Service::Signing)) {
+        Some(ShareResult::Lied) => "lies",
+        Some(ShareResult::Unfit) => "gives_no_part",
+        Some(ShareResult::Refused) => "refuses",
+        Some(ShareResult::Failed) => "unanswered",
+        Some(ShareResult::Part) | None if fact.state == "not_signing" => "not_signing",
+        Some(ShareResult::Part) | None => READY,
+    }
+}
+
+/// The states in which a signer cannot be asked, or says itself that it cannot sign.
+fn away(state: &str) -> Option<&'static str> {
+    match state {
+        "not_connected" => Some("not_connected"),
+        "refused" => Some("refused_here"),
+        "silent" => Some("silent"),
+        "not_ready" => Some("not_ready"),
+        _ => None,
     }
 }

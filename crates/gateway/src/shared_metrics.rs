@@ -47,7 +47,7 @@ struct ShareLabels {
 }
 
 const RESULTS: [&str; 3] = ["signed", "refused", "failed"];
-const SHARE_RESULTS: [&str; 4] = ["part", "refused", "failed", "lied"];
+const SHARE_RESULTS: [&str; 5] = ["part", "refused", "unfit", "failed", "lied"];
 
 impl SharedMetrics {
     /// With every series of these keys, at 0.
@@ -69,6 +69,8 @@ impl SharedMetrics {
 
     /// The series of these keys, at 0, and no others.
     pub(crate) fn begin(&self, keys: &SharedKeys) {
+        self.requests.clear();
+        self.answers.clear();
         for shared in keys.all().iter() {
             let key = shared.config.hash().to_string();
             for result in RESULTS {
@@ -107,6 +109,7 @@ impl SharedMetrics {
         let result = match result {
             ShareResult::Part => "part",
             ShareResult::Refused => "refused",
+            ShareResult::Unfit => "unfit",
             ShareResult::Failed => "failed",
             ShareResult::Lied => "lied",
         };

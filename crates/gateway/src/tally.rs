@@ -18,6 +18,8 @@ pub(crate) enum ShareAnswer {
     Part(PartialSignature),
     /// Asking again does not help.
     Refused(String),
+    /// It is no part, nor why there is none: asking again does not help.
+    Unfit(String),
     /// Asking again may help.
     Failed(String),
 }
@@ -29,6 +31,8 @@ pub(crate) enum ShareResult {
     Part,
     /// It refused.
     Refused,
+    /// It gave neither a part nor a reason, or that of another share.
+    Unfit,
     /// It was not reached, or failed.
     Failed,
     /// What it gave is no part of the signature.
@@ -72,6 +76,7 @@ impl<'a> Tally<'a> {
         match answer {
             ShareAnswer::Part(part) => self.parts.push(part),
             ShareAnswer::Refused(why) => self.others.push((index, ShareResult::Refused, why)),
+            ShareAnswer::Unfit(why) => self.others.push((index, ShareResult::Unfit, why)),
             ShareAnswer::Failed(why) => self.others.push((index, ShareResult::Failed, why)),
         }
         if let Some(signature) = self.combine() {

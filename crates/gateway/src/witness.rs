@@ -49,6 +49,14 @@ struct Place {
     share: Option<ShareIndex>,
 }
 
+impl Place {
+    /// Whether what was answered at `other` counts here: at the same place, and between a whole key and its shares.
+    fn is_held_to(&self, other: &Place) -> bool {
+        let is_of_one = (self.key, self.chain) == (other.key, other.chain);
+        is_of_one && (self.share == other.share || self.share.is_none() || other.share.is_none())
+    }
+}
+
 /// The key, chain, kind and level of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -149,13 +157,16 @@ impl Witness {
 
     /// Whether a process that had come as far as `marks` when it connected may be asked for this.
     pub(crate) fn check(&self, position: Position, marks: &Marks) -> Result<(), Behind> {
-        let answered = self.lock().get(&position.place()).cloned();
-        let Some(answered) = answered else { return Ok(()) };
-        let is_same = answered.process.as_ref() == Some(&marks.process);
-        if position.level > answered.level || is_same {
-            return Ok(());
-        }
-        behind(position.place(), &answered, marks).map_or(Ok(()), Err)
+        let place = position.place();
+        let answered = self.lock();
+        let mut related = answered.iter().filter(|(other, _)| place.is_held_to(other));
+        related.try_for_each(|(other, answered)| {
+            let is_same = answered.process.as_ref() == Some(&marks.process);
+            if position.level > answered.level || is_same {
+                return Ok(());
+            }
+            behind(*other, answered, marks).map_or(Ok(()), Err)
+        })
     }
 
     /// Keeps its file up to date until shutdown, if it has one.
@@ -206,7 +217,8 @@ impl Seen {
     ) -> Result<(), Behind> {
         let has = |place: &Place| {
             let is_named = marks.reached.iter().any(|(own, ..)| *own == place.key);
-            is_named && share_of(&place.key) == place.share
+            let own = Place { share: share_of(&place.key), ..*place };
+            is_named && own.is_held_to(place)
         };
         let own = self.0.iter().filter(|(place, _)| has(place));
         let mut behind = own.filter_map(|(place, answered)| behind(*place, answered, marks));

@@ -13,7 +13,7 @@
 
 use std::fmt::Write;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tezos::{EncryptedKeyError, PublicKey, SecretKey, WalletKey, WalletKeyError, mask_secrets};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -69,7 +69,12 @@ struct Typed {
     threshold: u8,
     public_key: String,
     shares: Vec<String>,
-    secret: String,
+    #[serde(deserialize_with = "secret")]
+    secret: Zeroizing<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 impl ShareFile {
@@ -96,7 +101,7 @@ impl ShareFile {
         let threshold = Threshold::new(typed.threshold, count)?;
         let group = Group::new(threshold, public(&typed.public_key)?, shares)?;
         let index = ShareIndex::new(typed.index)?;
-        let secret = Zeroizing::new(typed.secret).parse()?;
+        let secret = typed.secret.parse()?;
         let file = ShareFile { group, index, secret };
         if let WalletKey::Unencrypted(_) = file.secret {
             file.open(None)?;

@@ -232,11 +232,13 @@ mod tests {
     use std::sync::Mutex;
 
     use prometheus_client::registry::Registry;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
     use tezos::{ChainId, KeyForm, Kind, Level, Payload, SecretKey, sample_payload};
     use watermark::{Entry, LevelBound, Permit, Records};
 
     use super::*;
-    use crate::device::SoftwareKey;
+    use crate::device::{ShareKey, SoftwareKey};
     use crate::policy::Policy;
     use crate::starting;
 
@@ -361,6 +363,14 @@ mod tests {
         let key = Arc::new(Key::new("other".to_owned(), None, policy));
         fixture.worker.device = Box::new(SoftwareKey { key, secret });
         let outcome = fixture.serve(attestation(100), Instant::now());
+        assert!(matches!(outcome, Err(SignError::Failed(Failed::NotReady(_)))), "{outcome:?}");
+        let secret = SecretKey::generate(Curve::Bls, &[7; 32]).unwrap();
+        let threshold = shares::Threshold::new(2, 2).unwrap();
+        let shares = shares::split(&secret, threshold, StdRng::seed_from_u64(1)).unwrap();
+        let key = Arc::new(Key::new("shared".to_owned(), None, Policy::default()));
+        let share = Box::new(shares[0].clone());
+        fixture.worker.device = Box::new(ShareKey { key, share });
+        let outcome = fixture.serve(attestation(101), Instant::now());
         assert!(matches!(outcome, Err(SignError::Failed(Failed::NotReady(_)))), "{outcome:?}");
     }
 

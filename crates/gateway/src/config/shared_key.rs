@@ -34,6 +34,11 @@ pub(super) enum SharedKeyWhy {
          broken into, counts twice"
     )]
     TwoShares(String),
+    #[error(
+        "signer {0:?} names it under keys, and has no share of it: does it have the whole key? Stop it, destroy that, and \
+         take it out there"
+    )]
+    Whole(String),
     #[error("it stands there twice; keep one")]
     Twice,
 }
@@ -77,7 +82,23 @@ impl SharedKeyConfig {
         )?;
         let names = shares.iter().map(|share| share.signer.clone()).collect();
         check_signers(&names, signers)?;
-        Ok(SharedKeyConfig { group, signers: names })
+        let config = SharedKeyConfig { group, signers: names };
+        config.check_keys(signers)?;
+        Ok(config)
+    }
+}
+
+impl SharedKeyConfig {
+    /// Of one key there are shares, or the whole.
+    fn check_keys(&self, signers: &[SignerConfig]) -> Result<(), SharedKeyWhy> {
+        let hash = self.hash();
+        let names_it =
+            |signer: &&SignerConfig| signer.keys.as_ref().is_some_and(|keys| keys.contains(&hash));
+        let mut others = signers.iter().filter(|signer| self.share_of(&signer.name).is_none());
+        match others.find(names_it) {
+            Some(signer) => Err(SharedKeyWhy::Whole(signer.name.clone())),
+            None => Ok(()),
+        }
     }
 }
 

@@ -19,4 +19,5 @@ mod relay;
 mod reload;
 mod several;
 mod shares;
+mod shares_attacks;
 mod stand_in;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use daemon::Shutdown;
 use gateway::{Config, Gateway};
+use shares::gateway_block;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use crate::fake_signer::{FakeSigner, Script};
 use crate::fixture::{
     BODY, KEY, LIMIT, OTHER_KEY, Reply, exchange, free_port, get_at, sign_at, until,
 };
+use crate::shares::{secret, shares_of};
 
 /// A gateway with a file, and what may stand in it.
 struct Filed {
@@ -247,6 +249,21 @@ async fn what_waits_for_a_restart_is_named_and_the_rest_is_taken_up() {
     })
     .await;
     let (_signer, _script) = gateway.signer(&other, KEY).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_in_shares_is_taken_up() {
+    let (one, other) = (Entry::new("one"), Entry::new("other"));
+    let gateway = Filed::with(&[&one, &other]).await;
+    let shares = shares_of(&secret(1), 2, 2);
+    let group = shares[0].group();
+    let block = gateway_block(group, ["one", "other"].map(str::to_owned));
+    gateway.write(&(file(&[&one, &other], "") + &block));
+    let path = format!("/keys/{}", group.public_key().hash());
+    until("it is known", async || get_at(gateway.http, &path).await.status == 200).await;
+    gateway.write(&file(&[&one, &other], ""));
+    until("it is gone", async || get_at(gateway.http, &path).await.status != 200).await;
     gateway.stop().await;
 }
 

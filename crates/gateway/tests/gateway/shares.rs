@@ -1,7 +1,10 @@
 //! A tz4 key in shares: three signers have one each, any two of them make the signature.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use gateway::Config;
 use gateway::config::SharedKeyConfig;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -10,30 +13,30 @@ use tezos::{BlsScheme, Curve, Kind, SecretKey, sample_payload_of};
 use tokio::sync::Notify;
 
 use crate::fake_signer::{FakeSigner, Script, part};
-use crate::fixture::{Fixture, Reply, exchange, until};
+use crate::fixture::{Fixture, LIMIT, Reply, exchange, until};
 
 const CHAIN: &str = "NetXdQprcVkpaWU";
 
 /// A key, and the signers that have a share each.
-struct Shared {
+pub(crate) struct Shared {
     secret: SecretKey,
     shares: Vec<Share>,
-    scripts: Vec<Arc<Script>>,
-    fixture: Fixture,
-    signers: Vec<FakeSigner>,
+    pub(crate) scripts: Vec<Arc<Script>>,
+    pub(crate) fixture: Fixture,
+    pub(crate) signers: Vec<FakeSigner>,
 }
 
-fn secret(seed: u8) -> SecretKey {
+pub(crate) fn secret(seed: u8) -> SecretKey {
     SecretKey::generate(Curve::Bls, &[seed; 32]).unwrap()
 }
 
-fn shares_of(secret: &SecretKey, needed: u8, shares: u8) -> Vec<Share> {
+pub(crate) fn shares_of(secret: &SecretKey, needed: u8, shares: u8) -> Vec<Share> {
     split(secret, Threshold::new(needed, shares).unwrap(), StdRng::seed_from_u64(7)).unwrap()
 }
 
 impl Shared {
     /// Two of three, all connected and heard.
-    async fn new() -> Shared {
+    pub(crate) async fn new() -> Shared {
         let mut shared = Shared::unconnected(2, 3).await;
         for at in 0..3 {
             shared.connect(at).await;
@@ -41,14 +44,22 @@ impl Shared {
         shared
     }
 
-    async fn unconnected(needed: u8, count: u8) -> Shared {
+    pub(crate) async fn unconnected(needed: u8, count: u8) -> Shared {
+        Shared::with(needed, count, |_| {}).await
+    }
+
+    pub(crate) async fn with(needed: u8, count: u8, change: impl FnOnce(&mut Config)) -> Shared {
         let secret = secret(1);
         let shares = shares_of(&secret, needed, count);
         let group = shares[0].group().clone();
         let names = (0..count).map(|at| format!("signer{at}"));
         let config = SharedKeyConfig { group, signers: names.collect() };
         let none = vec![None; usize::from(count)];
-        let fixture = Fixture::with_config(&none, |all| all.shared_keys = vec![config]).await;
+        let fixture = Fixture::with_config(&none, |all| {
+            all.shared_keys = vec![config];
+            change(all);
+        })
+        .await;
         let scripts = shares.iter().map(|share| {
             let script = Script::with(&[&secret.hash().to_string()]);
             *script.share.lock().unwrap() = Some(share.clone());
@@ -58,39 +69,43 @@ impl Shared {
         Shared { secret, shares, scripts, fixture, signers: Vec::new() }
     }
 
-    async fn connect(&mut self, at: usize) {
+    pub(crate) async fn connect(&mut self, at: usize) {
         self.signers.push(self.fixture.heard_signer(at, &self.scripts[at]).await);
     }
 
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         self.secret.hash().to_string()
     }
 
-    fn refuse(&self, at: usize, status: u16, body: &str) {
+    pub(crate) fn refuse(&self, at: usize, status: u16, body: &str) {
         *self.scripts[at].refusal.lock().unwrap() = Some((status, body.to_owned()));
     }
 
-    async fn sign(&self, level: u32) -> Reply {
-        let body = format!("\"{}\"", hex::encode(vote(level, 1)));
-        let request = format!(
-            "POST /keys/{}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.key(),
-            body.len()
-        );
-        exchange(self.fixture.http, &request).await
+    pub(crate) async fn sign(&self, level: u32) -> Reply {
+        sign_vote(self.fixture.http, &self.key(), level, 1).await
     }
 
     /// It is what the whole key would have made.
-    async fn signs(&self, level: u32) {
+    pub(crate) async fn signs(&self, level: u32) {
         let reply = self.sign(level).await;
         let whole = self.secret.sign(&vote(level, 1), BlsScheme::default()).unwrap();
         assert_eq!((reply.status, reply.body), (200, format!("{{\"signature\":\"{whole}\"}}\n")));
     }
 
-    async fn counts(&self, line: &str) {
+    pub(crate) async fn counts(&self, line: &str) {
         until(line, async || self.fixture.metrics().await.contains(line)).await;
     }
+}
+
+/// Asks for an attestation of a tz4 key.
+pub(crate) async fn sign_vote(at: SocketAddr, key: &str, level: u32, variant: u8) -> Reply {
+    let body = format!("\"{}\"", hex::encode(vote(level, variant)));
+    let request = format!(
+        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(at, &request).await
 }
 
 fn vote(level: u32, variant: u8) -> Vec<u8> {
@@ -98,7 +113,7 @@ fn vote(level: u32, variant: u8) -> Vec<u8> {
     sample_payload_of(form, Kind::Attestation, level, 0, variant)
 }
 
-fn failure(why: &str) -> String {
+pub(crate) fn failure(why: &str) -> String {
     format!("[{{\"kind\":\"temporary\",\"id\":\"failure\",\"msg\":\"{why}\"}}]\n")
 }
 
@@ -142,7 +157,9 @@ async fn a_stop_does_not_wait_for_an_answer_that_is_not_needed() {
     let shared = Shared::new().await;
     *shared.scripts[0].slow.lock().unwrap() = Some(Arc::new(Notify::new()));
     shared.signs(100).await;
+    let asked = Instant::now();
     shared.fixture.stop().await;
+    assert!(asked.elapsed() < LIMIT / 2, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]

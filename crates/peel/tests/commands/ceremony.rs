@@ -367,7 +367,7 @@ fn new_boxes_get_new_shares_of_the_same_key() {
     // Only shown, and refused for others.
     let told = done(new.at(), &deal(1, ""));
     assert!(told.contains("nothing was dealt") && told.contains(&fingerprint), "{told}");
-    let other = format!("--new-boxes {}", "00".repeat(16));
+    let other = format!("--new-boxes {}", "00".repeat(20));
     let (_, said) = fails(new.at(), &deal(1, &other));
     assert!(said.contains("not those that were compared"), "{said}");
     let compared = format!("--new-boxes {fingerprint}");
@@ -441,4 +441,45 @@ fn an_encrypted_share_is_dealt_with_its_password() {
     assert!(!new.at().join("old/round-2-from-old-share-1.txt").exists());
     done(new.at(), &line("--password-file password"));
     assert!(new.at().join("old/round-2-from-old-share-1.txt").exists());
+}
+
+/// Who carries the messages deals a key of his own in the name of old share 1, before the old box does.
+#[test]
+fn an_old_box_passes_no_foreign_deal_off_as_its_own() {
+    let old = Boxes::begin("ceremony", "box", 2, 3);
+    old.complete();
+    let (new, fingerprint) = new_boxes(old, 2, 3);
+    let evil = Boxes::begin("ceremony", "box", 2, 3);
+    evil.complete();
+    let evil_old = evil.at().join("old");
+    fs::create_dir(&evil_old).unwrap();
+    for number in new.numbers() {
+        let name = format!("round-1-from-share-{number}.txt");
+        fs::copy(new.at().join("old").join(&name), evil_old.join(&name)).unwrap();
+    }
+    let deal =
+        format!("key reshare --dealers 1,2 --share-file box-1/share --new-boxes {fingerprint} old");
+    done(evil.at(), &deal);
+    let name = "round-2-from-old-share-1.txt";
+    fs::copy(evil_old.join(name), new.at().join("old").join(name)).unwrap();
+    let told = peel(new.at(), &deal);
+    assert!(!told.status.success(), "it deals the enemy's key: {}", said(&told));
+}
+
+/// It dealt with 1 and 2; then it is said to deal with 1 and 3, and is told that it does.
+#[test]
+fn an_old_box_does_not_say_that_it_dealt_with_others_than_it_did() {
+    let old = Boxes::begin("ceremony", "box", 2, 3);
+    old.complete();
+    let (new, fingerprint) = new_boxes(old, 2, 3);
+    let deal = |dealers: &str, fingerprint: &str| {
+        format!(
+            "key reshare --dealers {dealers} --share-file box-1/share --new-boxes {fingerprint} old"
+        )
+    };
+    done(new.at(), &deal("1,2", &fingerprint));
+    let (_, said) = fails(new.at(), &deal("1,2", &"00".repeat(20)));
+    assert!(said.contains("not those that were compared"), "{said}");
+    let (_, said) = fails(new.at(), &deal("1,3", &fingerprint));
+    assert!(said.contains("dealt"), "{said}");
 }

@@ -3,6 +3,7 @@
 use std::iter;
 
 use tezos::{Digest, blake2b_256};
+use zeroize::Zeroizing;
 
 /// The version of the protocol: of its messages, and of what they mean.
 const PROTOCOL: &[u8] = b"peel ceremony 1";
@@ -13,8 +14,11 @@ pub(super) fn digest(of: &str, parts: &[&[u8]]) -> Digest {
 }
 
 /// The same, before it is hashed: parts that are joined so cannot be taken apart in another way.
-pub(super) fn joined(of: &str, parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = PROTOCOL.to_vec();
+pub(super) fn joined(of: &str, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    // As long as all of it: a vector that grows leaves copies behind, and a part may be a secret.
+    let length = parts.iter().map(|part| part.len() + 8).sum::<usize>();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PROTOCOL.len() + 8 + of.len() + length));
+    bytes.extend(PROTOCOL);
     for part in iter::once(of.as_bytes()).chain(parts.iter().copied()) {
         bytes.extend((part.len() as u64).to_be_bytes());
         bytes.extend(part);

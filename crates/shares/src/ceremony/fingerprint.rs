@@ -9,13 +9,14 @@ use thiserror::Error;
 use super::digest::digest;
 use super::participant::Procedure;
 
-/// 128 bits of a hash: so many that two different ones cannot be searched for until they look alike.
+/// 160 bits of a hash. An enemy on the line chooses what two boxes get, and could search for two texts that look alike: that takes
+/// 2^80 hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint([u8; 16]);
+pub struct Fingerprint([u8; 20]);
 
 /// A text that is no fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no fingerprint: it has 32 hexadecimal digits, as in {}", Fingerprint([0x5a; 16]))]
+#[error("no fingerprint: it has 40 hexadecimal digits, as in {}", Fingerprint([0x5a; 20]))]
 pub struct FingerprintError;
 
 impl Fingerprint {
@@ -51,7 +52,7 @@ mod tests {
     fn a_fingerprint_is_read_as_people_write_it() {
         let fingerprint = Fingerprint::of_seen(Procedure::Ceremony, &[]);
         let text = fingerprint.to_string();
-        assert_eq!(text.len(), 39);
+        assert_eq!(text.len(), 49);
         for text in
             [text.clone(), text.to_uppercase(), text.replace('-', " "), text.replace('-', "")]
         {

@@ -1,4 +1,5 @@
-//! What a box remembers between two rounds, as text: secret, and in no way like a share.
+//! What a box remembers between two rounds, as text. It is not of the form of a share, and secret: after
+//! round 2, with the messages, it is worth one.
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -25,8 +26,7 @@ pub enum MemoryError {
 }
 
 const TITLE: &str = "PEEL CEREMONY SECRET";
-const ABOUT: &str =
-    "what this box remembers until its share is made; it is no share; keep it here, and secret";
+const ABOUT: &str = "what this box remembers until its share is made; it is worth the share, so keep it here, and secret";
 
 /// What all of them begin with.
 pub(super) fn begin(procedure: Procedure, own: Participant, key: &DecryptionKey) -> Block {

@@ -105,10 +105,7 @@ impl NewBoxes {
         compared: Fingerprint,
         rng: &mut impl CryptoRng,
     ) -> Result<Message, RedealError> {
-        let here = self.fingerprint();
-        if here != compared {
-            return Err(RedealError::OtherBoxes { here });
-        }
+        self.check(compared)?;
         let old = OldKey::new(share.group().clone(), dealers)?;
         let factor = old.factor(share.index()).ok_or(RedealError::NoDealer(share.index()))?;
         let polynomial = part(share, factor).ok_or(Fault::Library)?;
@@ -120,11 +117,26 @@ impl NewBoxes {
         Ok(Message::new(self.threshold, dealer, body))
     }
 
-    /// Whether a message of round 2 was dealt to these boxes.
+    /// Whether a message of round 2 is what this share deals to these boxes, with these dealers: what stands in its name may be
+    /// another's.
     #[must_use]
-    pub fn were_dealt_to(&self, message: &Message) -> bool {
-        let dealt = message.body().redealing();
-        dealt.is_some_and(|redealing| redealing.seen == self.transcript.seen())
+    pub fn is_deal_of(&self, message: &Message, share: &Share, dealers: &[ShareIndex]) -> bool {
+        let Ok(old) = OldKey::new(share.group().clone(), dealers) else { return false };
+        let part = old.part(share.index());
+        let is_it = |redealing: &Redealing| {
+            let is_own = part.is_some() && part.as_ref() == redealing.deal.commitments.constant();
+            is_own && redealing.old == old && redealing.seen == self.transcript.seen()
+        };
+        message.body().redealing().is_some_and(is_it)
+    }
+
+    /// Whether they are those that were compared.
+    ///
+    /// # Errors
+    /// When they are others.
+    pub fn check(&self, compared: Fingerprint) -> Result<(), RedealError> {
+        let here = self.fingerprint();
+        if here == compared { Ok(()) } else { Err(RedealError::OtherBoxes { here }) }
     }
 }
 

@@ -2,6 +2,7 @@
 //! that were told different things find out, and of which sender.
 
 use tezos::Digest;
+use zeroize::Zeroizing;
 
 use super::digest::joined;
 use super::fault::Fault;
@@ -57,7 +58,7 @@ impl Transcript {
     }
 
     /// What an envelope is for: these messages, its sender, its receiver.
-    pub(super) fn purpose(&self, sender: Sender, receiver: Sender) -> Vec<u8> {
+    pub(super) fn purpose(&self, sender: Sender, receiver: Sender) -> Zeroizing<Vec<u8>> {
         let seen = self.seen().concat();
         let (sender, receiver) = (sender.to_string(), receiver.to_string());
         let of = [self.procedure.name().as_bytes(), &seen, sender.as_bytes(), receiver.as_bytes()];

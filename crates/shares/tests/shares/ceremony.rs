@@ -354,7 +354,7 @@ fn what_is_remembered_is_no_share_and_shows_nothing() {
         Resharing::begin(participant(2, 3, 1), &mut rng(1)),
     );
     let text = one.to_text();
-    assert!(text.starts_with("BEGIN PEEL CEREMONY SECRET\n") && text.contains("no share"));
+    assert!(text.starts_with("BEGIN PEEL CEREMONY SECRET\n") && text.contains("worth the share"));
     assert_eq!(format!("{one:?} {new:?}"), "Ceremony(share 1 of 3) Resharing(share 1 of 3)");
     assert!(Message::read_all(&text).is_empty());
     for length in (0..text.len() - 1).step_by(7) {

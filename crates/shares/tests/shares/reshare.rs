@@ -70,7 +70,12 @@ fn missing_boxes_are_named_on_both_sides() {
     let boxes = NewBoxes::gather(&new.wire).unwrap();
     let dealers = [index(1), index(3)];
     let dealt = boxes.deal(&old[2], &dealers, boxes.fingerprint(), &mut rng(1)).unwrap();
-    assert!(boxes.were_dealt_to(&dealt) && !boxes.were_dealt_to(&new.wire[0]));
+    assert!(boxes.is_deal_of(&dealt, &old[2], &dealers));
+    assert!(!boxes.is_deal_of(&new.wire[0], &old[2], &dealers), "no deal");
+    assert!(!boxes.is_deal_of(&dealt, &old[0], &dealers), "of another share");
+    assert!(!boxes.is_deal_of(&dealt, &old[2], &[index(2), index(3)]), "with other dealers");
+    let foreign = shared(&key(2), 2, 3);
+    assert!(!boxes.is_deal_of(&dealt, &foreign[2], &dealers), "of another key");
     send(&mut new.wire, vec![dealt]);
     let ends = new.round();
     assert!(

@@ -181,3 +181,44 @@ fn an_encrypted_share_wants_its_password() {
     let daemon = home.with_mark(&key, Some(99)).start();
     assert_eq!(part(&sign(&daemon, &vote(100, 1), "")).index(), share.index());
 }
+
+/// The transfer of the vectors, from the account of the key in shares.
+fn transfer() -> Vec<u8> {
+    let cases = crate::harness::vectors("payloads.json");
+    let case = cases.iter().find(|case| case["id"] == "synth-op-transfer").unwrap();
+    let text = case["payload"].as_str().unwrap();
+    let from: tezos::PublicKeyHash = crate::harness::TZ1.parse().unwrap();
+    let (of_vector, own) =
+        (hex::encode(from.tagged_bytes()), hex::encode(secret(1).hash().tagged_bytes()));
+    let replaced = text.replacen(&of_vector, &own, 1);
+    assert_ne!(replaced, text);
+    hex::decode(replaced).unwrap()
+}
+
+#[test]
+fn operations_that_are_allowed_are_signed_in_parts() {
+    let key = secret(1).hash().to_string();
+    let bytes = transfer();
+    let statement = Statement::Message { bytes: &bytes, scheme: BlsScheme::default() };
+    let parts = [0, 1].map(|at| {
+        let home = home(&text(&shares()[at])).with("allow = [\"attestation\", \"transaction\"]");
+        let daemon = home.with_mark(&key, Some(99)).start();
+        daemon.await_ready(&key);
+        part(&sign(&daemon, &bytes, ""))
+    });
+    let whole = group().combine(&parts, statement).unwrap().signature;
+    assert_eq!(Some(whole), secret(1).sign(&bytes, BlsScheme::default()));
+    // Not where it is not named.
+    let refused = sign(&started(), &bytes, "");
+    assert!(refused.status == 500 && refused.text().contains("0x03"), "{}", refused.text());
+}
+
+#[test]
+fn a_part_of_a_proof_of_possession_is_given_only_where_that_is_allowed() {
+    let home = Home::new().with("[[key]]\nname = \"consensus\"\nshare_file = \"share\"");
+    home.write_secret("share", &text(&shares()[0]));
+    let key = secret(1).hash().to_string();
+    let daemon = home.with_mark(&key, Some(99)).start();
+    let answer = get(daemon.http, &format!("/shares/{key}"));
+    assert!(answer.status == 500 && answer.text().contains("not allowed"), "{}", answer.text());
+}

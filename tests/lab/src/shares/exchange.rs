@@ -80,9 +80,9 @@ pub fn reshare(peel: &Path, folder: &Path) -> anyhow::Result<Vec<String>> {
     share_files(folder, &boxes)
 }
 
-/// Eight groups of four digits.
+/// Ten groups of four digits.
 fn fingerprint(shown: &str) -> anyhow::Result<String> {
-    let is_one = |word: &&str| word.len() == 39 && word.matches('-').count() == 7;
+    let is_one = |word: &&str| word.len() == 49 && word.matches('-').count() == 9;
     let found = shown.split_whitespace().find(is_one).map(str::to_owned);
     found.with_context(|| format!("no fingerprint in {shown}"))
 }

@@ -49,6 +49,17 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Removes a file with a secret, after what is in it was overwritten. A disk may have kept other copies.
+pub(super) fn destroy(path: &Path) -> anyhow::Result<()> {
+    let destroyed = OpenOptions::new().write(true).open(path).and_then(|mut file| {
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+        file.write_all(&vec![0; length])?;
+        file.sync_all()?;
+        fs::remove_file(path)
+    });
+    destroyed.with_context(|| format!("{} cannot be removed", path.display()))
+}
+
 /// Makes a folder for its owner alone, if it is not there.
 pub(super) fn make_folder(path: &Path) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);

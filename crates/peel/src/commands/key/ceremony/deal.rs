@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use daemon::secret_file;
 use shares::ceremony::{Message, NewBoxes, NewBoxesError, Sender};
-use shares::{Share, ShareFile};
+use shares::{Share, ShareFile, ShareIndex};
 use zeroize::Zeroizing;
 
 use super::super::{random_numbers, read_password};
@@ -23,8 +23,9 @@ pub(super) fn run(file: &Path, deal: &Deal, words: &Exchange) -> anyhow::Result<
         told::to_be_compared(&new);
         return Ok(());
     };
+    new.check(compared)?;
     let share = open(file, words.sealing.password_file.as_deref())?;
-    let message = match dealt(&share, &new, &messages)? {
+    let message = match dealt(&share, &new, &deal.dealers, &messages)? {
         Some(there) => there.clone(),
         None => new.deal(&share, &deal.dealers, compared, &mut random_numbers()?)?,
     };
@@ -50,13 +51,15 @@ fn gather(messages: &[Message], folder: &Folder) -> anyhow::Result<NewBoxes> {
 fn dealt<'a>(
     share: &Share,
     new: &NewBoxes,
+    dealers: &[ShareIndex],
     messages: &'a [Message],
 ) -> anyhow::Result<Option<&'a Message>> {
     let sender = Sender::OldShare(share.index());
     let there = messages.iter().find(|message| message.sender() == sender);
     match there {
-        Some(message) if !new.were_dealt_to(message) => bail!(
-            "{sender} has dealt to other boxes in this folder; use another folder for each resharing"
+        Some(message) if !new.is_deal_of(message, share, dealers) => bail!(
+            "a message is here in which {sender} has dealt otherwise: another key, to other boxes, or with other dealers. If \
+             it is not this box's own, take it away: it was slipped in. If it is, use another folder for each resharing"
         ),
         _ => Ok(there),
     }

@@ -72,8 +72,7 @@ impl Folder {
     }
 
     pub(super) fn forget(&self) -> anyhow::Result<()> {
-        let path = self.path.join(MEMORY);
-        fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))
+        new_file::destroy(&self.path.join(MEMORY))
     }
 
     /// The share, if there is one.

@@ -122,6 +122,7 @@ const A_NEW_KEY: &str = "\
 
 /// Two sets of shares of one key are there now.
 const NEW_SHARES: &str = "\
+   The address must be that of the key that you have: if it is another one, the old boxes' messages were exchanged
 2. never run the new boxes beside the old ones: as many new boxes as are needed have none in common with the old
    ones, so no box would refuse a second vote at one mark. So, in this order:
    - stop all old boxes, and at each of them: \"peel watermark export > MARKS\"
