@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,14 +77,34 @@ fn join(one: &TcpStream, other: &TcpStream, state: &Arc<State>) {
     for (from, to) in [(one, other), (other, one)] {
         let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { return };
         let _ = to.set_nodelay(true);
+        let Ok(directly) = to.try_clone() else { return };
         let (send, receive) = sync_channel(IN_FLIGHT);
-        let own = Arc::clone(state);
-        thread::spawn(move || read(from, &send, &own));
-        thread::spawn(move || write(to, &receive));
+        let (own, in_flight) = (Arc::clone(state), Arc::<AtomicUsize>::default());
+        let way = Way { directly, queue: send, in_flight: Arc::clone(&in_flight) };
+        thread::spawn(move || read(from, way, &own));
+        thread::spawn(move || write(to, &receive, &in_flight));
     }
 }
 
-fn read(mut from: TcpStream, to: &SyncSender<Chunk>, state: &State) {
+/// What was read goes to the other end: at once, or, if it is delayed or something is before it, by another thread.
+struct Way {
+    directly: TcpStream,
+    queue: SyncSender<Chunk>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Way {
+    /// Returns false when the other end is gone.
+    fn send(&mut self, bytes: &[u8], delay: Duration) -> bool {
+        if delay.is_zero() && self.in_flight.load(Ordering::Acquire) == 0 {
+            return self.directly.write_all(bytes).is_ok();
+        }
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.queue.send((Instant::now() + delay, bytes.to_vec())).is_ok()
+    }
+}
+
+fn read(mut from: TcpStream, mut to: Way, state: &State) {
     let (mut buffer, mut has_lost) = ([0; 16 * 1024], false);
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let is_silent = state.is_silent.load(Ordering::Relaxed);
@@ -96,20 +116,22 @@ fn read(mut from: TcpStream, to: &SyncSender<Chunk>, state: &State) {
             // A stream of which a part is missing is no stream any more.
             break;
         }
-        let due = Instant::now() + Duration::from_millis(state.delay.load(Ordering::Relaxed));
-        if to.send((due, buffer.get(..count).unwrap_or_default().to_vec())).is_err() {
+        let delay = Duration::from_millis(state.delay.load(Ordering::Relaxed));
+        if !to.send(buffer.get(..count).unwrap_or_default(), delay) {
             break;
         }
     }
     let _ = from.shutdown(Shutdown::Both);
+    let _ = to.directly.shutdown(Shutdown::Both);
 }
 
-fn write(mut to: TcpStream, from: &Receiver<Chunk>) {
+fn write(mut to: TcpStream, from: &Receiver<Chunk>, in_flight: &AtomicUsize) {
     while let Ok((due, bytes)) = from.recv() {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         if to.write_all(&bytes).is_err() {
             break;
         }
+        in_flight.fetch_sub(1, Ordering::AcqRel);
     }
     let _ = to.shutdown(Shutdown::Both);
 }
