@@ -1,7 +1,8 @@
 //! A signer in a process of its own, for one measurement.
 
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use daemon::free_port;
 use ledger_sim::{Config, Curve, Device, Latency, Setup};
 use tempfile::TempDir;
 use tezos::{ChainId, KeyForm, Level, PublicKeyHash, SecretKey};
@@ -45,11 +47,10 @@ impl Home {
     /// Starts a signer whose every fsync and fdatasync takes `fsync_ms` longer.
     pub(super) fn start(key: Key, fsync_ms: u32) -> anyhow::Result<Home> {
         let folder = tempfile::tempdir()?;
-        // All at once: they are three.
-        let free = || TcpListener::bind("127.0.0.1:0");
-        let free = [free()?, free()?, free()?].map(|listener| listener.local_addr());
-        let [http, tcp_socket, monitor] = free;
-        let (http, tcp_socket, monitor) = (http?, tcp_socket?, monitor?);
+        let free = || -> io::Result<SocketAddr> {
+            Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port::choose()?)))
+        };
+        let (http, tcp_socket, monitor) = (free()?, free()?, free()?);
         let mut device = None;
         let (hash, section) = match key {
             Key::Tz1 => software(folder.path(), TZ1)?,

@@ -6,6 +6,7 @@
 //! - [`connections`]: listeners with limits on connections, bytes and time.
 //! - [`http`] and [`frames`]: what is spoken on them.
 //! - [`exposition`]: metrics as text.
+//! - [`free_port`]: where a program listens that a demo or a test starts.
 //! - [`Health`]: named facts; readiness, status lines, watchdog and alerts read the same ones.
 //! - [`secret_file`]: secrets are read only from files that no other user can read.
 //! - [`monitor`]: `/metrics`, `/livez`, `/readyz`, `/status`.
@@ -26,6 +27,7 @@ pub mod connections;
 pub mod exposition;
 mod file_stamp;
 pub mod frames;
+pub mod free_port;
 pub mod health;
 pub mod http;
 mod listen;

@@ -1,15 +1,16 @@
 //! The cloud: a gateway in a process of its own. Made again, it has the host key that it had.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use daemon::free_port;
 use signer_api::client::SignerUrl;
 use tezos::PublicKeyHash;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use tunnel::{Identity, PublicKey, Service, SignerPort};
+use tunnel::{Identity, PublicKey};
 
 use crate::process::Process;
 
@@ -32,7 +33,6 @@ pub(crate) struct Ports {
 }
 
 const START_LIMIT: Duration = Duration::from_secs(15);
-const TRIES: usize = 100;
 
 impl Cloud {
     /// A host key, and a configuration that lets these signers in, and has `more`.
@@ -45,7 +45,7 @@ impl Cloud {
         let mut configuration = configuration(ports);
         let mut own = Vec::new();
         for (name, key) in signers {
-            let port = port_of_a_signer(&own)?;
+            let port = free_port::choose()?;
             own.push(port);
             configuration += &format!(
                 "[[signer]]\nname = \"{name}\"\nssh_public_key = \"{key}\"\nport = {port}\n"
@@ -83,25 +83,9 @@ impl Cloud {
 impl Ports {
     /// They are free now; if another program takes one, the gateway says so.
     fn choose() -> anyhow::Result<Ports> {
-        let free = || TcpListener::bind(loopback(0));
-        let (ssh, http) = (free()?, free()?);
-        let (ssh, http) = (ssh.local_addr()?.port(), http.local_addr()?.port());
+        let (ssh, http) = (free_port::choose()?, free_port::choose()?);
         Ok(Ports { ssh, http })
     }
-}
-
-/// A port that is free now, and 1000 above, too; none of these.
-fn port_of_a_signer(taken: &[u16]) -> anyhow::Result<u16> {
-    for _ in 0..TRIES {
-        let free = TcpListener::bind(loopback(0))?;
-        let port = free.local_addr()?.port();
-        let Ok(own) = SignerPort::new(port) else { continue };
-        let shell = own.of(Service::Shell);
-        if !taken.contains(&port) && TcpListener::bind(loopback(shell)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no two free ports that are 1000 apart")
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {

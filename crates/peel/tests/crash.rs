@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use daemon::free_port;
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{Kind, Level, SecretKey, Signature, sample_payload};
 use watermark::Records;
@@ -24,7 +24,7 @@ struct Home {
 impl Home {
     fn new() -> Home {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port::choose().unwrap();
         write_secret(&folder.path().join("key"), &format!("unencrypted:{SECRET}\n"));
         let config = format!(
             "chains = [\"mainnet\"]\n[state]\ndirectory = \".\"\n[http]\n\

@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{self, Command};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use daemon::free_port;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
@@ -45,7 +45,8 @@ impl Ups {
     /// When NUT is not here, or does not start.
     pub fn start(place: Namespace) -> anyhow::Result<Ups> {
         let folder = tempfile::tempdir()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(place)?));
+        let address =
+            SocketAddr::from((Ipv4Addr::LOCALHOST, place.on_thread(|| Ok(free_port::choose()?))?));
         configure(folder.path(), address)?;
         show(folder.path(), "OL", 100)?;
         let driver = start_driver(place, folder.path())?;
@@ -151,18 +152,4 @@ fn status(address: SocketAddr) -> anyhow::Result<String> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     Ok(line)
-}
-
-/// upsd takes no port 0. No connection of this computer begins at one of these (ip_local_port_range).
-fn free_port(place: Namespace) -> anyhow::Result<u16> {
-    const FIRST: u16 = 10_000;
-    const COUNT: u16 = 2_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(process::id() * 97 % u32::from(COUNT))?;
-    place.on_thread(|| {
-        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-        let mut ports = (0..COUNT)
-            .map(|_| FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
-        ports.find(is_free).context("no free port")
-    })
 }

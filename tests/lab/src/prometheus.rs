@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
+use daemon::free_port;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -37,7 +38,7 @@ impl Prometheus {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("peel.rules.yml"), rules)?;
         fs::write(folder.path().join("prometheus.yml"), configuration(targets))?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port::choose()?));
         let mut server = Daemon::start("prometheus", command(folder.path(), address)?)?;
         server.wait_until_log_says("Server is ready to receive web requests", START_LIMIT)?;
         Ok(Prometheus { address, server, _folder: folder })

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use daemon::free_port;
 use lab::net::{CLOUD, Internet, Line, Namespace, in_test};
 use lab::openssh::{Client, Endpoint, Forward, KeyKind, Sshd};
 use lab::process::{Daemon, Signal, send};
@@ -120,7 +121,7 @@ fn autossh_starts_ssh_again_also_after_the_endpoint_was_killed() -> anyhow::Resu
 
 #[test]
 fn outside_of_the_lab_it_works_too() {
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port::choose().unwrap()));
     let client = Client::new(KeyKind::Ed25519).unwrap();
     let mut sshd = Sshd::new(Namespace::here(), address, &[client.public_key()]).unwrap();
     sshd.start().unwrap();

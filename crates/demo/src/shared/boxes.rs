@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use daemon::free_port;
 use shares::{PartialSignature, Share, ShareFile};
 use signer_api::client::{ClientError, SignerUrl};
 use tezos::{ChainId, Level, WalletKey};
@@ -51,7 +52,7 @@ impl ShareBox {
         let line = Line::open(line, loopback(cloud.ports.ssh)).await?;
         let folder = within.join(name);
         fs::create_dir(&folder)?;
-        let http = TcpListener::bind(loopback(0))?.local_addr()?;
+        let http = loopback(free_port::choose()?);
         let configuration = configuration(http, cloud.port_of(at)?, &gateway(&line, cloud));
         let signer = Process::new("signer", &folder, identity, &configuration)?;
         write_share(share, &signer.folder().join("share"))?;

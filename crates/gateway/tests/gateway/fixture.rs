@@ -1,11 +1,11 @@
 //! A gateway that runs, and requests to it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use daemon::Shutdown;
+use daemon::{Shutdown, free_port};
 use gateway::{Config, Gateway, config::SignerConfig};
 use signer_api::Hosts;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +64,7 @@ impl Fixture {
         let identity = || Identity::generate("test").unwrap();
         let (host_key, identities): (_, Vec<_>) =
             (identity(), signers.iter().map(|_| identity()).collect());
-        let ports: Vec<u16> = signers.iter().map(|_| free_port()).collect();
+        let ports: Vec<u16> = signers.iter().map(|_| free_port::choose().unwrap()).collect();
         let configs = signers.iter().enumerate().map(|(at, keys)| SignerConfig {
             id: SignerId::new(at),
             name: format!("signer{at}"),
@@ -211,17 +211,4 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     assert!(timeout(LIMIT, waiting).await.is_ok(), "never: {what}");
-}
-
-/// A port that is free, and its shell's: below those that the system gives to clients.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 8_000).unwrap();
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if is_free(port) && is_free(port + 1000) {
-            return port;
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::Shutdown;
+use daemon::free_port;
 use gateway::{Config, Gateway};
 use shares::gateway_block;
 use tempfile::TempDir;
@@ -17,9 +18,7 @@ use tunnel::Identity;
 use tunnel::home::LinkState;
 
 use crate::fake_signer::{FakeSigner, Script};
-use crate::fixture::{
-    BODY, KEY, LIMIT, OTHER_KEY, Reply, exchange, free_port, get_at, sign_at, until,
-};
+use crate::fixture::{BODY, KEY, LIMIT, OTHER_KEY, Reply, exchange, get_at, sign_at, until};
 use crate::shares::{secret, shares_of};
 
 /// A gateway with a file, and what may stand in it.
@@ -45,7 +44,7 @@ struct Entry {
 impl Entry {
     fn new(name: &'static str) -> Entry {
         let identity = Identity::generate(name).unwrap();
-        Entry { name, identity, port: free_port(), keys: None }
+        Entry { name, identity, port: free_port::choose().unwrap(), keys: None }
     }
 
     fn address(&self) -> SocketAddr {

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use daemon::Shutdown;
+use daemon::free_port;
 use gateway::{Config, Gateway, StandIn};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tunnel::Identity;
 
-use crate::fixture::{KEY, LIMIT, free_port, get_at, sign_at, until};
+use crate::fixture::{KEY, LIMIT, get_at, sign_at, until};
 
 /// A gateway and its stand-in, each of which may run.
 struct Pair {
@@ -60,7 +61,7 @@ impl Pair {
         let host_key = folder.path().join("host_key");
         fs::write(&host_key, Identity::generate("host").unwrap().to_openssh().unwrap()).unwrap();
         fs::set_permissions(&host_key, fs::Permissions::from_mode(0o600)).unwrap();
-        let [http, monitor, own] = [free_port(), free_port(), free_port()];
+        let [http, monitor, own] = [(); 3].map(|()| free_port::choose().unwrap());
         let key = Identity::generate("home").unwrap().public();
         let text = format!(
             "[ssh]\nlisten = \"127.0.0.1:0\"\nhost_key = \"host_key\"\n\

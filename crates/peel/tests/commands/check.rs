@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use daemon::free_port;
 use ledger_sim::{Config, Curve, Device, Path as KeyPath, Setup};
 use tempfile::TempDir;
 
 use crate::pasted::Pasted;
-use crate::peel::{free_port, peel, run, said};
+use crate::peel::{peel, run, said};
 
 /// The first and the second secp256k1 key of the simulated Ledger.
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
@@ -44,8 +45,8 @@ fn home(device: &Device, more: &str) -> TempDir {
         "chains = [\"mainnet\"]\n[state]\ndirectory = \"state\"\n[http]\nlisten = \"localhost:{}\"\n\
          [monitor]\nlisten = \"localhost:{}\"\n[ledger]\ntransport = \"tcp://{}\"\n\
          [[key]]\nname = \"baker\"\nledger = \"secp256k1/0h/0h\"\n{more}\n",
-        free_port(),
-        free_port(),
+        free_port::choose().unwrap(),
+        free_port::choose().unwrap(),
         device.address()
     );
     fs::write(folder.path().join("signer.toml"), text).unwrap();

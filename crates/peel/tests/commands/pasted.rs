@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::peel::{done, free_port, said};
+use daemon::free_port;
+
+use crate::peel::{done, said};
 
 /// `cloud/gateway.toml` and `home/signer.toml`.
 pub(crate) struct Pasted {
@@ -17,9 +19,8 @@ pub(crate) struct Pasted {
 impl Pasted {
     /// Makes both folders in this one. `more` is typed after the gateway's line, instead of its Ledger and level.
     pub(crate) fn new(at: &Path, more: &str) -> Pasted {
-        let [ssh, http, monitor, signer_monitor] = [(); 4].map(|()| free_port());
-        // The shell's is 1000 above.
-        let port = free_port() % 20_000 + 10_000;
+        let [ssh, http, monitor, signer_monitor] = [(); 4].map(|()| free_port::choose().unwrap());
+        let port = free_port::choose().unwrap();
         let in_cloud = done(at, &format!("gateway init cloud --address 127.0.0.1:{ssh}"));
         let line = command(&in_cloud, "peel signer init ").split(" --ledger ").next().unwrap();
         let at_home = pasted(at, &format!("{line} --port {port} {more}"));

@@ -1,7 +1,6 @@
 //! The binary: run to its end, or in the background.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -59,9 +58,4 @@ pub(crate) fn fails(folder: &Path, line: &str) -> (Option<i32>, String) {
     let output = peel(folder, line);
     assert!(!output.status.success(), "{line}: {}", said(&output));
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// Nothing listens there, for now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

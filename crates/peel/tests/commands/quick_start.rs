@@ -6,8 +6,10 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use daemon::free_port;
+
 use crate::pasted::Pasted;
-use crate::peel::{Running, done, free_port, peel, run};
+use crate::peel::{Running, done, peel, run};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
@@ -67,7 +69,7 @@ fn a_newcomer_signs_an_attestation_with_the_simulated_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let (_ledger, transport) = simulate();
-    let port = free_port();
+    let port = free_port::choose().unwrap();
     let setup = "ledger setup secp256k1/0h/0h --chain mainnet --level 100 --transport";
     assert!(done(at, &format!("{setup} {transport}")).contains(KEY));
 

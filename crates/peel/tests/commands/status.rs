@@ -6,16 +6,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use daemon::free_port;
 use serde_json::Value;
 
-use crate::peel::{fails, free_port, peel, run, said};
+use crate::peel::{fails, peel, run, said};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
 
 /// A signer with a key in memory; gives the port of its monitor.
 fn home(folder: &Path) -> u16 {
-    let monitor = free_port();
+    let monitor = free_port::choose().unwrap();
     let text = format!(
         "chains = [\"mainnet\"]\n[state]\ndirectory = \"state\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
          [monitor]\nlisten = \"127.0.0.1:{monitor}\"\n[[key]]\nname = \"baker\"\nsecret_key_file = \"key\"\n"

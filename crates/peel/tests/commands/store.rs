@@ -6,9 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use daemon::free_port;
 use tezos::{Kind, SecretKey, sample_payload};
 
-use crate::peel::{free_port, peel, said};
+use crate::peel::{peel, said};
 
 const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
 
@@ -125,7 +126,7 @@ fn a_full_disk_is_named_and_nothing_is_signed() {
 #[test]
 fn a_full_disk_stops_no_signature_but_the_next_start() {
     let folder = home();
-    let (port, monitor) = (free_port(), free_port());
+    let (port, monitor) = (free_port::choose().unwrap(), free_port::choose().unwrap());
     let config = fs::read_to_string(folder.path().join("signer.toml")).unwrap();
     let config = config.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
     let more = format!("[monitor]\nlisten = \"127.0.0.1:{monitor}\"\n");

@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use daemon::free_port;
 use signer_api::client::SignerUrl;
 use tezos::{Curve, EncryptedKey, Kind, SecretKey, sample_payload};
 
-use crate::peel::{done, fails, free_port, peel, run, said};
+use crate::peel::{done, fails, peel, run, said};
 
 const TZ1: &str = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx";
 const TZ1_SECRET: &str = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -159,7 +160,7 @@ fn a_key_signs_on_where_octez_signer_stopped() {
     done(folder.path(), "key import --octez-dir wallet --key baker --config signer.toml");
     done(folder.path(), "watermark import --config signer.toml wallet");
     let config = folder.path().join("signer.toml");
-    let [http, monitor] = [(); 2].map(|()| free_port());
+    let [http, monitor] = [(); 2].map(|()| free_port::choose().unwrap());
     let text = fs::read_to_string(&config).unwrap();
     let text = text.replace(":6732", &format!(":{http}")).replace(":9584", &format!(":{monitor}"));
     fs::write(&config, text).unwrap();

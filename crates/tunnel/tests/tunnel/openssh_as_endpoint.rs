@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use daemon::free_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tunnel::Identity;
 use tunnel::home::{self, LinkReport, LinkState};
 
 use crate::ends::{LIMIT, Signer, connect, echo_server, port_echoes, until};
-use crate::stock::{Folder, Key, Sshd, children, free_port, listeners, signal};
+use crate::stock::{Folder, Key, Sshd, children, listeners, signal};
 
 /// A cloud with a stock sshd.
 struct StockCloud {
@@ -26,9 +27,9 @@ impl StockCloud {
         let folder = Folder::new();
         let identity = folder.key(identity_kind, 0).identity();
         let host_key = folder.key(host_key_kind, 0);
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port::choose().unwrap()));
         let sshd = Sshd::start(&folder, address, &identity.public(), &[&host_key], "");
-        StockCloud { folder, host_key, sshd, port: free_port(), identity }
+        StockCloud { folder, host_key, sshd, port: free_port::choose().unwrap(), identity }
     }
 
     /// One link for each uplink; one over any line if there is none.
@@ -86,7 +87,7 @@ async fn each_host_key_of_a_stock_sshd_can_be_the_one_that_is_known() {
     let mut cloud = StockCloud::with("ed25519", "ed25519").await;
     let kinds = ["rsa", "ecdsa", "ed25519"];
     let keys = kinds.map(|kind| cloud.folder.key(kind, 0));
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port::choose().unwrap()));
     let all = keys.each_ref();
     cloud.sshd = Sshd::start(&cloud.folder, address, &cloud.identity.public(), &all, "");
     for key in keys {
@@ -189,7 +190,7 @@ async fn a_stock_sshd_with_another_host_key_is_named_and_not_used() {
 #[tokio::test]
 async fn new_keys_in_the_middle_of_a_copy_do_not_stop_it() {
     let mut cloud = StockCloud::with("ed25519", "ed25519").await;
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port::choose().unwrap()));
     let (public, host_key) = (cloud.identity.public(), [&cloud.host_key]);
     let more = "RekeyLimit 64K\nLogLevel DEBUG\n";
     cloud.sshd = Sshd::start(&cloud.folder, address, &public, &host_key, more);

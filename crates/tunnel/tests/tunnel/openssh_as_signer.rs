@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use daemon::free_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use tunnel::endpoint::{Limits, Refusal, Session, SignerId};
 use tunnel::{Identity, Service};
 
 use crate::ends::{Cloud, LIMIT, PORT, echo_server, echoes, gone, loopback, until};
-use crate::stock::{
-    Destination, Folder, Key, Program, children, free_port, listeners, program, signal,
-};
+use crate::stock::{Destination, Folder, Key, Program, children, listeners, program, signal};
 
 /// A computer at home with a stock ssh and a key, and the endpoint that knows the key.
 struct StockSigner {
@@ -135,7 +134,7 @@ async fn new_keys_in_the_middle_of_a_copy_stop_neither_the_copy_nor_the_ping() {
 #[tokio::test]
 async fn an_unchanged_autossh_works_and_its_monitor_opens_no_port_here() {
     let mut home = StockSigner::with("rsa", 2048, Limits::default()).await;
-    let (log, monitor) = (home.folder.new_path("autossh"), free_port());
+    let (log, monitor) = (home.folder.new_path("autossh"), free_port::choose().unwrap());
     let mut autossh = program("autossh", "autossh");
     autossh.args(["-M", &monitor.to_string()]).args(home.destination.options(&home.key));
     for port in [PORT, PORT + 1000] {

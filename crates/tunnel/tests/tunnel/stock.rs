@@ -2,10 +2,9 @@
 
 use std::fmt::{Display, Write};
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 use tunnel::{Identity, PublicKey};
@@ -85,21 +84,6 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
 pub(crate) fn signal(name: &str, pid: u32) {
     let kill = format!("kill -{name} {pid}");
     Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
-}
-
-/// A port without a listener, also on the next one and 1000 above. It is for programs that do
-/// not take a 0; no connection of this computer begins at one of these (ip_local_port_range).
-pub(crate) fn free_port() -> u16 {
-    const FIRST: u16 = 12_000;
-    const COUNT: u16 = 19_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() * 97 % u32::from(COUNT)).unwrap();
-    let is_free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
-    let ports = std::iter::repeat_with(|| {
-        FIRST + start.wrapping_add(NEXT.fetch_add(2, Ordering::Relaxed)) % COUNT
-    });
-    let mut ports = ports.take(COUNT.into());
-    ports.find(|port| [0, 1, 1000].iter().all(|more| is_free(port + more))).unwrap()
 }
 
 /// The processes that hold the socket that listens on a port.

@@ -7,18 +7,19 @@ mod relay;
 mod share_box;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use daemon::free_port;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use shares::{Group, ShareFile, Threshold, gateway_block, split};
 use tempfile::TempDir;
 use tezos::{Curve, PublicKeyHash, SecretKey};
-use tunnel::{Identity, Service, SignerPort};
+use tunnel::Identity;
 
 pub use attack::attack;
 pub use exchange::{ceremony, reshare};
@@ -103,7 +104,7 @@ impl SharedKey {
              [monitor]\nlisten = \"{monitor}\"\n"
         );
         for text in &secrets {
-            let port = signer_port(&boxes)?;
+            let port = free_port::choose()?;
             let one = ShareBox::new(peel, key, (field, text), (ssh, port), &host_key.public())?;
             config += &one.block(boxes.len() + 1);
             boxes.push(one);
@@ -139,20 +140,7 @@ fn randomness() -> anyhow::Result<[u8; 32]> {
     Ok(randomness)
 }
 
-/// A port that is free now.
+/// Where nobody listens.
 fn free() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// One that is free now, and 1000 above, too, and that none of these has.
-fn signer_port(taken: &[ShareBox]) -> anyhow::Result<u16> {
-    for _ in 0..100 {
-        let port = free()?.port();
-        let Ok(own) = SignerPort::new(port) else { continue };
-        let is_free = TcpListener::bind(("127.0.0.1", own.of(Service::Shell))).is_ok();
-        if is_free && taken.iter().all(|other| other.port() != port) {
-            return Ok(port);
-        }
-    }
-    bail!("no two free ports that are 1000 apart")
+    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port::choose()?)))
 }

@@ -80,10 +80,6 @@ impl ShareBox {
         format!("[[signer]]\nname = \"box-{number}\"\nssh_public_key = \"{key}\"\nport = {port}\n")
     }
 
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Starts it; returns when it can be asked, and its link is up.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use daemon::free_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -9,7 +10,7 @@ use tunnel::endpoint::Refusal;
 
 use crate::ends::{LIMIT, PORT, connect, until};
 use crate::hostile::Fixture;
-use crate::stock::{Destination, Program, free_port, program};
+use crate::stock::{Destination, Program, program};
 
 impl Fixture {
     fn destination(&self) -> Destination {
@@ -182,7 +183,7 @@ async fn a_dynamic_forward_leads_nowhere() {
     const HELLO: [u8; 3] = [5, 1, 0];
     const CONNECT: [u8; 10] = [5, 1, 0, 1, 10, 1, 2, 3, 0, 80];
     let fixture = Fixture::new().await;
-    let port = free_port();
+    let port = free_port::choose().unwrap();
     let ssh = fixture.destination().ssh(&fixture.key, &["-N", "-D", &format!("127.0.0.1:{port}")]);
     let ssh = Program::start(ssh, &fixture.folder);
     let mut socks = connect(port).await;
