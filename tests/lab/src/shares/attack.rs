@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tezos::PublicKeyHash;
@@ -53,7 +53,8 @@ impl Attack {
         let mut level = LEVEL + 1;
         while level <= LEVEL + self.levels {
             for mark in marks(level) {
-                ask(&mut liar, mark, &mut rng, &mut loot)?;
+                let asked = ask(&mut liar, mark, &mut rng, &mut loot);
+                asked.with_context(|| share_box.log().unwrap_or_default())?;
             }
             level += 1;
             if kills < MOST_KILLS && rng.random_bool(KILLS) {

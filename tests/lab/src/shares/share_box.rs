@@ -1,12 +1,12 @@
 //! A signer with a share, in a folder and a process of its own, and its line.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use shares::{Share, ShareFile};
 use tempfile::TempDir;
 use tezos::{PublicKeyHash, WalletKey};
@@ -14,7 +14,7 @@ use tunnel::{Identity, PublicKey};
 
 use super::{LEVEL, Relay, START, free};
 use crate::process::Daemon;
-use crate::{secret, wait};
+use crate::secret;
 
 /// A signer with a share.
 #[derive(Debug)]
@@ -86,20 +86,20 @@ impl ShareBox {
     /// When it does not come up.
     pub fn start(&mut self) -> anyhow::Result<()> {
         self.start_without_link()?;
-        let daemon = self.daemon.as_mut().ok_or_else(|| anyhow::anyhow!("it was not started"))?;
+        let daemon = self.daemon.as_mut().context("it was not started")?;
         daemon.wait_until_log_says(" is up", START)
     }
 
-    /// Starts it; returns when it can be asked beside it.
+    /// Starts it; returns when it can be asked beside it, and its store is open: a copy of the files that is made while SQLite
+    /// opens them can be of two moments, and no signer takes it.
     ///
     /// # Errors
     /// When it does not come up.
     pub fn start_without_link(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(&self.peel);
         command.args(["signer", "run", "--config"]).arg(self.folder.path().join("signer.toml"));
-        self.daemon = Some(Daemon::start("a signer", command)?);
-        wait::until("a signer", START, || Ok(TcpStream::connect(self.http).ok()))?;
-        Ok(())
+        let daemon = self.daemon.insert(Daemon::start("a signer", command)?);
+        daemon.wait_until_log_says("listening", START)
     }
 
     /// SIGKILL: no time to write or to say anything.
