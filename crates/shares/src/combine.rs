@@ -5,8 +5,8 @@ use blst::min_pk;
 use tezos::{Curve, PreparedVerification, Signature, Statement};
 use thiserror::Error;
 
-use crate::lagrange::{self, BITS};
-use crate::{Group, PartialSignature, ShareIndex};
+use crate::short_factor::ShortFactor;
+use crate::{Group, PartialSignature, ShareIndex, lagrange};
 
 /// A signature of the whole key: it was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,15 +108,32 @@ impl Combiner<'_> {
     fn whole(&self, partials: &[&PartialSignature]) -> Option<Signature> {
         let partials = partials.get(..usize::from(self.group.threshold().needed()))?;
         let indices: Vec<ShareIndex> = partials.iter().map(|partial| partial.index()).collect();
-        let point = |partial: &&PartialSignature| {
-            min_pk::Signature::uncompress(partial.signature().bytes()).ok()
-        };
-        let points = partials.iter().map(point).collect::<Option<Vec<_>>>()?;
-        let factors = lagrange::factors(lagrange::secret(), &indices)?;
-        let sum = points.mult(&factors, BITS).to_signature();
+        let sum = sum(partials, &lagrange::factors(lagrange::secret(), &indices)?)?;
         let signature = Signature::new(Curve::Bls, &sum.compress())?;
         self.verification.as_ref()?.verifies(&signature).then_some(signature)
     }
+}
+
+/// The sum of the parts, each times its factor.
+fn sum(partials: &[&PartialSignature], factors: &[u8]) -> Option<min_pk::Signature> {
+    let (factors, _) = factors.as_chunks();
+    let factors = factors.iter().map(|factor| ShortFactor::of(*factor));
+    let factors = factors.collect::<Option<Vec<_>>>()?;
+    let length = factors.iter().map(ShortFactor::length).max()?;
+    let bytes: Vec<u8> = factors.iter().flat_map(|factor| factor.bytes(length)).collect();
+    let points = partials.iter().zip(&factors);
+    let points = points.map(|(partial, factor)| point(partial, factor.is_opposite));
+    Some(points.collect::<Option<Vec<_>>>()?.mult(&bytes, 8 * length).to_signature())
+}
+
+/// The point of a part, or its opposite: in the compressed form, one bit tells these two apart.
+fn point(partial: &PartialSignature, is_opposite: bool) -> Option<min_pk::Signature> {
+    const SIGN: u8 = 0x20;
+    let mut bytes = partial.signature().bytes().to_vec();
+    if is_opposite {
+        *bytes.first_mut()? ^= SIGN;
+    }
+    min_pk::Signature::uncompress(&bytes).ok()
 }
 
 /// In their order, without repetitions.

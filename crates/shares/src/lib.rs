@@ -23,6 +23,7 @@ mod index;
 mod lagrange;
 mod scalar;
 mod share;
+mod short_factor;
 mod split;
 mod threshold;
 
