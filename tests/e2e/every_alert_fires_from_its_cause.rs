@@ -370,6 +370,9 @@ fn a_key_in_shares_that_loses_its_last_spare_fires_within_a_minute() -> anyhow::
     let prometheus = Prometheus::start(RULES, &[shared.monitor])?;
     let heard = || Ok(prometheus.has("peel_gateway_shared_key_able == 3")?.then_some(()));
     wait::until("all shares", SOON, heard)?;
+    for name in documented::OF_SHARED_KEYS {
+        ensure!(prometheus.has(name)?, "only in docs/monitoring.md: {name}");
+    }
     for (at, alert) in [(0, "PeelSharedKeyNoSpare"), (1, "PeelSharedKeyCannotSign")] {
         shared.boxes.get_mut(at).context("a box")?.kill()?;
         let key = format!("key={}", shared.key);

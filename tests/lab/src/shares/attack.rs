@@ -6,6 +6,7 @@ use std::thread;
 use anyhow::{Context, anyhow};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
 use tezos::PublicKeyHash;
 
 use super::{LEVEL, Liar, Loot, Mark, ShareBox};
@@ -49,7 +50,7 @@ impl Attack {
     fn run(&self, share_box: &mut ShareBox, key: PublicKeyHash) -> anyhow::Result<Loot> {
         let (mut rng, mut loot) = (StdRng::seed_from_u64(self.seed), Loot::default());
         let mut liar = Liar::new(share_box, key);
-        let (mut backup, mut kills) = (share_box.back_up()?, 0);
+        let (mut backup, mut kills) = (self.start_anew(share_box, None)?, 0);
         let mut level = LEVEL + 1;
         while level <= LEVEL + self.levels {
             for mark in marks(level) {
@@ -59,16 +60,29 @@ impl Attack {
             level += 1;
             if kills < MOST_KILLS && rng.random_bool(KILLS) {
                 kills += 1;
-                share_box.kill()?;
+                backup = self.start_anew(share_box, Some(&backup))?;
                 if self.is_put_back {
-                    share_box.put_back(&backup)?;
                     level = level.saturating_sub(BACK).max(LEVEL + 1);
                 }
-                share_box.start_without_link()?;
-                backup = share_box.back_up()?;
             }
         }
         Ok(loot)
+    }
+
+    /// Kills the box and starts it, the enemy's own with the older store. Gives a copy of the store that it had: of files at
+    /// rest, for no signer takes one of two moments; and the store's marks of this boot are those of another opening.
+    fn start_anew(
+        &self,
+        share_box: &mut ShareBox,
+        older: Option<&TempDir>,
+    ) -> anyhow::Result<TempDir> {
+        share_box.kill()?;
+        let copy = share_box.back_up()?;
+        if let Some(older) = older.filter(|_| self.is_put_back) {
+            share_box.put_back(older)?;
+        }
+        share_box.start_without_link()?;
+        Ok(copy)
     }
 }
 

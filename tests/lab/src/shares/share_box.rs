@@ -90,8 +90,7 @@ impl ShareBox {
         daemon.wait_until_log_says(" is up", START)
     }
 
-    /// Starts it; returns when it can be asked beside it, and its store is open: a copy of the files that is made while SQLite
-    /// opens them can be of two moments, and no signer takes it.
+    /// Starts it; returns when it can be asked beside it, and its store is open.
     ///
     /// # Errors
     /// When it does not come up.
@@ -110,7 +109,7 @@ impl ShareBox {
         self.daemon.take().map_or(Ok(()), |mut daemon| daemon.kill())
     }
 
-    /// A copy of its store as it is on disk, as a backup makes it.
+    /// A copy of its store as it is on disk. Not while it runs: such a copy can be of two moments, and no signer takes it.
     ///
     /// # Errors
     /// When it cannot be copied.
