@@ -97,7 +97,7 @@ fn beside_the_whole_key() -> anyhow::Result<Vec<Row>> {
 
 /// In turns, so that what else the machine does troubles both.
 fn row(what: &str, whole: &mut Asked, shared: &mut Asked) -> Row {
-    println!("\n{what}: {} s", 2 * VOTES * 52 / 1000);
+    println!("\n{what}: {} s", (2 * VOTES * PAUSE).as_secs());
     for _ in 0..VOTES {
         for asked in [&mut *whole, &mut *shared] {
             thread::sleep(PAUSE);

@@ -1,8 +1,8 @@
 //! A port for a program that is told where to listen: in a demo, in a test.
 //!
 //! Asking the system for one (port 0) is not enough. It gives one of those from which it also takes the ports of outgoing
-//! connections, and of everybody else who asks for any. The program listens there only later, and not while it is killed and
-//! started again: meanwhile another can have it.
+//! connections, and those of other programs that ask so. The program listens there only later, and not while it is killed and
+//! started again: meanwhile another program can be given the port.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -22,7 +22,8 @@ static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
     AtomicU16::new(u16::try_from(anywhere).unwrap_or_default())
 });
 
-/// One at which nobody listens, nor at the next, nor 1000 above. This process is not given it again soon.
+/// A port without a listener; the next one and the one 1000 above have none, either. Later calls of this process give others
+/// first.
 ///
 /// # Errors
 /// [`io::ErrorKind::AddrInUse`] when all are taken.

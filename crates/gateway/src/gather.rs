@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use daemon::Shutdown;
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use shares::ShareIndex;
 use signer_api::Answer;
 use tezos::{BlsScheme, PublicKeyHash, Signature, Statement};
@@ -30,6 +31,7 @@ use crate::shared_metrics::SharedMetrics;
 use crate::signer::Signer;
 use crate::signers::Signers;
 use crate::tally::{ShareAnswer, ShareResult, Tally, Unsigned};
+use crate::watch::shown;
 use crate::witness::Position;
 
 /// Asks for shares' parts. Clones have the same tasks.
@@ -61,9 +63,7 @@ pub(crate) enum Wanted {
 }
 
 /// A share's answer, when it comes.
-type Asked = FuturesUnordered<
-    std::pin::Pin<Box<dyn Future<Output = (ShareIndex, ShareAnswer)> + Send + 'static>>,
->;
+type Asked = FuturesUnordered<BoxFuture<'static, (ShareIndex, ShareAnswer)>>;
 
 impl Wanted {
     fn statement(&self) -> Statement<'_> {
@@ -115,9 +115,8 @@ impl Gather {
         shared: &Arc<SharedKey>,
         request: &SignerRequest,
     ) -> Result<String, String> {
-        let all = self.signers.all();
         let ask = |(index, name): (ShareIndex, &str)| {
-            let signer = all.iter().find(|signer| signer.name == name).map(Arc::clone);
+            let signer = self.signers.named(name);
             async move { (index, self.status_of(signer, request).await) }
         };
         let mut asked: FuturesUnordered<_> = shared.config.holders().map(ask).collect();
@@ -156,14 +155,12 @@ impl Gather {
     }
 
     fn ask_all(&self, shared: &Arc<SharedKey>, request: &SignerRequest) -> Asked {
-        let all = self.signers.all();
         let ask = |(index, name): (ShareIndex, &str)| {
-            let signer = all.iter().find(|signer| signer.name == name).map(Arc::clone);
+            let signer = self.signers.named(name);
             let position = request.position.map(|it| Position { share: Some(index), ..it });
             let request = SignerRequest { position, ..request.clone() };
             let asker = self.asker.clone();
-            let answer = async move { (index, ask(&asker, signer, &request, index).await) };
-            Box::pin(answer) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+            async move { (index, ask(&asker, signer, &request, index).await) }.boxed()
         };
         shared.config.holders().map(ask).collect()
     }
@@ -176,15 +173,13 @@ impl Gather {
         let (own, shared) = (self.clone(), Arc::clone(shared));
         let hear = async move {
             while let Some((index, answer)) = asked.next().await {
-                let result = match answer {
-                    ShareAnswer::Part(part) => {
+                let result = match answer.into_part() {
+                    Ok(part) => {
                         sleep(PAUSE).await;
                         let is_good = shared.config.group.verifies(&part, wanted.statement());
                         if is_good { ShareResult::Part } else { ShareResult::Lied }
                     }
-                    ShareAnswer::Refused(_) => ShareResult::Refused,
-                    ShareAnswer::Unfit(_) => ShareResult::Unfit,
-                    ShareAnswer::Failed(_) => ShareResult::Failed,
+                    Err((result, _)) => result,
                 };
                 own.note(&shared, (number, index), result, true);
             }
@@ -292,8 +287,7 @@ const LONGEST_REASON: usize = 400;
 
 /// On one line, and not endless: it goes into answers and the log.
 fn brief(said: &str) -> String {
-    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    said.trim().chars().take(LONGEST_REASON).map(plain).collect()
+    shown(said.trim(), LONGEST_REASON)
 }
 
 /// The request for a share's part of a signature.

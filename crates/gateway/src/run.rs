@@ -285,11 +285,8 @@ fn of_all(
         let is_partly = matches!(&*fact.state, "partly_ready" | "not_signing");
         is_partly || matches!(fact.verdict, Verdict::Good | Verdict::Unknown)
     };
-    let all = signers.all();
-    let has_shares_only = |name: &str| {
-        let signer = all.iter().find(|signer| signer.name == name);
-        signer.is_some_and(|signer| shared_keys.are_all_keys_of(signer))
-    };
+    let has_shares_only =
+        |name: &str| signers.named(name).is_some_and(|signer| shared_keys.are_all_keys_of(&signer));
     let of_whole = of_each.iter().filter(|fact| !has_shares_only(&fact.subject));
     if of_whole.clone().any(can_be_asked) || shared_keys.can_be_asked(signers) {
         return Fact::vital("signers", Ok(()));

@@ -39,9 +39,21 @@ pub(crate) struct ShareState {
     pub(crate) state: &'static str,
 }
 
+/// How many shares of a key can sign, of those that are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// No vote can be signed.
+    TooFew,
+    /// Every share that can sign is needed, and another one cannot.
+    NoSpare,
+    /// All can sign, or more than are needed.
+    Enough,
+}
+
 /// The group of the facts about keys in shares.
 pub(crate) const SHARED_KEY: &str = "shared_key";
-const READY: &str = "ready";
+/// The state of a share that can take part.
+pub(crate) const READY: &str = "ready";
 
 impl SharedKeys {
     pub(crate) fn new(configs: &[SharedKeyConfig]) -> SharedKeys {
@@ -115,7 +127,7 @@ impl SharedKey {
         is_telling: bool,
     ) -> bool {
         let at = usize::from(index.number()) - 1;
-        let signer = self.config.signers.get(at).and_then(|name| named(&signers.all(), name));
+        let signer = self.config.signers.get(at).and_then(|name| signers.named(name));
         let opened = signer.map_or(0, |signer| signer.opened(Service::Signing));
         let mut participations = self.participations.lock();
         let own = participations.get_mut(at);
@@ -124,10 +136,10 @@ impl SharedKey {
 
     /// How its shares are.
     pub(crate) fn states(&self, signers: &Signers) -> Vec<ShareState> {
-        let (all, participations) = (signers.all(), self.participations.lock().clone());
+        let participations = self.participations.lock().clone();
         let holders = self.config.holders().zip(participations);
         let state = |((index, name), own): ((ShareIndex, &str), Participation)| {
-            let state = state_of(named(&all, name).as_deref(), own);
+            let state = state_of(signers.named(name).as_deref(), own);
             ShareState { index, signer: name.to_owned(), state }
         };
         holders.map(state).collect()
@@ -135,8 +147,7 @@ impl SharedKey {
 
     /// Whether so many of its signers can be asked that a vote may be signed, whatever they answered of late.
     pub(crate) fn can_be_asked(&self, signers: &Signers) -> bool {
-        let all = signers.all();
-        let holders = self.config.holders().filter_map(|(_, name)| named(&all, name));
+        let holders = self.config.holders().filter_map(|(_, name)| signers.named(name));
         let can_be_asked = holders.filter(|signer| away(&signer.fact().state).is_none()).count();
         can_be_asked >= usize::from(self.config.group.threshold().needed())
     }
@@ -152,23 +163,29 @@ impl SharedKey {
             .map(|share| format!("{} {}", share.signer, share.state.replace('_', " ")))
             .collect();
         let others = others.join(", ");
-        let (state, verdict, line) = if able < needed {
-            let line = format!(
-                "no vote of it can be signed: of {all} shares {needed} are needed, and {able} can sign; {others}: look \
-                 at each at home"
-            );
-            ("too_few", Verdict::Degraded, line)
-        } else if able == needed && able < all {
-            let line = format!(
-                "it signs, and not one share may fail any more: of {all} shares {needed} are needed, and {able} can \
-                 sign; {others}: mend it before another one fails"
-            );
-            ("no_spare", Verdict::Degraded, line)
-        } else if able < all {
-            let line = format!("{able} of {all} shares can sign, {needed} are needed; {others}");
-            (READY, Verdict::Good, line)
-        } else {
-            (READY, Verdict::Good, format!("all {all} shares can sign, {needed} are needed"))
+        let (state, verdict, line) = match Supply::of(able, needed, all) {
+            Supply::TooFew => {
+                let line = format!(
+                    "no vote of it can be signed: of {all} shares {needed} are needed, and {able} can sign; {others}: \
+                     look at each at home"
+                );
+                ("too_few", Verdict::Degraded, line)
+            }
+            Supply::NoSpare => {
+                let line = format!(
+                    "it signs, and not one share may fail any more: of {all} shares {needed} are needed, and {able} can \
+                     sign; {others}: mend it before another one fails"
+                );
+                ("no_spare", Verdict::Degraded, line)
+            }
+            Supply::Enough if able < all => {
+                let line =
+                    format!("{able} of {all} shares can sign, {needed} are needed; {others}");
+                (READY, Verdict::Good, line)
+            }
+            Supply::Enough => {
+                (READY, Verdict::Good, format!("all {all} shares can sign, {needed} are needed"))
+            }
         };
         let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         let fact =
@@ -177,15 +194,23 @@ impl SharedKey {
     }
 }
 
+impl Supply {
+    pub(crate) fn of(able: usize, needed: usize, all: usize) -> Supply {
+        if able < needed {
+            Supply::TooFew
+        } else if able == needed && able < all {
+            Supply::NoSpare
+        } else {
+            Supply::Enough
+        }
+    }
+}
+
 impl ShareState {
     /// Whether it can take part, as far as is known.
     pub(crate) fn is_able(&self) -> bool {
         self.state == READY
     }
-}
-
-fn named(all: &[Arc<Signer>], name: &str) -> Option<Arc<Signer>> {
-    all.iter().find(|signer| signer.name == name).map(Arc::clone)
 }
 
 fn state_of(signer: Option<&Signer>, participation: Participation) -> &'static str {

@@ -35,6 +35,11 @@ impl Signers {
         self.find_by(|signer| signer.port == port)
     }
 
+    /// The one of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Signer>> {
+        self.find_by(|signer| signer.name == name)
+    }
+
     fn find_by(&self, is_it: impl Fn(&Signer) -> bool) -> Option<Arc<Signer>> {
         self.0.read().iter().find(|signer| is_it(signer)).map(Arc::clone)
     }

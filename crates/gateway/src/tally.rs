@@ -24,6 +24,18 @@ pub(crate) enum ShareAnswer {
     Failed(String),
 }
 
+impl ShareAnswer {
+    /// The part, or how it is counted and why there is none.
+    pub(crate) fn into_part(self) -> Result<PartialSignature, (ShareResult, String)> {
+        match self {
+            ShareAnswer::Part(part) => Ok(part),
+            ShareAnswer::Refused(why) => Err((ShareResult::Refused, why)),
+            ShareAnswer::Unfit(why) => Err((ShareResult::Unfit, why)),
+            ShareAnswer::Failed(why) => Err((ShareResult::Failed, why)),
+        }
+    }
+}
+
 /// What was counted of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShareResult {
@@ -73,11 +85,9 @@ impl<'a> Tally<'a> {
         index: ShareIndex,
         answer: ShareAnswer,
     ) -> Option<Result<Signature, Unsigned>> {
-        match answer {
-            ShareAnswer::Part(part) => self.parts.push(part),
-            ShareAnswer::Refused(why) => self.others.push((index, ShareResult::Refused, why)),
-            ShareAnswer::Unfit(why) => self.others.push((index, ShareResult::Unfit, why)),
-            ShareAnswer::Failed(why) => self.others.push((index, ShareResult::Failed, why)),
+        match answer.into_part() {
+            Ok(part) => self.parts.push(part),
+            Err((result, why)) => self.others.push((index, result, why)),
         }
         if let Some(signature) = self.combine() {
             return Some(Ok(signature));

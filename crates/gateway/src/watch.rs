@@ -90,7 +90,7 @@ fn bounded(report: Report) -> Report {
 }
 
 /// A text without control characters, up to a length.
-fn shown(text: &str, most: usize) -> String {
+pub(crate) fn shown(text: &str, most: usize) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().take(most).map(plain).collect()
 }

@@ -84,6 +84,12 @@ impl ShareFile {
         ShareFile { group: share.group().clone(), index: share.index(), secret }
     }
 
+    /// A share, with its secret for every reader of the file.
+    #[must_use]
+    pub fn unencrypted(share: &Share) -> ShareFile {
+        ShareFile::new(share, WalletKey::Unencrypted(Box::new(share.secret().clone())))
+    }
+
     /// Reads it. All but an encrypted secret is checked.
     ///
     /// # Errors

@@ -157,7 +157,6 @@ impl Answer {
         let value: Value = serde_json::from_slice(body).ok()?;
         let message = || Some(value.get(0)?.get("msg")?.as_str()?.to_owned());
         let member = |name| value.get(name)?.as_str();
-
         let keys = |name| {
             let texts = value.get(name)?.as_array()?.iter();
             texts.map(|text| text.as_str()?.parse().ok()).collect::<Option<Vec<PublicKeyHash>>>()

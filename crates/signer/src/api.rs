@@ -91,10 +91,10 @@ impl Api {
 
     /// Over the key itself only: over another one it would be a signature of the client's choice.
     pub(crate) fn prove_possession(&self, key: &PublicKeyHash, over: Option<&PublicKey>) -> Answer {
-        if !self.allow_to_prove_possession {
-            return Answer::Failure("Request to prove possession is not allowed.".to_owned());
-        }
-        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        let entry = match self.to_be_proved(key) {
+            Ok(entry) => entry,
+            Err(answer) => return answer,
+        };
         if over.is_some_and(|over| Some(over) != entry.key.public_key()) {
             return Answer::Failure("possession is proved of the key itself only".to_owned());
         }
@@ -111,10 +111,10 @@ impl Api {
 
     /// The share's part of it: the gateway combines them.
     pub(crate) fn prove_share_possession(&self, key: &PublicKeyHash) -> Answer {
-        if !self.allow_to_prove_possession {
-            return Answer::Failure("Request to prove possession is not allowed.".to_owned());
-        }
-        let Some(entry) = self.keyring.find(key) else { return Answer::UnknownKey };
+        let entry = match self.to_be_proved(key) {
+            Ok(entry) => entry,
+            Err(answer) => return answer,
+        };
         let index = entry.key.share_index();
         let part = index.map(|index| (index, entry.dispatch.prove_possession()));
         match part {
@@ -122,6 +122,14 @@ impl Api {
             Ok((_, None)) => Answer::Failure(format!("the share of {key} cannot sign")),
             Err(refused) => Answer::Failure(refused.to_string()),
         }
+    }
+
+    fn to_be_proved(&self, key: &PublicKeyHash) -> Result<&KeyEntry, Answer> {
+        if !self.allow_to_prove_possession {
+            let why = "Request to prove possession is not allowed.";
+            return Err(Answer::Failure(why.to_owned()));
+        }
+        self.keyring.find(key).ok_or(Answer::UnknownKey)
     }
 
     pub(crate) fn status(&self, key: &PublicKeyHash) -> Answer {

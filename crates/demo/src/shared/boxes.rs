@@ -11,7 +11,7 @@ use anyhow::bail;
 use daemon::free_port;
 use shares::{PartialSignature, Share, ShareFile};
 use signer_api::client::{ClientError, SignerUrl};
-use tezos::{ChainId, Level, WalletKey};
+use tezos::{ChainId, Level};
 use tokio::time::sleep;
 use tunnel::Identity;
 use watermark::Records;
@@ -89,8 +89,7 @@ impl ShareBox {
 }
 
 fn write_share(share: &Share, to: &Path) -> anyhow::Result<()> {
-    let secret = WalletKey::Unencrypted(Box::new(share.secret().clone()));
-    let text = ShareFile::new(share, secret).to_text();
+    let text = ShareFile::unencrypted(share).to_text();
     let owner_only = File::options().create_new(true).write(true).mode(0o600).clone();
     Ok(owner_only.open(to)?.write_all(text.as_bytes())?)
 }

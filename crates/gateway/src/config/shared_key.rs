@@ -86,9 +86,7 @@ impl SharedKeyConfig {
         config.check_keys(signers)?;
         Ok(config)
     }
-}
 
-impl SharedKeyConfig {
     /// Of one key there are shares, or the whole.
     fn check_keys(&self, signers: &[SignerConfig]) -> Result<(), SharedKeyWhy> {
         let hash = self.hash();

@@ -3,6 +3,7 @@
 use super::html::Html;
 use super::words::{self, Shape};
 use crate::report::{GatewayReport, ShareReport, SharedKeyReport};
+use crate::shared_key::{READY, Supply};
 
 /// Keys in shares that are shown.
 const SHOWN: usize = 24;
@@ -21,7 +22,7 @@ pub(super) fn shared_keys(html: &mut Html, report: &GatewayReport) {
 }
 
 fn card(html: &mut Html, key: &SharedKeyReport) {
-    let able = key.shares.iter().filter(|share| share.state == "ready").count();
+    let able = key.shares.iter().filter(|share| share.state == READY).count();
     let (shape, word) = state(able, usize::from(key.needed), key.shares.len());
     html.element("header", "", |html| {
         html.element("h3", "", |html| _ = html.raw("<code>").name(&key.key).raw("</code>"));
@@ -41,17 +42,15 @@ fn card(html: &mut Html, key: &SharedKeyReport) {
 }
 
 fn state(able: usize, needed: usize, all: usize) -> (Shape, &'static str) {
-    if able < needed {
-        (Shape::Failed, "Cannot sign")
-    } else if able == needed && able < all {
-        (Shape::Degraded, "None to spare")
-    } else {
-        (Shape::Good, "Signs")
+    match Supply::of(able, needed, all) {
+        Supply::TooFew => (Shape::Failed, "Cannot sign"),
+        Supply::NoSpare => (Shape::Degraded, "None to spare"),
+        Supply::Enough => (Shape::Good, "Signs"),
     }
 }
 
 fn row(html: &mut Html, share: &ShareReport) {
-    let shape = if share.state == "ready" { Shape::Good } else { Shape::Degraded };
+    let shape = if share.state == READY { Shape::Good } else { Shape::Degraded };
     html.raw("<tr><th scope=\"row\">").name(&share.signer).raw("</th><td>");
     html.name(&share.index.to_string()).raw("</td><td>");
     shape.draw(html);

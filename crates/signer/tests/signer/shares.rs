@@ -19,8 +19,7 @@ fn shares() -> Vec<Share> {
 }
 
 fn text(share: &Share) -> String {
-    let secret = WalletKey::Unencrypted(Box::new(share.secret().clone()));
-    ShareFile::new(share, secret).to_text().to_string()
+    ShareFile::unencrypted(share).to_text().to_string()
 }
 
 fn vote(level: u32, variant: u8) -> Vec<u8> {

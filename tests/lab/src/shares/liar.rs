@@ -37,6 +37,7 @@ pub struct Loot(pub HashMap<(Mark, u8), Vec<Part>>);
 
 /// For a signer that was killed to be there again.
 const AGAIN: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(2);
 const KINDS: [Kind; 2] = [Kind::Preattestation, Kind::Attestation];
 
 impl Liar {
@@ -75,7 +76,7 @@ impl Liar {
                 Err(error) if Instant::now() > end => return Err(error),
                 Ok(_) | Err(_) => {
                     self.stream = None;
-                    std::thread::sleep(ShareBox::PAUSE);
+                    std::thread::sleep(PAUSE);
                 }
             }
         }

@@ -140,7 +140,7 @@ fn randomness() -> anyhow::Result<[u8; 32]> {
     Ok(randomness)
 }
 
-/// Where nobody listens.
+/// An address of the loopback without a listener.
 fn free() -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port::choose()?)))
 }

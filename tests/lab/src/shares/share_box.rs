@@ -4,12 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shares::{Share, ShareFile};
 use tempfile::TempDir;
-use tezos::{PublicKeyHash, WalletKey};
+use tezos::PublicKeyHash;
 use tunnel::{Identity, PublicKey};
 
 use super::{LEVEL, Relay, START, free};
@@ -32,8 +31,7 @@ pub struct ShareBox {
 
 /// The file of a share, with its secret for everybody to read.
 pub(super) fn text(share: &Share) -> String {
-    let secret = WalletKey::Unencrypted(Box::new(share.secret().clone()));
-    ShareFile::new(share, secret).to_text().to_string()
+    ShareFile::unencrypted(share).to_text().to_string()
 }
 
 impl ShareBox {
@@ -147,7 +145,4 @@ impl ShareBox {
     pub fn log(&self) -> anyhow::Result<String> {
         self.daemon.as_ref().map_or(Ok(String::new()), Daemon::log)
     }
-
-    /// For the processor to be given to others: a pause of a moment.
-    pub(crate) const PAUSE: Duration = Duration::from_millis(2);
 }

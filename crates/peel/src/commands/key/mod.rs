@@ -85,13 +85,7 @@ fn import() -> anyhow::Result<SecretKey> {
 fn open(key: WalletKey, password_file: Option<&Path>) -> anyhow::Result<SecretKey> {
     match key {
         WalletKey::Unencrypted(key) => Ok(*key),
-        WalletKey::Encrypted(sealed) => {
-            let password = match password_file {
-                Some(path) => read_password(path)?,
-                None => Zeroizing::new(rpassword::prompt_password("Its password: ")?),
-            };
-            Ok(sealed.open(password.as_bytes())?)
-        }
+        WalletKey::Encrypted(sealed) => Ok(sealed.open(known_password(password_file)?.as_bytes())?),
     }
 }
 
@@ -131,6 +125,14 @@ fn seal(key: &SecretKey, password: &Password) -> anyhow::Result<WalletKey> {
     getrandom::fill(&mut salt).map_err(|error| anyhow!("no randomness: {error}"))?;
     let sealed = EncryptedKey::seal(key, password.as_bytes(), salt);
     sealed.map(WalletKey::Encrypted).context("the cipher failed")
+}
+
+/// Of a secret that is encrypted: from a file, or asked for.
+fn known_password(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
+    match file {
+        Some(path) => read_password(path),
+        None => Ok(Zeroizing::new(rpassword::prompt_password("Its password: ")?)),
+    }
 }
 
 fn read_password(path: &Path) -> anyhow::Result<Zeroizing<String>> {

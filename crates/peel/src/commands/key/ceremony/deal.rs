@@ -6,9 +6,8 @@ use anyhow::{Context, bail};
 use daemon::secret_file;
 use shares::ceremony::{Message, NewBoxes, NewBoxesError, Sender};
 use shares::{Share, ShareFile, ShareIndex};
-use zeroize::Zeroizing;
 
-use super::super::{random_numbers, read_password};
+use super::super::{known_password, random_numbers};
 use super::folder::{self, Folder};
 use super::told;
 use crate::args::{Deal, Exchange};
@@ -68,13 +67,8 @@ fn dealt<'a>(
 fn open(file: &Path, password_file: Option<&Path>) -> anyhow::Result<Share> {
     let parsed = ShareFile::parse(&secret_file::read(file)?);
     let parsed = parsed.with_context(|| format!("{}", file.display()))?;
-    let password = match password_file {
-        Some(path) => Some(read_password(path)?),
-        None if parsed.is_encrypted() => {
-            Some(Zeroizing::new(rpassword::prompt_password("Its password: ")?))
-        }
-        None => None,
-    };
+    let is_wanted = password_file.is_some() || parsed.is_encrypted();
+    let password = is_wanted.then(|| known_password(password_file)).transpose()?;
     let password = password.as_ref().map(|password| password.as_bytes());
     parsed.open(password).with_context(|| format!("{}", file.display()))
 }
