@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::asker::Asker;
 use crate::http_client::{SignerRequest, SignerResponse};
-use crate::shared_key::SharedKey;
+use crate::shared_key::{ShareState, SharedKey};
 use crate::shared_metrics::SharedMetrics;
 use crate::signer::Signer;
 use crate::signers::Signers;
@@ -115,11 +115,10 @@ impl Gather {
         shared: &Arc<SharedKey>,
         request: &SignerRequest,
     ) -> Result<String, String> {
-        let ask = |(index, name): (ShareIndex, &str)| {
-            let signer = self.signers.named(name);
-            async move { (index, self.status_of(signer, request).await) }
-        };
-        let mut asked: FuturesUnordered<_> = shared.config.holders().map(ask).collect();
+        let ask =
+            |share: ShareState| async move { (share.index, self.status_of(&share, request).await) };
+        let states = shared.states(&self.signers).into_iter();
+        let mut asked: FuturesUnordered<_> = states.map(ask).collect();
         let threshold = shared.config.group.threshold();
         let (needed, count) = (usize::from(threshold.needed()), usize::from(threshold.shares()));
         let (mut able, mut others) = (0, Vec::new());
@@ -141,12 +140,14 @@ impl Gather {
         Err([vec![counted], others].concat().join("; "))
     }
 
-    async fn status_of(
-        &self,
-        signer: Option<Arc<Signer>>,
-        request: &SignerRequest,
-    ) -> Result<(), String> {
-        let signer = signer.ok_or("its signer is not in gateway.toml")?;
+    async fn status_of(&self, share: &ShareState, request: &SignerRequest) -> Result<(), String> {
+        let name = &share.signer;
+        let signer = self.signers.named(name).ok_or("its signer is not in gateway.toml")?;
+        if share.gives_nonsense() {
+            return Err(format!(
+                "what it gave of late is no part of a signature: look at signer {name:?}"
+            ));
+        }
         match self.asker.ask(&signer, request).await {
             Ok(response) if response.is_ok() => Ok(()),
             Ok(response) => Err(brief(&String::from_utf8_lossy(&response.body))),

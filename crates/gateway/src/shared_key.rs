@@ -54,6 +54,8 @@ pub(crate) enum Supply {
 pub(crate) const SHARED_KEY: &str = "shared_key";
 /// The state of a share that can take part.
 pub(crate) const READY: &str = "ready";
+const LIES: &str = "lies";
+const GIVES_NO_PART: &str = "gives_no_part";
 
 impl SharedKeys {
     pub(crate) fn new(configs: &[SharedKeyConfig]) -> SharedKeys {
@@ -211,6 +213,11 @@ impl ShareState {
     pub(crate) fn is_able(&self) -> bool {
         self.state == READY
     }
+
+    /// Whether its signer gave what is no part of a signature of late: what it says of itself is worth nothing.
+    pub(crate) fn gives_nonsense(&self) -> bool {
+        matches!(self.state, LIES | GIVES_NO_PART)
+    }
 }
 
 fn state_of(signer: Option<&Signer>, participation: Participation) -> &'static str {
@@ -220,8 +227,8 @@ fn state_of(signer: Option<&Signer>, participation: Participation) -> &'static s
         return away;
     }
     match participation.gives_nothing(signer.opened(Service::Signing)) {
-        Some(ShareResult::Lied) => "lies",
-        Some(ShareResult::Unfit) => "gives_no_part",
+        Some(ShareResult::Lied) => LIES,
+        Some(ShareResult::Unfit) => GIVES_NO_PART,
         Some(ShareResult::Refused) => "refuses",
         Some(ShareResult::Failed) => "unanswered",
         Some(ShareResult::Part) | None if fact.state == "not_signing" => "not_signing",

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use gateway::config::SharedKeyConfig;
+use tezos::Statement;
 use tokio::sync::Notify;
 
-use crate::fake_signer::Script;
+use crate::fake_signer::{Script, part};
 use crate::fixture::{Fixture, until};
 use crate::shares::{Shared, failure, secret, shares_of, sign_vote};
 
@@ -214,6 +215,26 @@ async fn all_is_not_said_to_be_well_while_no_signer_gives_a_part() {
     assert_eq!(shared.sign(100).await.status, 500);
     let status = status(&shared).await;
     assert!(!status.contains("all 3 shares can sign"), "{status}");
+}
+
+/// Two are left, and two are needed: one of them says that it can sign, and gave what is no part.
+#[tokio::test]
+async fn a_share_that_gives_nonsense_does_not_count_at_statusz() {
+    let lie = part(&shares_of(&secret(2), 2, 3)[0], Statement::Possession).1;
+    for nonsense in ["{\"share\":1,\"signature\":1}", &lie] {
+        let mut shared = Shared::new().await;
+        shared.refuse(0, 200, nonsense);
+        shared.signs(100).await;
+        drop(shared.signers.remove(2));
+        let key = shared.key();
+        for signer in ["signer0", "signer2"] {
+            let line = format!("peel_gateway_share_able{{key=\"{key}\",signer=\"{signer}\"}} 0");
+            shared.counts(&line).await;
+        }
+        let statusz = shared.fixture.get(&format!("/statusz/{key}")).await;
+        assert_eq!(statusz.status, 503, "{statusz:?}");
+        assert!(statusz.body.contains("share 1: what it gave"), "{statusz:?}");
+    }
 }
 
 /// Two of two: that none may fail is no news.
