@@ -367,4 +367,21 @@ mod tests {
         fs::write(folder.path().join(FILE), "nonsense").unwrap();
         assert!(Witness::open(Some(folder.path())).is_err());
     }
+
+    #[test]
+    fn which_share_answered_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = [1, 2].map(|number| Some(ShareIndex::new(number).unwrap()));
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        witness.note(Position { share: first, ..position(800) }, Some("box1"));
+        write(folder.path(), &witness.rows()).unwrap();
+        drop(witness);
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        let again = Position { share: first, ..position(800) };
+        assert!(witness.check(again, &marks("box1", 799)).is_err());
+        // Each share has marks of its own: the second was not needed at 800, and may be at 700.
+        let other = Position { share: second, ..position(700) };
+        assert!(witness.check(other, &marks("box2", 699)).is_ok());
+        assert!(witness.seen().check(&marks("box2", 699), |_| second).is_ok());
+    }
 }

@@ -129,6 +129,24 @@ async fn a_late_answer_says_nothing_against_a_newer_one() {
     assert!(metrics.contains(&line), "its last answer, to 101, was a good part");
 }
 
+/// The vote is signed long before this part comes, which is not needed any more.
+#[tokio::test]
+async fn a_lie_that_comes_too_late_is_found_out() {
+    let shared = Shared::new().await;
+    let lie = part(&shares_of(&secret(2), 2, 3)[0], Statement::Possession).1;
+    shared.refuse(0, 200, &lie);
+    let slow = Arc::new(Notify::new());
+    *shared.scripts[0].slow.lock().unwrap() = Some(Arc::clone(&slow));
+    shared.signs(100).await;
+    until("it is asked", async || shared.scripts[0].posts() == 1).await;
+    slow.notify_one();
+    let key = shared.key();
+    let lied = format!(
+        "peel_gateway_share_answers_total{{key=\"{key}\",signer=\"signer0\",result=\"lied\"}} 1"
+    );
+    shared.counts(&lied).await;
+}
+
 /// The computer that the key was split on still has it, and is named first.
 #[tokio::test]
 async fn a_key_in_shares_is_asked_of_no_signer_that_has_the_whole_of_it() {
