@@ -17,10 +17,10 @@ use daemon::Shutdown;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use shares::ShareIndex;
+use shares::{Combiner, ShareIndex};
 use signer_api::Answer;
-use tezos::{BlsScheme, PublicKeyHash, Signature, Statement};
-use tokio::task::yield_now;
+use tezos::{BlsScheme, PreparedVerification, PublicKeyHash, Signature, Statement};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
@@ -83,14 +83,18 @@ impl Gather {
         wanted: Wanted,
     ) -> Result<Signature, Answer> {
         let number = shared.begin_request();
+        let preparing = prepare(Arc::clone(shared), wanted.clone());
         let mut asked = self.ask_all(shared, request);
-        let mut first = sent(&mut asked).await;
-        let mut tally = Tally::new(shared.config.group.combiner(wanted.statement()));
+        let mut next = asked.next().await;
+        let group = &shared.config.group;
+        let mut tally = Tally::new(Combiner::new(group, wanted.statement(), preparing.await));
         let mut ended = None;
-        while ended.is_none()
-            && let Some((index, answer)) = take_or_await(&mut first, &mut asked).await
-        {
+        while let Some((index, answer)) = next {
             ended = tally.add(index, answer);
+            if ended.is_some() {
+                break;
+            }
+            next = asked.next().await;
         }
         self.metrics.note_request(shared, ended.as_ref());
         for (index, result) in tally.results() {
@@ -226,23 +230,13 @@ impl Unsigned {
     }
 }
 
-/// Lets all requests go out, before this task computes while their answers are made; gives one that is there already.
-async fn sent(asked: &mut Asked) -> Option<(ShareIndex, ShareAnswer)> {
-    tokio::select! {
-        biased;
-        answer = asked.next() => answer,
-        () = yield_now() => None,
-    }
-}
-
-async fn take_or_await(
-    first: &mut Option<(ShareIndex, ShareAnswer)>,
-    asked: &mut Asked,
-) -> Option<(ShareIndex, ShareAnswer)> {
-    match first.take() {
-        Some(answer) => Some(answer),
-        None => asked.next().await,
-    }
+/// Half of a verification, on a thread of its own: no request waits for it.
+fn prepare(
+    shared: Arc<SharedKey>,
+    wanted: Wanted,
+) -> impl Future<Output = Option<PreparedVerification>> {
+    let prepared = move || shared.config.group.public_key().prepare(wanted.statement());
+    spawn_blocking(prepared).map(Result::ok).map(Option::flatten)
 }
 
 async fn ask(

@@ -158,7 +158,7 @@ impl<'a> Tally<'a> {
 mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
-    use shares::{Share, Threshold, split};
+    use shares::{Group, Share, Threshold, split};
     use tezos::{BlsScheme, Curve, SecretKey, Statement};
 
     use super::*;
@@ -184,10 +184,14 @@ mod tests {
         split(&secret, threshold, StdRng::seed_from_u64(1)).unwrap()
     }
 
+    fn combiner(group: &Group) -> Combiner<'_> {
+        Combiner::new(group, VOTE, group.public_key().prepare(VOTE))
+    }
+
     /// How it ends, after how many answers, and what each did.
     fn ends(needed: u8, count: u8, said: &[Says]) -> Option<(String, usize)> {
         let shares = shares(needed, count);
-        let mut tally = Tally::new(shares[0].group().combiner(VOTE));
+        let mut tally = Tally::new(combiner(shares[0].group()));
         for (at, says) in said.iter().enumerate() {
             let (number, answer) = match *says {
                 Part(number) => (number, ShareAnswer::Part(shares[number - 1].sign(VOTE).unwrap())),
@@ -250,7 +254,7 @@ mod tests {
     #[test]
     fn each_reason_is_told_in_the_order_of_the_shares() {
         let shares = shares(2, 3);
-        let mut tally = Tally::new(shares[0].group().combiner(VOTE));
+        let mut tally = Tally::new(combiner(shares[0].group()));
         let no = |why: &str| ShareAnswer::Refused(why.to_owned());
         assert_eq!(tally.add(shares[2].index(), no("that")), None);
         let Some(Err(unsigned)) = tally.add(shares[0].index(), no("this")) else {

@@ -44,7 +44,7 @@ fn of(liars: &[ShareIndex]) -> String {
     }
 }
 
-/// Combines parts of the signature of one statement: what needs no part is done, which takes as long as a signature.
+/// Combines parts of the signature of one statement.
 #[derive(Debug)]
 pub struct Combiner<'a> {
     group: &'a Group,
@@ -53,13 +53,6 @@ pub struct Combiner<'a> {
 }
 
 impl Group {
-    /// Prepares to combine parts.
-    #[must_use]
-    pub fn combiner<'a>(&'a self, statement: Statement<'a>) -> Combiner<'a> {
-        let verification = self.public_key().prepare(statement);
-        Combiner { group: self, statement, verification }
-    }
-
     /// Combines parts that are all there.
     ///
     /// # Errors
@@ -69,11 +62,23 @@ impl Group {
         partials: &[PartialSignature],
         statement: Statement<'_>,
     ) -> Result<Combined, CombineError> {
-        self.combiner(statement).combine(partials)
+        let verification = self.public_key().prepare(statement);
+        Combiner::new(self, statement, verification).combine(partials)
     }
 }
 
-impl Combiner<'_> {
+impl<'a> Combiner<'a> {
+    /// `verification`: of this statement, as the group's public key prepares it. That takes as long as a signature, and needs no
+    /// part, so it is done while these are made. Without it nothing is combined.
+    #[must_use]
+    pub fn new(
+        group: &'a Group,
+        statement: Statement<'a>,
+        verification: Option<PreparedVerification>,
+    ) -> Combiner<'a> {
+        Combiner { group, statement, verification }
+    }
+
     /// What is signed.
     #[must_use]
     pub fn group(&self) -> &Group {

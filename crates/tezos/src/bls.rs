@@ -1,7 +1,8 @@
 //! BLS12-381 with public keys in G1 ("min-pk"), in the two schemes that Tezos has used.
 //!
 //! draft-irtf-cfrg-bls-signature-05; octez `src/lib_bls12_381_signature`. Keys and signatures are
-//! checked to be in their group and not the point at infinity.
+//! checked to be in their group and not the point at infinity: a public key once, when it becomes a
+//! [`PublicKey`](crate::PublicKey), a signature each time.
 
 use blst::min_pk::{PublicKey, SecretKey, Signature};
 use blst::{BLST_ERROR, Pairing, blst_fp12, blst_p1_affine, blst_p2_affine};
@@ -101,7 +102,7 @@ impl Prepared {
         public_key: &[u8],
         message: &[u8],
     ) -> Option<Prepared> {
-        let key = blst_p1_affine::from(PublicKey::key_validate(public_key).ok()?);
+        let key = blst_p1_affine::from(PublicKey::uncompress(public_key).ok()?);
         let mut pairing = Pairing::new(true, dst);
         // In the place of a signature, that of none: it comes at the end.
         let done = pairing.aggregate(&key, false, &(), false, message, augmentation);
@@ -126,7 +127,7 @@ fn verify_in(
     signature: &[u8],
 ) -> bool {
     let (Ok(key), Ok(signature)) =
-        (PublicKey::key_validate(public_key), Signature::sig_validate(signature, true))
+        (PublicKey::uncompress(public_key), Signature::sig_validate(signature, true))
     else {
         return false;
     };
@@ -138,5 +139,32 @@ fn domain(scheme: BlsScheme, whole: &[u8]) -> (&'static [u8], &[u8]) {
     match scheme {
         BlsScheme::ProofOfPossession => (DST_POP, &[]),
         BlsScheme::MessageAugmentation => (DST_AUG, whole),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Curve;
+
+    /// Its x alone, compressed.
+    fn point(x: u8) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        (bytes[0], bytes[47]) = (0x80, x);
+        bytes
+    }
+
+    /// A verification trusts that this was checked.
+    #[test]
+    fn a_point_outside_the_group_is_no_public_key() {
+        let all = || (0..50).map(point);
+        let is_on_curve = |bytes: &[u8; 48]| PublicKey::uncompress(bytes).is_ok();
+        let others: Vec<[u8; 48]> = all().filter(is_on_curve).collect();
+        assert!(others.len() > 10 && others.len() < 40, "half of them have a y");
+        let infinity = [&[0xc0_u8][..], &[0; 47]].concat();
+        let own = BlsSecretKey::from_seed(&[1; 32]).unwrap().public_key();
+        let is_key = |bytes: &[u8]| crate::PublicKey::new(Curve::Bls, bytes).is_ok();
+        assert!(!all().any(|bytes| is_key(&bytes)), "the group has one in 10^38 of these");
+        assert!(!is_key(&infinity) && !is_key(&own[1..]) && is_key(&own));
     }
 }
