@@ -1,13 +1,19 @@
-//! Writes a seed corpus for each target from `tests/vectors`: `cargo run --bin seeds`, in this folder.
+//! Writes a seed corpus for each target from `tests/vectors`, and from a ceremony: `cargo run --bin seeds`, in this folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::Value;
+use shares::ceremony::{Ceremony, Message, NewBoxes, Participant, Progress, Resharing};
+use shares::{Share, ShareFile, ShareIndex, Threshold};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
-    let read = |name: &str| -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let read = |name: &str| -> Result<Vec<Value>, Failure> {
         Ok(serde_json::from_str(&fs::read_to_string(vectors.join(name))?)?)
     };
     for case in read("payloads.json")?.iter().chain(&read("malformed.json")?) {
@@ -60,7 +66,73 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         seed("device", &cut.collect::<Vec<_>>().concat())?;
     }
-    Ok(())
+    resharing(&ceremony()?)
+}
+
+/// A box, and the randomness that is its own.
+fn box_of(number: u8) -> Result<(Participant, StdRng), Failure> {
+    let own = Participant::new(Threshold::new(2, 3)?, ShareIndex::new(number)?)?;
+    Ok((own, StdRng::seed_from_u64(number.into())))
+}
+
+/// What was sent so far is a seed, and each message alone.
+fn messages(sent: &[Message]) -> std::io::Result<()> {
+    let texts: Vec<String> = sent.iter().map(Message::to_text).collect();
+    texts.iter().try_for_each(|text| seed("ceremony", text.as_bytes()))?;
+    seed("ceremony", texts.concat().as_bytes())
+}
+
+/// Three boxes make a key; each share's file is a seed.
+fn ceremony() -> Result<Vec<Share>, Failure> {
+    let begin = |number| {
+        let (own, mut rng) = box_of(number)?;
+        Ok::<_, Failure>((Ceremony::begin(own, &mut rng), rng))
+    };
+    let mut boxes = (1..=3).map(begin).collect::<Result<Vec<_>, _>>()?;
+    let (mut sent, mut shares): (Vec<Message>, Vec<Share>) = (Vec::new(), Vec::new());
+    while shares.is_empty() {
+        let before = sent.clone();
+        for (own, rng) in &mut boxes {
+            let outcome = own.advance(&before, rng)?;
+            sent.extend(outcome.send.into_iter().filter(|message| !before.contains(message)));
+            seed("ceremony", own.to_text().as_bytes())?;
+            if let Progress::Done(done) = outcome.progress {
+                shares.push(done.share);
+            }
+        }
+        messages(&sent)?;
+    }
+    for share in &shares {
+        seed("share_file", ShareFile::unencrypted(share).to_text().as_bytes())?;
+    }
+    Ok(shares)
+}
+
+/// The first two of these shares become three others.
+fn resharing(old: &[Share]) -> Result<(), Failure> {
+    let begin = |number| {
+        let (own, mut rng) = box_of(number)?;
+        Ok::<_, Failure>(Resharing::begin(own, &mut rng))
+    };
+    let boxes = (1..=3).map(begin).collect::<Result<Vec<_>, _>>()?;
+    let mut sent = Vec::new();
+    for new in &boxes {
+        sent.extend(new.advance(&[])?.send);
+        seed("ceremony", new.to_text().as_bytes())?;
+    }
+    let (new, dealers) =
+        (NewBoxes::gather(&sent).map_err(|_| "not all are there")?, [1, 2].map(ShareIndex::new));
+    let dealers = dealers.into_iter().collect::<Result<Vec<_>, _>>()?;
+    for share in old.iter().take(2) {
+        let (_, mut rng) = box_of(share.index().number())?;
+        sent.push(new.deal(share, &dealers, new.fingerprint(), &mut rng)?);
+    }
+    let before = sent.clone();
+    for new in &boxes {
+        let confirmed = new.advance(&before)?.send.into_iter();
+        sent.extend(confirmed.filter(|message| !before.contains(message)));
+    }
+    Ok(messages(&sent)?)
 }
 
 fn bytes(value: &Value) -> Option<Vec<u8>> {

@@ -123,7 +123,7 @@ impl Block {
         }
         let checksum = block.0.pop();
         match checksum {
-            Some((name, value)) if name == "checksum" && *value == block.checksum() => Ok(block),
+            Some((name, value)) if name == "checksum" && is_intact(&block, &value) => Ok(block),
             _ => Err((BlockError::Checksum, block)),
         }
     }
@@ -214,6 +214,11 @@ impl<'a> Reader<'a> {
     pub(super) fn end(mut self) -> Result<(), BlockError> {
         self.0.next().map_or(Ok(()), |_| Err(BlockError::Form))
     }
+}
+
+/// Bytes that a fuzzer makes come as far as those of a liar, who knows how a checksum is made.
+fn is_intact(block: &Block, checksum: &str) -> bool {
+    cfg!(fuzzing) || block.checksum() == checksum
 }
 
 /// A line without what a quotation or a program put around it.
