@@ -142,13 +142,18 @@ impl Config {
         http_address(self.http)
     }
 
-    /// Signers that do not name their keys although there are several of them.
+    /// Signers that do not name their keys although there are several of them. Which signers have a share of a key stands with
+    /// that key.
     #[must_use]
     pub fn without_keys(&self) -> Vec<&str> {
         if self.signers.len() < 2 {
             return Vec::new();
         }
-        let silent = self.signers.iter().filter(|signer| signer.keys.is_none());
+        let has_share = |signer: &SignerConfig| {
+            self.shared_keys.iter().any(|shared| shared.share_of(&signer.name).is_some())
+        };
+        let silent =
+            self.signers.iter().filter(|signer| signer.keys.is_none() && !has_share(signer));
         silent.map(|signer| signer.name.as_str()).collect()
     }
 

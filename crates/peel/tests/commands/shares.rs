@@ -64,6 +64,7 @@ fn a_key_is_split_into_files_for_their_owner_alone_and_a_block_for_the_gateway()
     let checked = check(&block);
     assert!(checked.contains(&format!("{hash}: 2 of 3 are needed")), "{checked}");
     assert!(checked.contains("share 3: signer NAME-OF-SIGNER-3"), "{checked}");
+    assert!(!checked.contains("names no keys"), "which keys they have stands there: {checked}");
     for (wrong, words) in [
         (block.replace("SIGNER-3", "SIGNER-2"), "has two of them"),
         (block.replace("SIGNER-3", "SIGNER-4"), "there is no [[signer]] with the name"),
