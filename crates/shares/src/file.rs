@@ -14,7 +14,7 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Deserializer};
-use tezos::{EncryptedKeyError, PublicKey, SecretKey, WalletKey, WalletKeyError, mask_secrets};
+use tezos::{OpenKeyError, PublicKey, WalletKey, WalletKeyError, mask_secrets};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -51,15 +51,9 @@ pub enum ShareFileError {
     /// The secret is no key.
     #[error("secret: {0}")]
     Secret(#[from] WalletKeyError),
-    /// The password is wrong, or the secret is damaged.
+    /// The password is missing, needless or wrong, or the secret is damaged.
     #[error("secret: {0}")]
-    Encrypted(#[from] EncryptedKeyError),
-    /// It is encrypted, and there is no password.
-    #[error("its secret is encrypted: name its password_file")]
-    NoPassword,
-    /// It is not encrypted, and there is a password.
-    #[error("password_file belongs to an encrypted secret")]
-    NeedlessPassword,
+    Open(#[from] OpenKeyError),
 }
 
 #[derive(Deserialize)]
@@ -120,12 +114,7 @@ impl ShareFile {
     /// # Errors
     /// When the password is missing, needless or wrong, or the secret is not that of this share.
     pub fn open(&self, password: Option<&[u8]>) -> Result<Share, ShareFileError> {
-        let secret = match (&self.secret, password) {
-            (WalletKey::Unencrypted(secret), None) => SecretKey::clone(secret),
-            (WalletKey::Encrypted(sealed), Some(password)) => sealed.open(password)?,
-            (WalletKey::Unencrypted(_), Some(_)) => return Err(ShareFileError::NeedlessPassword),
-            (WalletKey::Encrypted(_), None) => return Err(ShareFileError::NoPassword),
-        };
+        let secret = self.secret.open(password)?;
         Ok(Share::new(self.group.clone(), self.index, secret)?)
     }
 

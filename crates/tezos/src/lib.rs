@@ -52,4 +52,4 @@ pub use sample::{sample_payload, sample_payload_of};
 pub use secret_key::{Nonce, SecretKey, SecretKeyError};
 pub use share::{PreparedVerification, Statement};
 pub use signature::{BlsScheme, Signature, SignatureError};
-pub use wallet_key::{WalletKey, WalletKeyError};
+pub use wallet_key::{OpenKeyError, WalletKey, WalletKeyError};

@@ -83,7 +83,7 @@ mod tests {
             "",
             "a key: edsk…, spsk…, or a wallet's unencrypted:… or encrypted:…",
             "edpkuBknW28nW72KG6RoHtYW7p12T6GKc7nAbwYX5m8Wd9sDVC9yav",
-            "secret_key_file is encrypted: name its password_file",
+            "secret_key_file: it is encrypted: name its password_file",
             "größer",
         ] {
             assert_eq!(mask_secrets(text), text);

@@ -32,12 +32,39 @@ pub enum WalletKeyError {
     Encrypted(#[from] EncryptedKeyError),
 }
 
+/// A key that is not opened with what is given. *Misused*.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OpenKeyError {
+    /// The password is wrong, or the key is damaged.
+    #[error(transparent)]
+    Encrypted(#[from] EncryptedKeyError),
+    /// It is encrypted, and there is no password.
+    #[error("it is encrypted: name its password_file")]
+    NoPassword,
+    /// It is not encrypted, and there is a password.
+    #[error("it is not encrypted: take its password_file out")]
+    NeedlessPassword,
+}
+
 const UNENCRYPTED: &str = "unencrypted";
 const ENCRYPTED: &str = "encrypted";
 /// An old name of octez for encrypted tz4 keys.
 const AGGREGATE_ENCRYPTED: &str = "aggregate_encrypted";
 
 impl WalletKey {
+    /// The key. `password`: what opens it, where it is encrypted.
+    ///
+    /// # Errors
+    /// When the password is missing, needless or wrong.
+    pub fn open(&self, password: Option<&[u8]>) -> Result<SecretKey, OpenKeyError> {
+        match (self, password) {
+            (WalletKey::Unencrypted(key), None) => Ok(SecretKey::clone(key)),
+            (WalletKey::Encrypted(sealed), Some(password)) => Ok(sealed.open(password)?),
+            (WalletKey::Unencrypted(_), Some(_)) => Err(OpenKeyError::NeedlessPassword),
+            (WalletKey::Encrypted(_), None) => Err(OpenKeyError::NoPassword),
+        }
+    }
+
     /// As it is written down.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
@@ -78,6 +105,17 @@ mod tests {
         for text in [written.to_string(), format!("aggregate_{}", *written)] {
             assert_eq!(text.parse::<WalletKey>().unwrap().to_text(), written);
         }
+    }
+
+    #[test]
+    fn a_password_opens_what_is_encrypted_and_nothing_else() {
+        let open: WalletKey = UNENCRYPTED.parse().unwrap();
+        let secret = open.open(None).unwrap();
+        assert!(matches!(open.open(Some(b"hush")), Err(OpenKeyError::NeedlessPassword)));
+        let sealed = WalletKey::Encrypted(EncryptedKey::seal(&secret, b"hush", [7; 8]).unwrap());
+        assert_eq!(sealed.open(Some(b"hush")).unwrap().hash(), secret.hash());
+        assert!(matches!(sealed.open(Some(b"hash")), Err(OpenKeyError::Encrypted(_))));
+        assert!(matches!(sealed.open(None), Err(OpenKeyError::NoPassword)));
     }
 
     #[test]

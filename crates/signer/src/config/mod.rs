@@ -160,13 +160,9 @@ enum KeyWhy {
     #[error("secret_key_file: {0}")]
     SecretKey(#[from] tezos::WalletKeyError),
     #[error("secret_key_file: {0}")]
-    Encrypted(#[from] tezos::EncryptedKeyError),
+    Open(#[from] tezos::OpenKeyError),
     #[error("share_file: {0}")]
     Share(#[from] ShareFileError),
-    #[error("secret_key_file is encrypted: name its password_file")]
-    NoPassword,
-    #[error("password_file belongs to an encrypted secret_key_file")]
-    NeedlessPassword,
     #[error("upstream: {0}")]
     Upstream(#[from] signer_api::client::SignerUrlError),
 }
@@ -336,12 +332,8 @@ fn ledger_key(text: &str) -> Result<LedgerKey, KeyWhy> {
 
 fn software_key(file: &Path, typed: &typed::Key, base: &Path) -> Result<SecretKey, KeyWhy> {
     let password = password(typed, base)?;
-    match (secret_file::read(file)?.parse()?, password) {
-        (WalletKey::Unencrypted(key), None) => Ok(*key),
-        (WalletKey::Encrypted(key), Some(password)) => Ok(key.open(password.as_bytes())?),
-        (WalletKey::Unencrypted(_), Some(_)) => Err(KeyWhy::NeedlessPassword),
-        (WalletKey::Encrypted(_), None) => Err(KeyWhy::NoPassword),
-    }
+    let key: WalletKey = secret_file::read(file)?.parse()?;
+    Ok(key.open(password.as_ref().map(|password| password.as_bytes()))?)
 }
 
 fn share(file: &Path, typed: &typed::Key, base: &Path) -> Result<Share, KeyWhy> {

@@ -167,7 +167,10 @@ fn a_configuration_says_what_is_wrong_with_it() {
         home().with(&format!("public_key_hash = \"{}\"", "tz1ddb9NMYHZi5UzPdzTZMYQQZoMub195zgv")),
         "correct one of them",
     );
-    says(home().with("password_file = \"baker\""), "belongs to an encrypted");
+    says(
+        home().with("password_file = \"baker\""),
+        "it is not encrypted: take its password_file out",
+    );
     let chains = |text: &str| Home { text: home().text.replace("\"mainnet\"", text), ..home() };
     says(chains(""), "no chain is named");
     says(chains("\"moonnet\""), "is no chain");
