@@ -255,6 +255,27 @@ async fn a_share_that_gives_nonsense_does_not_count_at_statusz() {
     }
 }
 
+/// What a person reads of a share that gives nothing.
+#[tokio::test]
+async fn each_way_to_give_nothing_has_its_word() {
+    let lie = part(&shares_of(&secret(2), 2, 3)[0], Statement::Possession).1;
+    for (code, body, word) in [
+        (500, failure("the mark is ahead"), "refuses"),
+        (502, failure("device absent"), "unanswered"),
+        (200, "{}".to_owned(), "gives no part"),
+        (200, lie, "lies"),
+    ] {
+        let mut shared = Shared::new().await;
+        shared.refuse(0, code, &body);
+        shared.signs(100).await;
+        let line = format!("and 2 can sign; signer0 {word}: mend it");
+        until(&line, async || status(&shared).await.contains(&line)).await;
+        drop(shared.signers.remove(0));
+        let line = "and 2 can sign; signer0 not connected: mend it";
+        until(line, async || status(&shared).await.contains(line)).await;
+    }
+}
+
 /// Two of two: that none may fail is no news.
 #[tokio::test]
 async fn a_key_of_which_all_shares_are_needed_is_well_while_all_are_there() {
