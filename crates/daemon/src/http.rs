@@ -105,6 +105,8 @@ async fn answer(
                 connection.as_mut().graceful_shutdown();
             }
             tokio::select! {
+                // First what has come: after a moment without a processor both are there.
+                biased;
                 ended = connection.as_mut() => break ended,
                 // What has not become a request by now is not waited for.
                 () = tokio::time::sleep(IDLE_GRACE) => if client.is_idle() { return },

@@ -150,3 +150,26 @@ fn a_stop_answers_who_has_connected_before_it() {
         server.stop();
     }
 }
+
+/// Its request comes while the processor is elsewhere, for longer than what is no request is waited for. Each round could
+/// do without the guard by chance; all of them together cannot.
+#[test]
+fn a_stop_answers_what_has_come_while_this_program_did_not_run() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..10 {
+        let shutdown = Shutdown::new();
+        let listen = Listener::bind("127.0.0.1:0".parse().unwrap(), Limits::default());
+        let listener = runtime.block_on(listen).unwrap();
+        let mut client = TcpStream::connect(listener.address().unwrap()).unwrap();
+        let serving = runtime.spawn(listener.serve(Http(Arc::new(Hello)), shutdown.clone()));
+        let moment =
+            || runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
+        moment();
+        shutdown.request();
+        moment();
+        client.write_all(LAST_REQUEST.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        runtime.block_on(serving).unwrap();
+        assert!(is_greeted(client));
+    }
+}
