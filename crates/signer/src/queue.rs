@@ -87,9 +87,9 @@ pub(crate) enum Next {
 
 /// Far more than one baker asks for at once.
 const CAPACITY: usize = 64;
-/// More than the two requests are apart when they come over a mobile network, and little beside the
-/// time in which a vote is of use.
-const HOLD: Duration = Duration::from_millis(100);
+/// More than the two requests are apart, also when the packet of one was lost: TCP sends it again after 200 ms. And little
+/// beside the time in which a vote is of use.
+const HOLD: Duration = Duration::from_millis(250);
 
 impl Queue {
     /// For a device that signs the kinds of one mark only in their order, or in any.

@@ -183,6 +183,11 @@ pub(crate) fn sign_at(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
 
 /// The same for any path.
 pub(crate) fn post(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
+    answer(send_post(at, path, payload))
+}
+
+/// The first half of it: asks. [`answer`] is the second.
+pub(crate) fn send_post(at: SocketAddr, path: &str, payload: &[u8]) -> TcpStream {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -190,14 +195,23 @@ pub(crate) fn post(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
-    exchange(at, request.as_bytes())
+    send(at, request.as_bytes())
 }
 
 /// Sends bytes, reads until the other side closes.
 pub(crate) fn exchange(at: SocketAddr, request: &[u8]) -> Answer {
+    answer(send(at, request))
+}
+
+fn send(at: SocketAddr, request: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(request).unwrap();
+    stream
+}
+
+/// Reads until the other side closes.
+pub(crate) fn answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     parse(&bytes)
