@@ -12,8 +12,8 @@ use daemon::connections::{Limits, Listener};
 use daemon::http::{Body, Http, HttpService};
 use http_body_util::Full;
 use hyper::{Request, Response};
-use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinHandle, yield_now};
 
 struct Hello;
 
@@ -51,7 +51,17 @@ impl Server {
             grace: minute,
             ..Limits::default()
         };
-        let (runtime, shutdown) = (Runtime::new().unwrap(), Shutdown::new());
+        Server::on(Runtime::new().unwrap(), limits)
+    }
+
+    /// One that runs only while its end, or [`Server::look_around`], is waited for.
+    fn in_turns() -> (Server, Listener) {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Server::on(runtime, Limits::default())
+    }
+
+    fn on(runtime: Runtime, limits: Limits) -> (Server, Listener) {
+        let shutdown = Shutdown::new();
         let listener =
             runtime.block_on(Listener::bind("127.0.0.1:0".parse().unwrap(), limits)).unwrap();
         let address = listener.address().unwrap();
@@ -68,6 +78,15 @@ impl Server {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         stream
+    }
+
+    /// Lets it take what has come.
+    fn look_around(&self) {
+        self.runtime.block_on(async {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+        });
     }
 
     fn is_greeted(&self) -> bool {
@@ -151,25 +170,31 @@ fn a_stop_answers_who_has_connected_before_it() {
     }
 }
 
+/// The system knows of the connection, and the runtime does not.
+#[test]
+fn a_stop_answers_who_has_connected_before_the_runtime_hears_of_it() {
+    let (mut server, listener) = Server::in_turns();
+    let client = server.say(LAST_REQUEST);
+    server.shutdown.request();
+    server.serve(listener);
+    server.stop();
+    assert!(is_greeted(client));
+}
+
 /// Its request comes while the processor is elsewhere, for longer than what is no request is waited for. Each round could
 /// do without the guard by chance; all of them together cannot.
 #[test]
 fn a_stop_answers_what_has_come_while_this_program_did_not_run() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for _ in 0..10 {
-        let shutdown = Shutdown::new();
-        let listen = Listener::bind("127.0.0.1:0".parse().unwrap(), Limits::default());
-        let listener = runtime.block_on(listen).unwrap();
-        let mut client = TcpStream::connect(listener.address().unwrap()).unwrap();
-        let serving = runtime.spawn(listener.serve(Http(Arc::new(Hello)), shutdown.clone()));
-        let moment =
-            || runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
-        moment();
-        shutdown.request();
-        moment();
+        let (mut server, listener) = Server::in_turns();
+        server.serve(listener);
+        let mut client = server.say("");
+        server.look_around();
+        server.shutdown.request();
+        server.look_around();
         client.write_all(LAST_REQUEST.as_bytes()).unwrap();
         std::thread::sleep(Duration::from_millis(500));
-        runtime.block_on(serving).unwrap();
+        server.stop();
         assert!(is_greeted(client));
     }
 }

@@ -12,10 +12,11 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::time::Duration;
 
+use rustix::net::{SocketFlags, accept_with};
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, join,
     simplex, split,
@@ -36,7 +37,7 @@ pub(super) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = io::Result<Self::IncomingConnection>> + Send;
 
     /// A connection that has come already and was not accepted yet. Does not wait.
-    fn last(&mut self) -> impl Future<Output = Option<Self::IncomingConnection>> + Send;
+    fn last(&mut self) -> Option<Self::IncomingConnection>;
 }
 
 /// A connection that was just accepted.
@@ -57,6 +58,11 @@ pub(super) struct Streams<S>(pub(super) mpsc::Receiver<S>);
 /// One of them.
 pub(super) struct HandedOver<S>(S);
 
+/// A connection that has come, as the system knows: the runtime hears of it some time later.
+fn accept_now(listener: &impl AsFd) -> Option<OwnedFd> {
+    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()
+}
+
 impl Source for TcpListener {
     type IncomingConnection = TcpStream;
 
@@ -64,12 +70,8 @@ impl Source for TcpListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    async fn last(&mut self) -> Option<TcpStream> {
-        // The runtime hears of a connection some time after it came: here the system is asked.
-        let listener = std::net::TcpListener::from(self.as_fd().try_clone_to_owned().ok()?);
-        let (stream, _) = listener.accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        TcpStream::from_std(stream).ok()
+    fn last(&mut self) -> Option<TcpStream> {
+        TcpStream::from_std(accept_now(self)?.into()).ok()
     }
 }
 
@@ -102,8 +104,8 @@ impl Source for TlsPort {
         Ok(TlsIncoming { stream, tls: self.tls.clone() })
     }
 
-    async fn last(&mut self) -> Option<TlsIncoming> {
-        let stream = self.listener.last().await?;
+    fn last(&mut self) -> Option<TlsIncoming> {
+        let stream = self.listener.last()?;
         Some(TlsIncoming { stream, tls: self.tls.clone() })
     }
 }
@@ -134,11 +136,8 @@ impl Source for UnixListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    async fn last(&mut self) -> Option<UnixStream> {
-        let owned = self.as_fd().try_clone_to_owned().ok()?;
-        let (stream, _) = std::os::unix::net::UnixListener::from(owned).accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        UnixStream::from_std(stream).ok()
+    fn last(&mut self) -> Option<UnixStream> {
+        UnixStream::from_std(accept_now(self)?.into()).ok()
     }
 }
 
@@ -160,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Source for Streams<S> {
         }
     }
 
-    async fn last(&mut self) -> Option<HandedOver<S>> {
+    fn last(&mut self) -> Option<HandedOver<S>> {
         self.0.try_recv().ok().map(HandedOver)
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn serve(
     // Connections that were not accepted yet would be reset with the port, and a baker asks only once. They need no
     // slot: what is no request by now ends at once.
     for _ in 0..BACKLOG {
-        let Some(incoming) = source.last().await else { break };
+        let Some(incoming) = source.last() else { break };
         connections.spawn(None, |client| {
             serve_connection(incoming, Arc::clone(&protocol), client, shutdown.clone(), limits)
         });
