@@ -120,10 +120,10 @@ fn resharing(old: &[Share]) -> Result<(), Failure> {
         sent.extend(new.advance(&[])?.send);
         seed("ceremony", new.to_text().as_bytes())?;
     }
-    let (new, dealers) =
-        (NewBoxes::gather(&sent).map_err(|_| "not all are there")?, [1, 2].map(ShareIndex::new));
-    let dealers = dealers.into_iter().collect::<Result<Vec<_>, _>>()?;
-    for share in old.iter().take(2) {
+    let new = NewBoxes::gather(&sent).map_err(|_| "not all are there")?;
+    let old = old.iter().take(2);
+    let dealers: Vec<ShareIndex> = old.clone().map(Share::index).collect();
+    for share in old {
         let (_, mut rng) = box_of(share.index().number())?;
         sent.push(new.deal(share, &dealers, new.fingerprint(), &mut rng)?);
     }
