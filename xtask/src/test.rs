@@ -57,7 +57,7 @@ const STEPS: [Step; 6] = [
 
 pub(crate) fn run_all() -> Result<(), Failure> {
     println!(
-        "Six steps. On two quiet cores the first time some 15 minutes, half of them compiling; then 7."
+        "Six steps. On two quiet cores the first time some 14 minutes, a third of them compiling; then 9."
     );
     let skipped = root().join("target/skipped.txt");
     // It is there if the last run skipped something.
