@@ -2,7 +2,9 @@
 //!
 //! A request for a level that the chain reaches in a hundred years would close its key for ever, and every client
 //! that reaches the signer can send one. The chain makes a block every few seconds: since the mark was last raised it
-//! cannot have made more than time allows. So a false level costs minutes, and not the key.
+//! cannot have made more than time allows, and a margin. The margin is one for all requests: who has used it up waits until
+//! time gives it back, at the chain's own pace. So a false level costs minutes, and not the key; and a chain whose blocks
+//! come twice as fast as is known here is followed for ever.
 //!
 //! The wall clock counts across restarts; a computer without a battery for it may start in the past, so time
 //! that passed while this process ran counts by the clock that only goes forward.
@@ -36,13 +38,45 @@ impl LevelBound {
         LevelBound { margin: self.margin.saturating_add(day), ..self }
     }
 
-    /// The highest level that may be asked for so long after `last` was reached.
-    pub(crate) fn highest(&self, last: Level, elapsed: Duration) -> Level {
-        let block_time = self.block_time.as_millis().max(1);
-        let blocks = i64::try_from(elapsed.as_millis() / block_time).unwrap_or(i64::MAX);
-        let ahead = blocks.saturating_add(i64::from(self.margin));
-        let level = i64::from(last).saturating_add(ahead);
-        Level::try_from(level).unwrap_or(Level::MAX)
+    /// The highest level that may be asked for when `last` is the last one, raised at this pace.
+    pub(crate) fn highest(&self, last: Level, pace: &Pace, now: Now) -> Level {
+        let elapsed = now.since(pace.raised);
+        let used = pace.ahead.saturating_sub(elapsed);
+        let time = self.time_of(self.margin).saturating_sub(used).saturating_add(elapsed);
+        let blocks = i64::try_from(time.as_millis() / self.block().as_millis()).unwrap_or(i64::MAX);
+        Level::try_from(i64::from(last).saturating_add(blocks)).unwrap_or(Level::MAX)
+    }
+
+    /// The pace after the level was raised by so many blocks.
+    pub(crate) fn raise(&self, pace: &Pace, blocks: u32, now: Now) -> Pace {
+        let elapsed = now.since(pace.raised);
+        let used = pace.ahead.saturating_sub(elapsed);
+        let ahead = used.saturating_add(self.time_of(blocks)).saturating_sub(elapsed);
+        Pace { raised: now, ahead }
+    }
+
+    fn time_of(&self, blocks: u32) -> Duration {
+        self.block().saturating_mul(blocks)
+    }
+
+    fn block(&self) -> Duration {
+        self.block_time.max(Duration::from_millis(1))
+    }
+}
+
+/// How fast a level was raised.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// When it last rose.
+    raised: Now,
+    /// How much of the margin was used up then: the level was so much ahead of what time allows.
+    ahead: Duration,
+}
+
+impl Pace {
+    /// Of a level that rose then, and no faster than time allows.
+    pub(crate) fn since(raised: Now) -> Pace {
+        Pace { raised, ahead: Duration::ZERO }
     }
 }
 
@@ -74,8 +108,30 @@ impl Now {
 mod tests {
     use super::*;
 
+    const BOUND: LevelBound = LevelBound::MAINNET;
+
+    fn later(then: Now, elapsed: Duration) -> Now {
+        let running = then.running.checked_add(elapsed).unwrap_or(then.running);
+        Now { wall: then.wall.saturating_add(elapsed.as_secs()), running }
+    }
+
     fn highest(last: i64, elapsed: Duration) -> u32 {
-        LevelBound::MAINNET.highest(Level::try_from(last).unwrap(), elapsed).into()
+        let raised = Now::read();
+        let last = Level::try_from(last).unwrap();
+        BOUND.highest(last, &Pace::since(raised), later(raised, elapsed)).into()
+    }
+
+    /// The last of these levels, each of which is raised as far as the bound lets it after so much time.
+    fn raised_by(steps: u32, pause: Duration) -> u32 {
+        let mut now = Now::read();
+        let (mut last, mut pace) = (Level::try_from(1_000_i64).unwrap(), Pace::since(now));
+        for _ in 0..steps {
+            let next = BOUND.highest(last, &pace, now);
+            pace = BOUND.raise(&pace, u32::from(next) - u32::from(last), now);
+            last = next;
+            now = later(now, pause);
+        }
+        u32::from(last) - 1_000
     }
 
     #[test]
@@ -83,6 +139,44 @@ mod tests {
         assert_eq!(highest(1_000, Duration::ZERO), 1_600);
         assert_eq!(highest(1_000, Duration::from_secs(86_400)), 1_000 + 14_400 + 600);
         assert_eq!(highest(i64::from(i32::MAX), Duration::MAX), i32::MAX.unsigned_abs());
+    }
+
+    #[test]
+    fn the_margin_is_one_for_all_requests_and_comes_back_with_time() {
+        assert_eq!(raised_by(100_000, Duration::ZERO), 600);
+        // Ten steps a block, for an hour: what time allows, as much again, and the margin.
+        assert_eq!(raised_by(6_001, Duration::from_millis(600)), 600 + 2 * 600);
+        // As far as it can go after a week, and then at once again.
+        let (week, raised) = (Duration::from_secs(7 * 86_400), Now::read());
+        let now = later(raised, week);
+        let pace = BOUND.raise(&Pace::since(raised), 7 * 14_400 + 600, now);
+        let last = Level::try_from(1_000_000_i64).unwrap();
+        assert_eq!(BOUND.highest(last, &pace, now), last);
+    }
+
+    /// Blocks that come now early and now late, as they do, and blocks of three seconds after an upgrade that nobody told the
+    /// signer of.
+    #[test]
+    fn the_pace_of_a_chain_uses_no_margin_up() {
+        let follow = |pauses: [u64; 2]| {
+            let mut now = Now::read();
+            let mut pace = Pace::since(now);
+            for pause in pauses.into_iter().cycle().take(100_000) {
+                now = later(now, Duration::from_millis(pause));
+                pace = BOUND.raise(&pace, 1, now);
+            }
+            pace.ahead
+        };
+        assert_eq!(follow([4_000, 8_000]), Duration::ZERO);
+        assert!(follow([3_000, 3_000]) < Duration::from_secs(6));
+    }
+
+    #[test]
+    fn without_a_bound_every_level_may_be_asked_for_at_once() {
+        let now = Now::read();
+        let pace = LevelBound::NONE.raise(&Pace::since(now), i32::MAX.unsigned_abs() - 1, now);
+        let last = Level::try_from(i64::from(i32::MAX) - 1).unwrap();
+        assert_eq!(LevelBound::NONE.highest(last, &pace, now), Level::MAX);
     }
 
     #[test]

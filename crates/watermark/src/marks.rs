@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tezos::{ChainId, Level, Payload, PublicKeyHash, Signature};
 
-use crate::bound::{LevelBound, Now};
+use crate::bound::{LevelBound, Now, Pace};
 use crate::disk::DiskError;
 use crate::entry::{Entry, Last, Verdict};
 use crate::form::SeenProtocols;
@@ -29,8 +29,8 @@ struct Row {
     durable: Option<Level>,
     /// The protocol numbers that are durable; those of a block that was just signed are not, without being asked for.
     durable_protocols: (Option<u8>, Option<u8>),
-    /// When the highest level last rose.
-    raised: Now,
+    /// How fast the highest level rose.
+    pace: Pace,
 }
 
 /// The answer to a signing request.
@@ -69,7 +69,8 @@ impl Marks {
             entry.settle();
             let raised = Now { wall: entry.raised_at.unwrap_or(now.wall), ..now };
             let durable_protocols = numbers(&entry);
-            ((entry.key, entry.chain), Row { entry, durable: None, durable_protocols, raised })
+            let pace = Pace::since(raised);
+            ((entry.key, entry.chain), Row { entry, durable: None, durable_protocols, pace })
         });
         Marks { rows: rows.collect(), rules, dirty: false }
     }
@@ -82,14 +83,14 @@ impl Marks {
         now: Now,
         write: impl FnOnce(MarkId, &Last) -> Result<(), DiskError>,
     ) -> Judgement {
-        let chain = payload.chain();
+        let (chain, bound) = (payload.chain(), self.rules.level_bound);
         match self.judge(key, payload, now) {
             Verdict::Again(signature) => Judgement::Again(signature),
             Verdict::Refuse(refusal) => Judgement::Refused(refusal),
             Verdict::Sign => match self.rows.get_mut(&(*key, chain)) {
                 Some(row) => {
                     self.dirty |= row.request_reservation(payload.mark().level);
-                    let judgement = row.grant(payload, now, write);
+                    let judgement = row.grant(payload, bound, now, write);
                     self.dirty |= numbers(&row.entry) != row.durable_protocols;
                     judgement
                 }
@@ -222,7 +223,7 @@ impl Row {
     fn judge(&self, payload: &Payload, bound: LevelBound, now: Now) -> Verdict {
         let verdict = self.entry.judge(payload);
         let (Verdict::Sign, Some(last)) = (&verdict, self.entry.reached()) else { return verdict };
-        let highest = bound.highest(last, now.since(self.raised));
+        let highest = bound.highest(last, &self.pace, now);
         if payload.mark().level <= highest {
             return verdict;
         }
@@ -242,6 +243,7 @@ impl Row {
     fn grant(
         &mut self,
         payload: &Payload,
+        bound: LevelBound,
         now: Now,
         write: impl FnOnce(MarkId, &Last) -> Result<(), DiskError>,
     ) -> Judgement {
@@ -253,8 +255,10 @@ impl Row {
         if let Err(error) = write(place, &Last::asked(payload)) {
             return Judgement::NotWritten(error);
         }
-        if self.entry.reached() < Some(level) {
-            self.raised = now;
+        let reached = self.entry.reached();
+        if reached < Some(level) {
+            let blocks = u32::from(level) - reached.map_or(u32::from(level), u32::from);
+            self.pace = bound.raise(&self.pace, blocks, now);
             self.entry.raised_at = Some(now.wall);
         }
         self.entry.advance(payload);

@@ -47,7 +47,8 @@ pub enum Refusal {
     /// Further above the last mark than the chain can be by now.
     #[error(
         "{kind} level {} is too far above the last one, {last}: the chain cannot be beyond {highest} by now. \
-         If it is (after a long absence), say so with \"peel watermark set --level LEVEL\"", mark.level
+         If it is, say so: after a long absence with \"peel watermark set --level LEVEL\", and where blocks come \
+         faster than that with block_time_seconds under [level_bound]", mark.level
     )]
     TooFar {
         /// What was asked for.

@@ -338,6 +338,21 @@ fn a_broken_store_is_not_ready() {
     assert!(status.text().contains("moved or replaced"), "{}", status.text());
 }
 
+/// Each of these would be within the margin of the one before.
+#[test]
+fn a_level_far_ahead_is_not_reached_in_many_steps_either() {
+    let home = home();
+    let daemon = home.start();
+    let signed = daemon.sign(TZ1, &attestation(99 + 600, 1));
+    assert_eq!(signed.status, 200, "{}", signed.text());
+    for level in [699 + 600, 699 + 60] {
+        let refused = daemon.sign(TZ1, &attestation(level, 1));
+        assert_eq!(refused.status, 500, "{}", refused.text());
+        let why = refused.signature().unwrap_err();
+        assert!(why.contains("block_time_seconds"), "{why}");
+    }
+}
+
 /// Every client that reaches the port can ask for any level. One that the chain cannot have reached is refused, and closes
 /// nothing.
 #[test]

@@ -243,6 +243,26 @@ fn a_level_that_the_chain_cannot_have_reached_moves_no_mark_and_is_not_reserved(
 }
 
 #[test]
+fn a_level_far_ahead_is_not_reached_in_many_steps_either() {
+    let disk = Platter::new();
+    let (entries, recent) = (disk.lock().entries.clone(), InMemory(disk.clone()));
+    let bound = LevelBound::MAINNET;
+    let store =
+        Store::start(entries, LossyDisk(disk.clone()), Box::new(recent), bound.into()).unwrap();
+    let far = 99 + bound.margin;
+    assert_eq!(ask(&store, &attestation(far, 0, 1), soon()), Fate::Signed);
+    for beyond in [far + bound.margin, far + 60] {
+        let refused = store.advance(&key(), &attestation(beyond, 0, 1), soon()).map(drop);
+        assert!(
+            matches!(refused, Err(AdvanceError::Refused(Refusal::TooFar { .. }))),
+            "{refused:?}"
+        );
+    }
+    disk.power_cut(store);
+    assert_eq!(disk.reserved().map(u32::from), Some(far + 1));
+}
+
+#[test]
 fn a_device_that_never_answered_is_not_asked_again() {
     let disk = Platter::new();
     let store = disk.power_on();
