@@ -36,7 +36,7 @@ pub enum Answer {
     UnknownKey,
     /// *Refused*, or *failed* for good: asking again does not help.
     Failure(String),
-    /// *Failed*: the signer or its device was not reached, and nothing was signed or marked. Ask again.
+    /// *Failed*: the signer or its device was not reached, or cannot sign now, and nothing was signed. Ask again.
     AskAgain(String),
     /// *Misused*: the request line or body means nothing here.
     Misuse(CallError),

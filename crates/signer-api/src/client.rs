@@ -20,6 +20,7 @@ use shares::PartialSignature;
 use tezos::{PublicKey, PublicKeyHash, Signature};
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use crate::answer::read_share;
 use crate::call::signing_body;
@@ -187,14 +188,15 @@ impl SignerUrl {
         limit: Duration,
     ) -> Result<Value, ClientError> {
         let at = || self.authority.clone();
-        let stream = tokio::time::timeout(limit, TcpStream::connect(&self.authority))
+        let end = Instant::now() + limit;
+        let stream = timeout_at(end, TcpStream::connect(&self.authority))
             .await
             .map_err(|_| ClientError::Unreachable {
                 at: at(),
                 why: "no connection in time".into(),
             })?
             .map_err(|error| ClientError::Unreachable { at: at(), why: error.to_string() })?;
-        let (status, body) = tokio::time::timeout(limit, self.exchange(stream, method, path, body))
+        let (status, body) = timeout_at(end, self.exchange(stream, method, path, body))
             .await
             .map_err(|_| ClientError::NoAnswer {
                 at: at(),

@@ -81,7 +81,8 @@ pub enum Failed {
     /// The store could not make the mark durable. The mark is where it was.
     #[error(transparent)]
     Store(StoreFailure),
-    /// The device is not ready for this key. The mark is where it was.
+    /// The device is not ready for this key. The mark is where it was; or, if it said so only when it had the bytes, used up
+    /// but for these bytes.
     #[error(transparent)]
     NotReady(#[from] NotReady),
     /// The device was asked and gave no signature. The mark is used up: it may have signed.
@@ -153,7 +154,7 @@ fn authorized(found: &Option<KeyPath>) -> String {
 }
 
 impl Failed {
-    /// Whether no mark was used up, and asking again may help: HTTP 502.
+    /// Whether nothing was signed, and asking again for the same bytes may help: HTTP 502.
     #[must_use]
     pub fn may_be_asked_again(&self) -> bool {
         match self {

@@ -87,6 +87,8 @@ pub(crate) enum Next {
 
 /// Far more than one baker asks for at once.
 const CAPACITY: usize = 64;
+/// For no longer does anything stand behind attestations that wait for theirs, one after the other.
+const BEHIND_HELD: Duration = Duration::from_secs(1);
 /// More than the two requests are apart, also when the packet of one was lost: TCP sends it again after 200 ms. And little
 /// beside the time in which a vote is of use.
 const HOLD: Duration = Duration::from_millis(250);
@@ -225,7 +227,8 @@ impl Inner {
         let of = (first.job.hash, first.job.payload.chain());
         let preattested = self.preattested.get(&of) >= Some(&mark);
         let held = kind == Kind::Attestation && first.job.votes_twice && !preattested;
-        Some(if held { first.since + hold } else { first.since })
+        let oldest = self.waiting.values().map(|waiting| waiting.since).min()?;
+        Some(if held { (first.since + hold).min(oldest + BEHIND_HELD) } else { first.since })
     }
 
     fn start_first(&mut self) -> Option<Job> {
@@ -311,6 +314,21 @@ mod tests {
         let job = queue.next(Instant::now() + Duration::from_secs(20));
         assert!(matches!(job, Next::Job(_)), "{job:?}");
         drop(asked);
+    }
+
+    /// Each of them would be held for as long as nothing is known of its preattestation, and comes before all that wait.
+    #[test]
+    fn many_attestations_without_preattestations_do_not_hold_up_what_is_behind_them() {
+        let queue = Queue { hold: Duration::from_secs(60), ..Queue::new(true) };
+        let behind = ask(&queue, preattestation(100));
+        let long_ago = Instant::now() - BEHIND_HELD;
+        queue.lock().waiting.values_mut().for_each(|waiting| waiting.since = long_ago);
+        let held: Vec<_> = (10..13).map(|level| ask(&queue, attestation(level))).collect();
+        for level in 10..13 {
+            assert_eq!(next(&queue), Some((Kind::Attestation, level)));
+        }
+        assert_eq!(next(&queue), Some((Kind::Preattestation, 100)));
+        drop((behind, held));
     }
 
     #[test]

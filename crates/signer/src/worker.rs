@@ -64,7 +64,9 @@ impl Worker {
 
     /// Maintains the device; gives when to do it again.
     pub(crate) fn maintain(&mut self) -> Instant {
-        Instant::now() + self.device.maintain()
+        let pause = self.device.maintain();
+        // From the end of the look: one that takes longer than the pause would be due again before any request.
+        Instant::now() + pause
     }
 
     /// See [`Device::prove_possession`].
@@ -131,16 +133,14 @@ impl Worker {
     /// The one way to a signature of a block or vote. The order of the steps is the promise of this program.
     fn serve(&mut self, job: &Job, stages: &mut Stages) -> Result<Made, SignError> {
         let Job { key, hash, payload, scheme, .. } = job;
-        let waited = job.asked.elapsed();
-        if waited > LATE_AFTER {
-            return Err(Failed::Late(waited).into());
-        }
+        in_time(job)?;
         if let Some(made) = self.store.look(hash, payload).map_err(Refused::Watermark)? {
             return again(job, made);
         }
         key.readiness().map_err(Failed::NotReady)?;
         self.device.takes(payload, *scheme)?;
         self.device.prepare(hash).map_err(Failed::NotReady)?;
+        in_time(job)?;
         let deadline = job.asked + LATE_AFTER;
         let marking = Instant::now();
         let permit = match self.store.advance(hash, payload, deadline)? {
@@ -199,6 +199,12 @@ impl Worker {
     }
 }
 
+/// Nothing is asked of the device for a vote that is of no use any more.
+fn in_time(job: &Job) -> Result<(), Failed> {
+    let waited = job.asked.elapsed();
+    if waited > LATE_AFTER { Err(Failed::Late(waited)) } else { Ok(()) }
+}
+
 /// A tz4 key can have signed the same bytes in another form.
 fn again(job: &Job, made: Signature) -> Result<Made, SignError> {
     match check(job, &made) {
@@ -234,11 +240,12 @@ mod tests {
     use prometheus_client::registry::Registry;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
-    use tezos::{ChainId, KeyForm, Kind, Level, Payload, SecretKey, sample_payload};
+    use tezos::{ChainId, KeyForm, Kind, Level, Payload, PublicKeyHash, SecretKey, sample_payload};
     use watermark::{Entry, LevelBound, Permit, Records};
 
     use super::*;
     use crate::device::{ShareKey, SoftwareKey};
+    use crate::error::NotReady;
     use crate::policy::Policy;
     use crate::starting;
 
@@ -249,10 +256,17 @@ mod tests {
         secret: SecretKey,
         store: Arc<Store>,
         seen: Arc<Mutex<Vec<Entry>>>,
+        /// How long it takes to get ready, and to be looked at.
+        slow: Duration,
     }
 
     impl Device for Spy {
         fn takes(&self, _: &Payload, _: BlsScheme) -> Result<(), Refused> {
+            Ok(())
+        }
+
+        fn prepare(&mut self, _: &PublicKeyHash) -> Result<(), NotReady> {
+            std::thread::sleep(self.slow);
             Ok(())
         }
 
@@ -266,7 +280,8 @@ mod tests {
         }
 
         fn maintain(&mut self) -> Duration {
-            Duration::from_secs(3600)
+            std::thread::sleep(self.slow);
+            self.slow / 2
         }
 
         fn kinds_in_order(&self) -> bool {
@@ -286,8 +301,12 @@ mod tests {
     }
 
     impl Fixture {
-        /// A store that is closed up to level 99, and a spy in the place of the device.
         fn new() -> Fixture {
+            Fixture::with(Duration::ZERO)
+        }
+
+        /// A store that is closed up to level 99, and a spy in the place of the device, as slow as that.
+        fn with(slow: Duration) -> Fixture {
             let folder = tempfile::tempdir().unwrap();
             let secret = SecretKey::from_base58(SECRET).unwrap();
             let path = folder.path().join("watermark.db");
@@ -302,7 +321,7 @@ mod tests {
             key.identify(secret.public_key().clone()).unwrap();
             key.note(Ok(()));
             let seen = Arc::default();
-            let spy = Spy { secret, store: Arc::clone(&store), seen: Arc::clone(&seen) };
+            let spy = Spy { secret, store: Arc::clone(&store), seen: Arc::clone(&seen), slow };
             let worker = Worker {
                 device: Box::new(spy),
                 store,
@@ -340,6 +359,23 @@ mod tests {
         assert_eq!(fixture.times_asked(), 0);
         assert!(fixture.worker.store.entries()[0].last(Kind::Attestation).is_none());
         assert!(matches!(fixture.serve(attestation(100), Instant::now()), Ok(Made::Now(_))));
+    }
+
+    #[test]
+    fn a_request_that_gets_late_while_the_device_gets_ready_moves_no_mark() {
+        let mut fixture = Fixture::with(Duration::from_millis(400));
+        let late = fixture
+            .serve(attestation(100), Instant::now() - LATE_AFTER + Duration::from_millis(300));
+        assert!(matches!(late, Err(SignError::Failed(Failed::Late(_)))), "{late:?}");
+        assert_eq!(fixture.times_asked(), 0);
+        assert!(fixture.worker.store.entries()[0].last(Kind::Attestation).is_none());
+    }
+
+    #[test]
+    fn a_look_that_takes_longer_than_its_pause_leaves_time_for_requests() {
+        let mut fixture = Fixture::with(Duration::from_millis(100));
+        let begun = Instant::now();
+        assert!(fixture.worker.maintain() - begun >= Duration::from_millis(150));
     }
 
     #[test]
@@ -386,7 +422,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_ready_moves_no_mark() {
         let mut fixture = Fixture::new();
-        fixture.key.note(Err(crate::NotReady::Locked));
+        fixture.key.note(Err(NotReady::Locked));
         fixture.serve(attestation(100), Instant::now()).unwrap_err();
         assert!(fixture.worker.store.entries()[0].last(Kind::Attestation).is_none());
     }

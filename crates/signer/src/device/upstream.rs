@@ -84,7 +84,8 @@ impl Device for UpstreamKey {
                 let absent = NotReady::Absent(error.to_string());
                 self.key.note(Err(absent.clone()));
                 Err(match error {
-                    // It has seen nothing of the request.
+                    // It cannot be reached, or has said "ask again" and cannot be reached any more: so the same bytes, and
+                    // no others, may be given to it again.
                     ClientError::Unreachable { .. } => {
                         NoSignature::Declined(Failed::NotReady(absent).into())
                     }
