@@ -234,6 +234,11 @@ impl Api {
             let request = SignerRequest { path_and_query, ..request };
             return self.sign_shared(&shared, &request, (data, version)).await;
         }
+        // Whatever the signer of this port said to it would count as the word of the whole key.
+        if self.shared_keys.find(&key).is_some() {
+            tracing::warn!(%key, "not asked: it is in shares, and this is the port of one signer");
+            return Unavailable::InShares(key).into();
+        }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,
             Err(unavailable) => {
@@ -322,11 +327,11 @@ impl Api {
             Some(port) => Some(find(&|signer| signer.port == port).ok_or_else(no_signer)?),
             None => None,
         };
-        // Whatever else its signer has: it says what to do with its share.
+        // Whatever else its signer has: it says what it knows of its share.
         if let (Some(own), Some(shared)) = (own, self.shared_keys.find(key)) {
             return match shared.config.share_of(&own.name) {
                 Some(_) => Ok(Arc::clone(own)),
-                None => Err(Unavailable::InShares { key: *key, own: own.name.clone() }),
+                None => Err(Unavailable::InShares(*key)),
             };
         }
         let claims: Vec<(SignerId, Arc<Claim>)> =
@@ -352,7 +357,7 @@ enum Unavailable {
     NoSigner(PublicKeyHash),
     Standby { key: PublicKeyHash, first: String, own: Option<String> },
     Unknown { key: PublicKeyHash, first: String },
-    InShares { key: PublicKeyHash, own: String },
+    InShares(PublicKeyHash),
 }
 
 impl Unavailable {
@@ -371,9 +376,9 @@ impl Unavailable {
                 "signer {first:?} comes first in gateway.toml and has not said yet whether it has \
                  {key}; name the keys of each signer under keys there"
             ),
-            Unavailable::InShares { key, own } => format!(
-                "{key} is in shares, and signer {own:?} has none of them: ask at the port of all signers. If it still \
-                 has the whole key, stop it, and destroy that"
+            Unavailable::InShares(key) => format!(
+                "{key} is in shares: ask at the port of all signers. If a signer still has the whole key, stop it, and \
+                 destroy that"
             ),
         }
     }
@@ -384,7 +389,7 @@ impl Unavailable {
             Unavailable::NoSigner(_) => "no_signer",
             Unavailable::Standby { .. } => "standby",
             Unavailable::Unknown { .. } => "unknown",
-            Unavailable::InShares { .. } => "in_shares",
+            Unavailable::InShares(_) => "in_shares",
         }
     }
 
@@ -392,9 +397,9 @@ impl Unavailable {
     fn into_answer(self) -> Answer {
         let message = self.message();
         match self {
-            Unavailable::NoSigner(_)
-            | Unavailable::Standby { .. }
-            | Unavailable::InShares { .. } => Answer::Failure(message),
+            Unavailable::NoSigner(_) | Unavailable::Standby { .. } | Unavailable::InShares(_) => {
+                Answer::Failure(message)
+            }
             Unavailable::Unknown { .. } => Answer::AskAgain(message),
         }
     }

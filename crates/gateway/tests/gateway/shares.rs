@@ -271,23 +271,25 @@ async fn what_is_known_of_the_key_is_answered_without_any_signer() {
 }
 
 #[tokio::test]
-async fn at_the_port_of_a_signer_that_signer_alone_is_asked() {
+async fn at_the_port_of_one_signer_there_is_no_signature_of_a_key_in_shares() {
     let shared = Shared::new().await;
-    shared.refuse(1, 500, &failure("ask the gateway"));
     let reply = crate::fixture::sign_at(shared.fixture.port(1), &shared.key()).await;
-    assert!(reply.status == 500 && reply.body.contains("ask the gateway"), "{reply:?}");
+    assert!(reply.status == 500 && reply.body.contains("at the port of all signers"), "{reply:?}");
+    assert_eq!(shared.scripts[1].posts(), 0);
     // A part is nothing for bakers.
     let reply = shared.fixture.get(&format!("/shares/{}", shared.key())).await;
     assert_eq!(reply.status, 404, "{reply:?}");
 }
 
-/// Its store, as it says when it connects.
-fn at_level(shared: &Shared, at: usize, process: &str, level: u32) {
-    let key = shared.key();
-    let marks = format!(
+/// A signer's store, as it says when it connects.
+pub(crate) fn marks(key: &str, process: &str, level: u32) -> String {
+    format!(
         "{{\"process\":\"{process}\",\"marks\":[{{\"key\":\"{key}\",\"chain\":\"{CHAIN}\",\"level\":{level}}}]}}"
-    );
-    *shared.scripts[at].marks.lock().unwrap() = Some(marks);
+    )
+}
+
+pub(crate) fn at_level(shared: &Shared, at: usize, process: &str, level: u32) {
+    *shared.scripts[at].marks.lock().unwrap() = Some(marks(&shared.key(), process, level));
 }
 
 #[tokio::test]

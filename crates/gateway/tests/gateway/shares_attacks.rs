@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::fake_signer::{Script, part};
 use crate::fixture::{Fixture, until};
-use crate::shares::{Shared, failure, secret, shares_of, sign_vote};
+use crate::shares::{Shared, at_level, failure, marks, secret, shares_of, sign_vote};
 
 fn report(facts: &str, is_ready: bool) -> String {
     format!(
@@ -169,6 +169,21 @@ async fn a_key_in_shares_is_asked_of_no_signer_that_has_the_whole_of_it() {
     assert_ne!(whole.status, 200, "two votes at one mark, by one gateway: {whole:?}");
 }
 
+/// An enemy's box says at its own port that it has signed the last level there is, as if it had the whole key.
+#[tokio::test]
+async fn a_box_that_lies_at_its_own_port_takes_no_vote_away() {
+    let mut shared = Shared::unconnected(2, 3).await;
+    for at in 0..3 {
+        at_level(&shared, at, &format!("box{at}"), 99);
+        shared.connect(at).await;
+    }
+    let last = u32::try_from(i32::MAX).unwrap();
+    let at_its_port = sign_vote(shared.fixture.port(0), &shared.key(), last, 1).await;
+    shared.signs(100).await;
+    assert_eq!(at_its_port.status, 500, "{at_its_port:?}");
+    assert!(at_its_port.body.contains("at the port of all signers"), "{at_its_port:?}");
+}
+
 /// The witness saw the whole key sign level 200; then it was split, and the boxes begun too low.
 #[tokio::test]
 async fn what_was_answered_by_the_whole_key_is_not_asked_of_its_shares() {
@@ -176,14 +191,9 @@ async fn what_was_answered_by_the_whole_key_is_not_asked_of_its_shares() {
     let state = folder.path().join("state");
     let secret = secret(1);
     let key = secret.hash().to_string();
-    let marks = |process: &str, level: u32| {
-        Some(format!(
-            "{{\"process\":\"{process}\",\"marks\":[{{\"key\":\"{key}\",\"chain\":\"NetXdQprcVkpaWU\",\"level\":{level}}}]}}"
-        ))
-    };
     let fixture = Fixture::with_config(&[None], |config| config.state = Some(state.clone())).await;
     let script = Script::with(&[&key]);
-    *script.marks.lock().unwrap() = marks("whole", 199);
+    *script.marks.lock().unwrap() = Some(marks(&key, "whole", 199));
     let signer = fixture.heard_signer(0, &script).await;
     assert_eq!(sign_vote(fixture.http, &key, 200, 1).await.status, 200);
     drop(signer);
@@ -200,7 +210,7 @@ async fn what_was_answered_by_the_whole_key_is_not_asked_of_its_shares() {
     let mut signers = Vec::new();
     for (at, share) in shares.into_iter().enumerate() {
         let script = Script::with(&[&key]);
-        *script.marks.lock().unwrap() = marks(&format!("box{at}"), 99);
+        *script.marks.lock().unwrap() = Some(marks(&key, &format!("box{at}"), 99));
         *script.share.lock().unwrap() = Some(share);
         signers.push(fixture.rival(at, &script));
         let line = format!("signer_state{{signer=\"signer{at}\",state=\"refused\"}} 1");
