@@ -156,11 +156,12 @@ impl<'a> Hedge<'a> {
     }
 
     fn send(&self, path: Arc<Path>) -> InFlight<'a> {
-        let (request, witness) = (self.request, self.witness);
+        let (request, witness, signer) = (self.request, self.witness, &self.signer.name);
         Box::pin(async move {
             let response = path.send(request).await?;
             if let Some(position) = request.position.filter(|_| response.is_ok()) {
-                witness.note(position, path.marks().map(|marks| marks.process.as_str()));
+                let process = path.marks().map(|marks| marks.process.as_str());
+                witness.note(position, signer, process);
             }
             Ok(response)
         })

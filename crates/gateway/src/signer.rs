@@ -217,15 +217,26 @@ impl Signer {
 
     /// Whether a process may connect: of two with one identity, the first one stays while it answers.
     pub(crate) async fn is_free_for(&self, marks: &Marks) -> bool {
-        let others = self
-            .paths
-            .all()
-            .clone()
-            .into_iter()
-            .filter(|path| path.marks().is_some_and(|other| other.process != marks.process));
-        let alive: FuturesUnordered<_> =
-            others.map(|path| async move { path.is_alive().await }).collect();
-        !alive.any(|is_alive| async move { is_alive }).await
+        let mut asked: Vec<Arc<Path>> = Vec::new();
+        loop {
+            let is_new = |path: &Arc<Path>| !asked.iter().any(|before| Arc::ptr_eq(before, path));
+            let others: Vec<_> = self.paths_of_others(marks).into_iter().filter(is_new).collect();
+            // None has come while those before were asked.
+            if others.is_empty() {
+                return true;
+            }
+            let alive: FuturesUnordered<_> = others.iter().map(|path| path.is_alive()).collect();
+            if alive.any(|is_alive| async move { is_alive }).await {
+                return false;
+            }
+            asked.extend(others);
+        }
+    }
+
+    fn paths_of_others(&self, marks: &Marks) -> Vec<Arc<Path>> {
+        let is_other =
+            |path: &Arc<Path>| path.marks().is_some_and(|other| other.process != marks.process);
+        self.paths.all().iter().filter(|path| is_other(path)).cloned().collect()
     }
 
     /// Notes why a connection was refused, or that one was admitted.
@@ -276,9 +287,14 @@ impl Signer {
                     .to_owned();
             return fact("silent", Verdict::Degraded, line);
         }
+        // What a signer that says nothing of itself now is known by.
+        let connected = |verdict, line: &str| match self.answers.unsigned_lately() {
+            Some(count) => fact("not_signing", Verdict::Degraded, not_signing(count)),
+            None => fact("connected", verdict, line.to_owned()),
+        };
         if !best.session().is_peel() {
-            let line = "connected; it is not Peel, and says nothing of its device".to_owned();
-            return fact("connected", Verdict::Good, line);
+            let line = "connected; it is not Peel, and says nothing of its device";
+            return connected(Verdict::Good, line);
         }
         let is_metered = best.session().is_metered();
         let stale = if is_metered { METERED_STALE_AFTER } else { STALE_AFTER };
@@ -287,7 +303,7 @@ impl Signer {
             Some((age, report)) if age < stale || !report.ready => self.reported(&report, fact),
             Some(_) | None => {
                 let line = "connected, and has not said for a while how it is; an older version of Peel does not";
-                fact("connected", Verdict::Unknown, line.to_owned())
+                connected(Verdict::Unknown, line)
             }
         }
     }
@@ -318,11 +334,7 @@ impl Signer {
         let Some(own) = report.facts.iter().find(failed) else {
             return match self.answers.unsigned_lately() {
                 None => fact("ready", Verdict::Good, "ok".to_owned()),
-                Some(count) => fact(
-                    "not_signing",
-                    Verdict::Degraded,
-                    format!("its last {count} answers were no signatures; its log says why"),
-                ),
+                Some(count) => fact("not_signing", Verdict::Degraded, not_signing(count)),
             };
         };
         let line = format!("{}: {}", own.name(), own.line);
@@ -373,6 +385,10 @@ impl<T, F: Fn(&T) -> bool> Drop for Membership<'_, T, F> {
     fn drop(&mut self) {
         self.connected.all().retain(|other| !(self.is_it)(other));
     }
+}
+
+fn not_signing(count: usize) -> String {
+    format!("its last {count} answers were no signatures; its log says why")
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

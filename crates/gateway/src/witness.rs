@@ -21,6 +21,8 @@ use signer_api::Marks;
 use tezos::{ChainId, Kind, Level, PublicKeyHash};
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// What is remembered. Clones share it.
 #[derive(Debug, Clone)]
@@ -34,10 +36,11 @@ struct Inner {
     kept: Option<(PathBuf, File)>,
 }
 
-/// The highest level that was answered, and by which process, if that is known.
+/// The highest level that was answered, by which signer, and by which process of it, if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Answered {
     level: Level,
+    signer: Option<String>,
     process: Option<String>,
 }
 
@@ -98,10 +101,13 @@ pub struct WitnessFileError {
     why: String,
 }
 
-/// More keys than a gateway has.
-const MAX_ENTRIES: usize = 1024;
+/// More keys and chains than a signer has. Each signer has so many for itself: none fills the others' with chains of its own
+/// invention.
+const MAX_OF_A_SIGNER: usize = 256;
 /// Between two writes of the file.
 const WRITE_PAUSE: Duration = Duration::from_secs(1);
+/// For the last one.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 const FILE: &str = "answered.json";
 const LOCK: &str = "answered.lock";
 
@@ -113,6 +119,8 @@ struct Row {
     level: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signer: Option<String>,
 }
 
 impl Witness {
@@ -138,21 +146,26 @@ impl Witness {
         Seen(self.lock().clone())
     }
 
-    /// Notes that a request was answered by a process.
-    pub(crate) fn note(&self, position: Position, process: Option<&str>) {
+    /// Notes that a request was answered by a process of a signer.
+    pub(crate) fn note(&self, position: Position, signer: &str, process: Option<&str>) {
         let (place, level) = (position.place(), position.level);
+        let (by, process) = (Some(signer.to_owned()), process.map(str::to_owned));
+        let new = Answered { level, signer: by, process };
         let mut answered = self.lock();
-        if answered.len() >= MAX_ENTRIES && !answered.contains_key(&place) {
-            return;
+        match answered.get_mut(&place) {
+            Some(before) if before.level > level => return,
+            Some(before) => *before = new,
+            None => {
+                let is_its = |other: &&Answered| other.signer == new.signer;
+                if answered.values().filter(is_its).count() >= MAX_OF_A_SIGNER {
+                    drop(answered);
+                    return tell_of_too_many(position, signer);
+                }
+                answered.insert(place, new);
+            }
         }
-        let process = process.map(str::to_owned);
-        let entry = answered.entry(place);
-        let entry = entry.or_insert(Answered { level, process: process.clone() });
-        if level >= entry.level {
-            *entry = Answered { level, process };
-            drop(answered);
-            self.0.changed.send_replace(());
-        }
+        drop(answered);
+        self.0.changed.send_replace(());
     }
 
     /// Whether a process that had come as far as `marks` when it connected may be asked for this.
@@ -179,9 +192,10 @@ impl Witness {
                 () = shutdown.requested() => true,
             };
             let (rows, directory) = (self.rows(), directory.clone());
-            let written = tokio::task::spawn_blocking(move || write(&directory, &rows)).await;
-            if let Ok(Err(error)) = written {
-                tracing::warn!("what was answered cannot be written down: {error}");
+            let writing = tokio::task::spawn_blocking(move || write(&directory, &rows));
+            match writing_ends(writing, &shutdown).await {
+                Ok(()) => {}
+                Err(error) => tracing::warn!("what was answered cannot be written down: {error}"),
             }
             if is_over {
                 return;
@@ -198,8 +212,33 @@ impl Witness {
             chain: place.chain.to_string(),
             level: answered.level.into(),
             share: place.share.map(ShareIndex::number),
+            signer: answered.signer.clone(),
         };
         answered.iter().map(row).collect()
+    }
+}
+
+fn tell_of_too_many(position: Position, signer: &str) {
+    let Position { key, chain, .. } = position;
+    tracing::error!(
+        signer,
+        "what it answers for {key} on {chain} is not remembered, as it has answered for {MAX_OF_A_SIGNER} keys and chains: \
+         a copy of its store would not be noticed. \"peel gateway forget\" frees those that it has no more"
+    );
+}
+
+/// At a stop a disk that has stopped answering is not waited for without an end.
+async fn writing_ends(
+    mut writing: JoinHandle<io::Result<()>>,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    let stuck = async {
+        shutdown.requested().await;
+        sleep(LAST_WRITE).await;
+    };
+    tokio::select! {
+        written = &mut writing => written.unwrap_or_else(|error| Err(io::Error::other(error))),
+        () = stuck => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -285,8 +324,8 @@ fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> 
     let parse = |row: &Row| {
         let share = row.share.map(ShareIndex::new).transpose().ok()?;
         let (key, chain) = (row.key.parse().ok()?, row.chain.parse().ok()?);
-        let place = Place { key, chain, share };
-        Some((place, Answered { level: Level::try_from(row.level).ok()?, process: None }))
+        let (level, signer) = (Level::try_from(row.level).ok()?, row.signer.clone());
+        Some((Place { key, chain, share }, Answered { level, signer, process: None }))
     };
     let answered: Option<_> = rows.iter().map(parse).collect();
     answered.ok_or_else(|| failed("a row makes no sense".to_owned()))
@@ -326,7 +365,7 @@ mod tests {
     #[test]
     fn a_store_that_is_behind_is_named_and_one_that_is_not_is_not() {
         let witness = Witness::open(None).unwrap();
-        witness.note(position(800), Some("first"));
+        witness.note(position(800), "home", Some("first"));
         assert!(witness.seen().check(&marks("copy", 799), no_shares).is_err());
         assert!(witness.seen().check(&marks("again", 800), no_shares).is_ok());
         let other = Marks { process: "other".to_owned(), reached: Vec::new() };
@@ -336,7 +375,7 @@ mod tests {
     #[test]
     fn a_level_that_was_answered_is_asked_of_that_process_only() {
         let witness = Witness::open(None).unwrap();
-        witness.note(position(800), Some("first"));
+        witness.note(position(800), "home", Some("first"));
         // It connected at 700, and has answered since.
         assert!(witness.check(position(800), &marks("first", 700)).is_ok());
         assert!(witness.check(position(800), &marks("second", 799)).is_err());
@@ -349,7 +388,7 @@ mod tests {
     fn what_is_kept_outlives_the_process_and_can_be_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let witness = Witness::open(Some(folder.path())).unwrap();
-        witness.note(position(800), Some("first"));
+        witness.note(position(800), "home", Some("first"));
         write(folder.path(), &witness.rows()).unwrap();
         assert!(forget(folder.path(), &key()).unwrap_err().to_string().contains("is running"));
         drop(witness);
@@ -368,12 +407,30 @@ mod tests {
         assert!(Witness::open(Some(folder.path())).is_err());
     }
 
+    /// The chains are of its client's invention, and it says that it signs on each.
+    #[test]
+    fn a_signer_that_answers_for_any_number_of_chains_takes_no_place_of_anothers() {
+        let folder = tempfile::tempdir().unwrap();
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        let other: PublicKeyHash = "tz1KqTpEZ7Yob7QbPE4Hy4Wo8fHG8LhKxZSx".parse().unwrap();
+        for number in 0..2000_u32 {
+            let chain = ChainId::from_bytes(number.to_be_bytes());
+            witness.note(Position { key: other, chain, ..position(800) }, "liar", Some("liar"));
+        }
+        assert_eq!(witness.rows().len(), MAX_OF_A_SIGNER);
+        write(folder.path(), &witness.rows()).unwrap();
+        drop(witness);
+        let witness = Witness::open(Some(folder.path())).unwrap();
+        witness.note(position(800), "home", Some("first"));
+        assert!(witness.seen().check(&marks("copy", 799), no_shares).is_err());
+    }
+
     #[test]
     fn which_share_answered_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = [1, 2].map(|number| Some(ShareIndex::new(number).unwrap()));
         let witness = Witness::open(Some(folder.path())).unwrap();
-        witness.note(Position { share: first, ..position(800) }, Some("box1"));
+        witness.note(Position { share: first, ..position(800) }, "home", Some("box1"));
         write(folder.path(), &witness.rows()).unwrap();
         drop(witness);
         let witness = Witness::open(Some(folder.path())).unwrap();

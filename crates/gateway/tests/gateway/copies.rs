@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::fake_signer::{FakeSigner, Script};
 use crate::fixture::{Fixture, KEY, sign_level, until};
+use crate::relay::Relay;
 
 const CHAIN: &str = "NetXdQprcVkpaWU";
 
@@ -67,6 +68,24 @@ async fn of_two_processes_with_one_identity_the_first_goes_on_while_it_answers()
     drop(signer);
     until("it is asked", async || sign_level(fixture.http, KEY, 110, "").await.status == 200).await;
     assert_eq!(second.posts(), 1);
+}
+
+/// Both come while it is found out that the first one's line is dead.
+#[tokio::test]
+async fn of_two_processes_that_come_at_once_one_is_let_in() {
+    let fixture = Fixture::with(&[None]).await;
+    let relay = Relay::to(fixture.ssh).await;
+    let first = fixture.signer(0, &process("first", 100), &[relay.address]).await;
+    assert_eq!(sign_level(fixture.http, KEY, 101, "").await.status, 200);
+    relay.silence();
+    let rivals = ["second", "third"].map(|name| fixture.rival(0, &process(name, 101)));
+    let words = "another process with this ssh identity";
+    let is_refused = |rival: &FakeSigner| {
+        rival.status.links()[0].error.as_ref().is_some_and(|it| it.message.contains(words))
+    };
+    until("one of them is refused", async || rivals.iter().any(is_refused)).await;
+    assert!(!rivals.iter().all(is_refused));
+    drop(first);
 }
 
 /// What one signer answered counts against another one with the same key, also when it was let in before.

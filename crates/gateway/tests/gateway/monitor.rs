@@ -143,6 +143,24 @@ async fn a_signer_whose_answers_are_no_signatures_is_not_well() {
     assert!(ready().await.contains("[+] signer_signer0"), "{}", ready().await);
 }
 
+/// An older version, or one whose device has died behind a living tunnel.
+#[tokio::test]
+async fn a_signer_that_says_nothing_of_itself_is_known_by_its_answers() {
+    let fixture = Fixture::with(&[None]).await;
+    let script = showing(KEY, READY);
+    *script.refusal.lock().unwrap() = Some((502, "[]".to_owned()));
+    let _signer = fixture.heard_signer(0, &script).await;
+    let status = async || fixture.get_at(fixture.monitor, "/status").await.body;
+    assert!(status().await.contains("\"state\":\"connected\""), "{}", status().await);
+    for _ in 0..3 {
+        fixture.sign(KEY).await;
+    }
+    until("it is told", async || status().await.contains("\"state\":\"not_signing\"")).await;
+    *script.refusal.lock().unwrap() = None;
+    fixture.sign(KEY).await;
+    assert!(status().await.contains("\"state\":\"connected\""), "{}", status().await);
+}
+
 #[tokio::test]
 async fn without_a_signer_the_gateway_is_not_ready() {
     let fixture = Fixture::with(&[None]).await;
