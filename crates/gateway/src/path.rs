@@ -90,9 +90,16 @@ impl Path {
         }
     }
 
-    /// Whether the signer's end answers a ping in time.
+    /// Whether the signer's end answers a ping in time. If not, others are asked first from now on.
     pub(crate) async fn is_alive(&self) -> bool {
-        matches!(timeout(ALIVE, self.session.ping()).await, Ok(Ok(_)))
+        let asked = Instant::now();
+        match timeout(ALIVE, self.session.ping()).await {
+            Ok(answer) => answer.is_ok(),
+            Err(_) => {
+                *lock(&self.silent_at) = Some(asked);
+                false
+            }
+        }
     }
 
     pub(crate) fn session(&self) -> &Session {
