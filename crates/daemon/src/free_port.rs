@@ -2,13 +2,18 @@
 //!
 //! Asking the system for one (port 0) is not enough. It gives one of those from which it also takes the ports of outgoing
 //! connections, and those of other programs that ask so. The program listens there only later, and not while it is killed and
-//! started again: meanwhile another program can be given the port.
+//! started again: meanwhile another program can be given the port. So whoever chooses one holds a name for it in the kernel, for
+//! as long as its process lives.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+
+use parking_lot::Mutex;
 
 /// Below what Linux takes for outgoing connections, ip(7), and what Kubernetes takes for nodes.
 const FIRST: u16 = 10_000;
@@ -22,15 +27,27 @@ static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
     AtomicU16::new(u16::try_from(anywhere).unwrap_or_default())
 });
 
-/// A port without a listener; the next one and the one 1000 above have none, either. Later calls of this process give others
-/// first.
+/// The names of those that this process has chosen.
+static CHOSEN: Mutex<Vec<UnixDatagram>> = Mutex::new(Vec::new());
+
+/// A port without a listener; the next one and the one 1000 above have none, either. No other process that chooses by this, in
+/// the same network namespace, gets it while this one lives. Later calls of this process give others.
 ///
 /// # Errors
 /// [`io::ErrorKind::AddrInUse`] when all are taken.
 pub fn choose() -> io::Result<u16> {
     let ports = (0..COUNT).map(|_| port(NEXT.fetch_add(1, Ordering::Relaxed)));
-    let mut free = ports.filter(|port| [0, 1, 1000].iter().all(|more| is_free(port + more)));
-    free.next().ok_or_else(|| io::ErrorKind::AddrInUse.into())
+    let chosen = ports.filter_map(|port| Some((port, take(port)?)));
+    let mut free = chosen.filter(|(port, _)| [0, 1, 1000].iter().all(|more| is_free(port + more)));
+    let (port, name) = free.next().ok_or(io::ErrorKind::AddrInUse)?;
+    CHOSEN.lock().push(name);
+    Ok(port)
+}
+
+/// The name of a port, if nobody has it.
+fn take(port: u16) -> Option<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name(format!("peel free port {port}")).ok()?;
+    UnixDatagram::bind_addr(&name).ok()
 }
 
 fn port(turn: u16) -> u16 {
@@ -54,6 +71,12 @@ mod tests {
         let taken = all.iter().flat_map(|port| [*port, port + 1, port + 1000]);
         assert_eq!(taken.clone().collect::<HashSet<_>>().len(), 3 * usize::from(COUNT));
         assert!(taken.max() < Some(30_000));
+    }
+
+    #[test]
+    fn what_was_chosen_is_not_chosen_again() {
+        let port = choose().unwrap();
+        assert!(take(port).is_none());
     }
 
     #[test]

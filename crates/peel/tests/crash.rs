@@ -80,6 +80,8 @@ impl Dice {
 #[derive(Default)]
 struct Answers {
     all: HashMap<(Kind, u32, u32), Signature>,
+    /// How many were signed while a kill was on its way.
+    before_kills: usize,
     /// What each kind was signed last, and what was asked when the signer was killed.
     last: HashMap<Kind, (Asked, Signature)>,
     in_flight: Option<Asked>,
@@ -106,7 +108,10 @@ impl Answers {
             let asked = (kind, at, round, u8::from(dice.throw(2) == 1));
             self.in_flight = Some(asked);
             match ask(url, asked).await {
-                Ok(signature) => self.note(asked, signature),
+                Ok(signature) => {
+                    self.note(asked, signature);
+                    self.before_kills += 1;
+                }
                 Err(ClientError::Answer { .. }) => {}
                 Err(_) => return,
             }
@@ -166,5 +171,5 @@ fn no_kill_at_any_moment_leads_to_two_signatures_at_one_mark_or_gives_up_a_level
         }
     });
     println!("{KILLS} kills, {} marks signed, up to level {level}", answers.all.len());
-    assert!(answers.all.len() > KILLS, "it hardly signed anything");
+    assert!(answers.before_kills > KILLS, "it hardly signed anything: {}", answers.before_kills);
 }

@@ -1,7 +1,6 @@
 //! A signer's folder that was copied, or put back from a backup: its store does not know what was signed elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::fake_signer::{FakeSigner, Script};
 use crate::fixture::{Fixture, KEY, sign_level, until};
@@ -99,7 +98,7 @@ async fn a_key_that_changes_over_is_not_asked_of_a_store_that_is_behind() {
     // The first one does not have the key any more: now the second one is asked for it.
     let without = Script::with(&[]);
     signer.restart_with(&without).await;
-    until("it was heard", async || without.requests.load(Ordering::SeqCst) >= 2).await;
+    fixture.hears(0, &without, 0).await;
     for level in [795, 800] {
         let reply = sign_level(fixture.http, KEY, level, "").await;
         assert_eq!(reply.status, 500);

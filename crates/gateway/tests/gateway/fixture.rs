@@ -118,6 +118,12 @@ impl Fixture {
     pub(crate) async fn heard_signer(&self, at: usize, script: &Arc<Script>) -> FakeSigner {
         let before = script.requests.load(Ordering::SeqCst);
         let fake_signer = self.signer(at, script, &[self.ssh]).await;
+        self.hears(at, script, before).await;
+        fake_signer
+    }
+
+    /// Waits until the gateway has heard what a script says of itself, which was asked so often before.
+    pub(crate) async fn hears(&self, at: usize, script: &Arc<Script>, before: usize) {
         // Two requests, and the answer to the second one is back when the port answers from memory.
         until("the gateway has asked", async || {
             let asked = script.requests.load(Ordering::SeqCst);
@@ -125,7 +131,6 @@ impl Fixture {
             asked >= before + 2 && script.requests.load(Ordering::SeqCst) == asked
         })
         .await;
-        fake_signer
     }
 
     /// A second program with the identity of signer `at`, which may not be let in.

@@ -1,5 +1,6 @@
 //! A line that can fall silent: nothing is closed, and nothing comes through.
 
+use std::future::pending;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,11 +18,21 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn to(target: SocketAddr) -> Relay {
+        Relay::of(target, usize::MAX).await
+    }
+
+    /// For one connection: whoever comes later hears nothing.
+    pub(crate) async fn for_one_to(target: SocketAddr) -> Relay {
+        Relay::of(target, 1).await
+    }
+
+    async fn of(target: SocketAddr, connections: usize) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (silent, state) = watch::channel(false);
         let task = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
+            for _ in 0..connections {
+                let Ok((near, _)) = listener.accept().await else { return };
                 let Ok(far) = TcpStream::connect(target).await else { continue };
                 near.set_nodelay(true).unwrap();
                 far.set_nodelay(true).unwrap();
@@ -30,6 +41,7 @@ impl Relay {
                 tokio::spawn(copy(near_in, far_out, state.clone()));
                 tokio::spawn(copy(far_in, near_out, state.clone()));
             }
+            pending::<()>().await;
         });
         Relay { address, silent, task }
     }

@@ -19,6 +19,7 @@ use tunnel::home::LinkState;
 
 use crate::fake_signer::{FakeSigner, Script};
 use crate::fixture::{BODY, KEY, LIMIT, OTHER_KEY, Reply, exchange, get_at, sign_at, until};
+use crate::relay::Relay;
 use crate::shares::{secret, shares_of};
 
 /// A gateway with a file, and what may stand in it.
@@ -121,9 +122,18 @@ impl Filed {
     }
 
     async fn signer(&self, entry: &Entry, key: &str) -> (FakeSigner, Arc<Script>) {
+        self.signer_over(self.ssh, entry, key).await
+    }
+
+    async fn signer_over(
+        &self,
+        line: SocketAddr,
+        entry: &Entry,
+        key: &str,
+    ) -> (FakeSigner, Arc<Script>) {
         let script = Script::with(&[key]);
         let host_key = self.host_key.public();
-        let signer = FakeSigner::dial(&script, &entry.identity, entry.port, &host_key, &[self.ssh]);
+        let signer = FakeSigner::dial(&script, &entry.identity, entry.port, &host_key, &[line]);
         until("it is asked", async || sign_at(entry.address(), key).await.status == 200).await;
         (signer, script)
     }
@@ -292,7 +302,9 @@ async fn a_gateway_that_drains_is_not_ready_and_still_answers() {
 async fn a_signer_is_told_that_the_gateway_stops() {
     let one = Entry::new("one");
     let gateway = Filed::with(&[&one]).await;
-    let (signer, _script) = gateway.signer(&one, KEY).await;
+    // The next connection, which it tries at once, would be refused: that is another error.
+    let line = Relay::for_one_to(gateway.ssh).await;
+    let (signer, _script) = gateway.signer_over(line.address, &one, KEY).await;
     gateway.shutdown.request();
     until("it has heard", async || {
         let links = signer.status.links();

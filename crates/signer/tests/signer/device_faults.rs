@@ -7,7 +7,8 @@ use std::time::Duration;
 use ledger_sim::{Config, Curve, Device, Fault, Instruction, Latency, Path, Setup};
 
 use crate::harness::{
-    Daemon, Home, TZ1, TZ1_SECRET, answer, attestation, get, preattestation, send_post, sign,
+    Daemon, Home, TZ1, TZ1_SECRET, answer, attestation, connect, get, preattestation, send_post,
+    sign,
 };
 
 /// The simulator's first secp256k1 key.
@@ -260,8 +261,11 @@ fn both_votes_at_once_are_signed_in_the_order_of_the_device() {
     let device = device(Latency::Real);
     let (_home, daemon) = ready(&device);
     for level in 11..17 {
+        // Nothing but two writes is between the two.
         let votes = [attestation(level, 1), preattestation(level, 1)];
-        let asked = votes.map(|vote| send_post(daemon.http, &format!("/keys/{TZ2}"), &vote));
+        let votes = votes.map(|vote| (connect(daemon.http), vote));
+        let path = format!("/keys/{TZ2}");
+        let asked = votes.map(|(stream, vote)| send_post(stream, &path, &vote));
         asked.into_iter().for_each(|one| drop(answer(one).signature().unwrap()));
     }
 }

@@ -183,11 +183,11 @@ pub(crate) fn sign_at(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
 
 /// The same for any path.
 pub(crate) fn post(at: SocketAddr, path: &str, payload: &[u8]) -> Answer {
-    answer(send_post(at, path, payload))
+    answer(send_post(connect(at), path, payload))
 }
 
 /// The first half of it: asks. [`answer`] is the second.
-pub(crate) fn send_post(at: SocketAddr, path: &str, payload: &[u8]) -> TcpStream {
+pub(crate) fn send_post(stream: TcpStream, path: &str, payload: &[u8]) -> TcpStream {
     let body = format!("\"{}\"\n", hex::encode(payload));
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -195,17 +195,21 @@ pub(crate) fn send_post(at: SocketAddr, path: &str, payload: &[u8]) -> TcpStream
          {:x}\r\n{body}\r\n0\r\n\r\n",
         body.len()
     );
-    send(at, request.as_bytes())
+    send(stream, request.as_bytes())
 }
 
 /// Sends bytes, reads until the other side closes.
 pub(crate) fn exchange(at: SocketAddr, request: &[u8]) -> Answer {
-    answer(send(at, request))
+    answer(send(connect(at), request))
 }
 
-fn send(at: SocketAddr, request: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(at).unwrap();
+pub(crate) fn connect(at: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream
+}
+
+fn send(mut stream: TcpStream, request: &[u8]) -> TcpStream {
     stream.write_all(request).unwrap();
     stream
 }

@@ -1,11 +1,13 @@
 //! An endpoint and a signer's end, each in this process, as tests want them.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -169,9 +171,18 @@ pub(crate) async fn echoes(session: &Session) -> bool {
 
 /// A connection to a port that may not listen yet.
 pub(crate) async fn connect(port: u16) -> TcpStream {
+    when_it_listens(async || TcpStream::connect(("127.0.0.1", port)).await).await
+}
+
+/// The same of a socket: its file is there before its listener is.
+pub(crate) async fn connect_to_socket(path: &Path) -> UnixStream {
+    when_it_listens(async || UnixStream::connect(path).await).await
+}
+
+async fn when_it_listens<S>(connect: impl AsyncFn() -> io::Result<S>) -> S {
     let connecting = async {
         loop {
-            match TcpStream::connect(("127.0.0.1", port)).await {
+            match connect().await {
                 Ok(stream) => return stream,
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }

@@ -36,6 +36,7 @@ async fn a_gateway_made_again_is_found() {
     let mut cloud = Cloud::with(&[identity.public()]).await;
     let signer = Signer::dial(&identity, cloud.address, cloud.host_key.public());
     cloud.session().await;
+    until("the first one is up", || signer.status.links()[0].ups == 1).await;
     for _ in 0..3 {
         let (address, host_key) = cloud.stop().await;
         cloud = Cloud::at(address, host_key, &[identity.public()], Limits::default()).await;

@@ -352,7 +352,8 @@ fn in_steady_state_no_request_waits_for_the_disk() {
     let store = disk.power_on();
     sign(&store, &attestation(100, 0, 1));
     for level in 101..200 {
-        disk.await_reserved(level);
+        // Also the store knows that it is durable.
+        store.await_reserved(&key(), &attestation(level, 0, 1), soon()).unwrap();
         disk.set(Power::Stuck); // whoever waited for it now would get StoreFailure::Slow
         for round in 0..3 {
             assert_eq!(

@@ -78,7 +78,7 @@ async fn a_recorded_raspberry_pi_is_shown_in_the_lines_of_the_real_exporter() {
 
 #[tokio::test]
 async fn this_computer_has_the_names_and_labels_of_the_real_exporter() {
-    let own = Host::new(Config::default(), here().state).text().await;
+    let own = without_exporter(here()).text().await;
     let theirs = RealExporter::here().text();
     let series = |text: &str| -> BTreeSet<String> {
         let shown = text.lines().filter_map(|line| line.rsplit_once(' '));

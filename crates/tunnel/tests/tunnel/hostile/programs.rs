@@ -4,11 +4,10 @@ use std::process::Command;
 
 use daemon::free_port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tunnel::endpoint::Refusal;
 
-use crate::ends::{LIMIT, PORT, connect, until};
+use crate::ends::{LIMIT, PORT, connect, connect_to_socket, until};
 use crate::hostile::Fixture;
 use crate::stock::{Destination, Program, program};
 
@@ -154,8 +153,7 @@ async fn a_local_forward_leads_nowhere() {
     let forward = format!("{}:127.0.0.1:8444", socket.display());
     let ssh = fixture.destination().ssh(&fixture.key, &["-N", "-L", &forward]);
     let ssh = Program::start(ssh, &fixture.folder);
-    until("ssh listens", || socket.exists()).await;
-    let mut through = UnixStream::connect(&socket).await.unwrap();
+    let mut through = connect_to_socket(&socket).await;
     let end = timeout(LIMIT, through.read(&mut [0; 1])).await.unwrap();
     assert_eq!(end.unwrap_or(0), 0);
     let fingerprint = fixture.key.public().fingerprint();
@@ -169,8 +167,7 @@ async fn a_forward_to_a_socket_here_leads_nowhere() {
     let forward = format!("{}:/run/docker.sock", socket.display());
     let ssh = fixture.destination().ssh(&fixture.key, &["-N", "-L", &forward]);
     let ssh = Program::start(ssh, &fixture.folder);
-    until("ssh listens", || socket.exists()).await;
-    let mut through = UnixStream::connect(&socket).await.unwrap();
+    let mut through = connect_to_socket(&socket).await;
     let end = timeout(LIMIT, through.read(&mut [0; 1])).await.unwrap();
     assert_eq!(end.unwrap_or(0), 0);
     let fingerprint = fixture.key.public().fingerprint();

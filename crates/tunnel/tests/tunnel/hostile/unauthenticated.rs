@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -248,19 +248,17 @@ async fn a_burst_has_room_until_it_is_accepted() {
 
 /// New connections, each `pause` after the last, until this is dropped.
 struct Flood {
-    count: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
 impl Flood {
     fn start(from: [u8; 4], to: SocketAddr, pause: Duration) -> Flood {
-        let flood = Flood { count: Arc::default(), stop: Arc::default() };
-        let (count, stop) = (Arc::clone(&flood.count), Arc::clone(&flood.stop));
+        let flood = Flood { stop: Arc::default() };
+        let stop = Arc::clone(&flood.stop);
         std::thread::spawn(move || {
             let mut open = VecDeque::new();
             while !stop.load(Ordering::Relaxed) {
                 open.extend(unauthenticated(from, to));
-                count.fetch_add(1, Ordering::Relaxed);
                 if open.len() > 1_000 {
                     open.pop_front();
                 }
@@ -280,14 +278,12 @@ impl Drop for Flood {
 /// A signer gets in again and again, however many unauthenticated connections come meanwhile.
 async fn gets_in_through_a_flood(from: [u8; 4], pause: Duration) {
     let mut fixture = patient().await;
-    let flood = Flood::start(from, fixture.cloud.address, pause);
+    let _flood = Flood::start(from, fixture.cloud.address, pause);
     until("the flood is there", || fixture.cloud.refusals.count(Refusal::Login) > 100).await;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(2) {
         gets_in(&fixture.key.identity(), &mut fixture.cloud).await;
     }
-    let count = flood.count.load(Ordering::Relaxed);
-    assert!(count > 300, "{count} connections are no flood");
     fixture.ends_well().await;
 }
 
