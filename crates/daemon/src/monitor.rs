@@ -2,8 +2,9 @@
 //!
 //! Every client that reaches the port may ask, as often as is of use: beyond that it is told to wait, for what answers
 //! here is the process that signs. What costs time, as the metrics, is made by turns, so that a crowd costs a tenth of
-//! the processor and no more. `/livez` and `/readyz` cost nothing, and no flood keeps them from who restarts the daemon
-//! on them.
+//! the processor and no more. Only a few requests wait for their turn: one that waits keeps its connection, and a crowd
+//! that waited would leave none for others. `/livez` and `/readyz` cost nothing, and no flood keeps them from who restarts
+//! the daemon on them.
 
 use std::fmt;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use hyper::{HeaderMap, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
+use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
@@ -78,22 +80,37 @@ impl Monitor {
     }
 
     /// All metrics, in the text format of Prometheus.
-    pub async fn metrics(&self) -> String {
-        let (own, took) = {
-            let turn = self.turns.take().await;
-            (exposition::text(&self.registry), turn.begun.elapsed())
-        };
-        let Some(others) = &self.others else { return own };
+    ///
+    /// # Errors
+    /// When [`Busy`].
+    pub async fn metrics(&self) -> Result<String, Busy> {
+        let turn = self.turn().await?;
+        let own = exposition::text(&self.registry);
+        let took = turn.begun.elapsed();
+        // The others are waited for, too.
+        let _slot = turn.end();
+        let Some(others) = &self.others else { return Ok(own) };
         let text = others(own.clone()).await;
         // What was waited for costs nothing; what was made of it, as much as as many bytes of our own.
         let ratio = u32::try_from(text.len() / own.len().max(1)).unwrap_or(u32::MAX);
         self.turns.charge(took.saturating_mul(ratio));
-        own + &text
+        Ok(own + &text)
     }
 
     /// A turn to make something that costs time.
-    pub async fn turn(&self) -> Turn<'_> {
+    ///
+    /// # Errors
+    /// When [`Busy`].
+    pub async fn turn(&self) -> Result<Turn<'_>, Busy> {
         self.turns.take().await
+    }
+
+    /// A response that is made in a turn; a 429 when [`Busy`].
+    pub async fn in_turn(&self, make: impl FnOnce() -> MonitorResponse) -> MonitorResponse {
+        match self.turn().await {
+            Ok(_turn) => make(),
+            Err(busy) => busy.into(),
+        }
     }
 
     /// Makes the reports.
@@ -112,23 +129,21 @@ impl Monitor {
         if matches!(path, "/livez" | "/readyz") || self.rate.takes_one(Instant::now()) {
             return Ok(());
         }
-        let why =
-            format!("more than {REQUESTS_A_SECOND} requests a second; ask again in a second\n");
-        let mut response = text(StatusCode::TOO_MANY_REQUESTS, why);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        Err(response)
+        Err(told_to_wait(&format!(
+            "more than {REQUESTS_A_SECOND} requests a second; ask again in a second"
+        )))
     }
 
     /// Answers a request that was admitted.
     pub async fn show(&self, path: &str) -> MonitorResponse {
         match path {
-            "/metrics" => with_media(StatusCode::OK, exposition::MEDIA, self.metrics().await),
+            "/metrics" => match self.metrics().await {
+                Ok(metrics) => with_media(StatusCode::OK, exposition::MEDIA, metrics),
+                Err(busy) => busy.into(),
+            },
             "/livez" => facts(&self.liveness),
             "/readyz" => facts(self.reporter.health()),
-            "/status" => {
-                let _turn = self.turn().await;
-                json(&self.reporter.report())
-            }
+            "/status" => self.in_turn(|| json(&self.reporter.report())).await,
             _ => {
                 let paths = "/metrics, /livez, /readyz or /status\n".to_owned();
                 text(StatusCode::NOT_FOUND, paths)
@@ -166,6 +181,18 @@ pub fn json(value: &impl Serialize) -> MonitorResponse {
     }
 }
 
+fn told_to_wait(why: &str) -> MonitorResponse {
+    let mut response = text(StatusCode::TOO_MANY_REQUESTS, format!("{why}\n"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+impl From<Busy> for MonitorResponse {
+    fn from(busy: Busy) -> MonitorResponse {
+        told_to_wait(&busy.to_string())
+    }
+}
+
 fn text(status: StatusCode, body: String) -> MonitorResponse {
     with_media(status, TEXT, body)
 }
@@ -182,6 +209,8 @@ fn with_media(status: StatusCode, media: &'static str, body: String) -> MonitorR
 /// Who makes something that costs time, one after the other.
 #[derive(Debug)]
 struct Turns {
+    /// Of requests that wait for their turn, that have it, or that wait for metrics of other processes.
+    slots: Semaphore,
     one: Semaphore,
     /// When the next one may begin.
     free_at: Mutex<Option<Instant>>,
@@ -192,23 +221,33 @@ struct Turns {
 pub struct Turn<'a> {
     turns: &'a Turns,
     begun: Instant,
+    slot: Option<SemaphorePermit<'a>>,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
+/// Eight requests wait for their turn already. *Failed*: ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("more than {MAX_REQUESTS} requests at once; ask again in a second")]
+pub struct Busy;
+
+/// Requests at once for what costs time: few of a listener's connections, for none that waits is evicted.
+const MAX_REQUESTS: usize = 8;
 /// Of a turn's own time, until the next turn begins.
 const PAUSE_RATIO: u32 = 10;
 /// However long it took.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Turns {
-    async fn take(&self) -> Turn<'_> {
+    /// The next turn, as soon as it comes.
+    async fn take(&self) -> Result<Turn<'_>, Busy> {
+        let slot = self.slots.try_acquire().map_err(|_| Busy)?;
         // It is never closed.
         let permit = self.one.acquire().await.ok();
         let free_at = *self.free_at.lock();
         if let Some(free_at) = free_at {
             sleep_until(free_at).await;
         }
-        Turn { turns: self, begun: Instant::now(), _permit: permit }
+        Ok(Turn { turns: self, begun: Instant::now(), slot: Some(slot), _permit: permit })
     }
 
     /// Something has cost so much.
@@ -221,7 +260,15 @@ impl Turns {
 
 impl Default for Turns {
     fn default() -> Turns {
-        Turns { one: Semaphore::new(1), free_at: Mutex::default() }
+        let (slots, one) = (Semaphore::new(MAX_REQUESTS), Semaphore::new(1));
+        Turns { slots, one, free_at: Mutex::default() }
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// It is the next one's turn; the request keeps its slot.
+    fn end(mut self) -> Option<SemaphorePermit<'a>> {
+        self.slot.take()
     }
 }
 
@@ -296,20 +343,41 @@ mod tests {
         let turns = Turns::default();
         let begun = Instant::now();
         for _ in 0..3 {
-            let _turn = turns.take().await;
+            let _turn = turns.take().await.unwrap();
             advance(Duration::from_millis(10)).await;
         }
         assert_eq!(begun.elapsed(), Duration::from_millis(10 + 100 + 10 + 100 + 10));
         turns.charge(Duration::from_secs(3600));
         let begun = Instant::now();
-        drop(turns.take().await);
+        drop(turns.take().await.unwrap());
         assert_eq!(begun.elapsed(), LONGEST_PAUSE);
+    }
+
+    /// Those too that wait for metrics of others.
+    #[tokio::test]
+    async fn only_so_many_requests_wait_for_what_costs_time() {
+        let monitor = monitor(Health::default()).with_others(|_| std::future::pending());
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..MAX_REQUESTS {
+            let monitor = monitor.clone();
+            waiting.spawn(async move { monitor.metrics().await.err() });
+        }
+        while monitor.turns.slots.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        for path in ["/metrics", "/status"] {
+            let busy = monitor.show(path).await;
+            assert_eq!(busy.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+            assert!(busy.headers().contains_key(RETRY_AFTER), "{path}");
+        }
+        waiting.shutdown().await;
+        assert_eq!(monitor.show("/status").await.status(), StatusCode::OK);
     }
 
     #[tokio::test]
     async fn metrics_of_others_stand_behind_our_own() {
         let others = |own: String| async move { format!("{}+others\n", own.len()) };
-        let text = monitor(Health::default()).with_others(others).metrics().await;
+        let text = monitor(Health::default()).with_others(others).metrics().await.unwrap();
         assert_eq!(text, "0+others\n");
     }
 }

@@ -1,15 +1,18 @@
 //! The limits of a listener, with few places and long limits: what holds is not the clock's doing.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use daemon::Shutdown;
 use daemon::connections::{Limits, Listener};
 use daemon::http::{Body, Http, HttpService};
+use daemon::monitor::Monitor;
+use daemon::report::Reporter;
+use daemon::{Health, Shutdown};
 use http_body_util::Full;
 use hyper::{Request, Response};
 use tokio::runtime::{Builder, Runtime};
@@ -69,7 +72,11 @@ impl Server {
     }
 
     fn serve(&mut self, listener: Listener) {
-        let serving = listener.serve(Http(Arc::new(Hello)), self.shutdown.clone());
+        self.serve_with(Hello, listener);
+    }
+
+    fn serve_with(&mut self, service: impl HttpService, listener: Listener) {
+        let serving = listener.serve(Http(Arc::new(service)), self.shutdown.clone());
         self.serving = Some(self.runtime.spawn(serving));
     }
 
@@ -144,6 +151,23 @@ fn idle_connections_make_room_too() {
         (0..12).map(|_| server.say("GET / HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
     assert!(server.is_greeted());
     drop(kept_alive);
+    server.stop();
+}
+
+/// Each waits for metrics that never come.
+#[test]
+fn a_crowd_that_asks_for_what_costs_time_does_not_keep_a_newcomer_out() {
+    let limits = Limits { connections: 16, grace: Duration::ZERO, ..Limits::default() };
+    let (mut server, listener) = Server::on(Runtime::new().unwrap(), limits);
+    let reporter = Reporter::new("test", Health::default());
+    let monitor = Monitor::new(Arc::default(), reporter, Health::default());
+    server.serve_with(monitor.with_others(|_| pending()), listener);
+    let asked = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+    let crowd: Vec<TcpStream> = (0..16).map(|_| server.say(asked)).collect();
+    let mut answer = String::new();
+    server.say(&LAST_REQUEST.replace("/ ", "/livez ")).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(crowd);
     server.stop();
 }
 

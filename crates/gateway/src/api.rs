@@ -126,7 +126,10 @@ impl Api {
     async fn health(&self, uri: &Uri) -> Reply {
         match self.port.and_then(|port| self.signers.at(port)) {
             Some(signer) => self.ask(&signer, &get(uri)).await,
-            None => Answer::Metrics(self.monitor.metrics().await).into(),
+            None => {
+                let metrics = self.monitor.metrics().await;
+                Answer::Metrics(metrics.map_err(|busy| busy.to_string())).into()
+            }
         }
     }
 

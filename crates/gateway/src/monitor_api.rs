@@ -29,6 +29,8 @@ pub(crate) struct MonitorApi {
 
 const MAX_VIEWERS: usize = 8;
 const DRAW_EVERY: Duration = Duration::from_secs(1);
+/// A comment, in the place of an event.
+const UNCHANGED: &str = ":\n\n";
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -100,10 +102,11 @@ struct Drawn {
 impl Drawn {
     async fn next(&mut self) -> String {
         self.tick.tick().await;
-        let _turn = self.monitor.turn().await;
+        // When too many wait, it is drawn a second later.
+        let Ok(_turn) = self.monitor.turn().await else { return UNCHANGED.to_owned() };
         let content = page::content(&self.status.report());
         if content == self.last {
-            return ":\n\n".to_owned();
+            return UNCHANGED.to_owned();
         }
         let event = event(&content);
         self.last = content;
@@ -119,15 +122,9 @@ impl HttpService for MonitorApi {
             return whole(refused);
         }
         match request.uri().path() {
-            "/" => {
-                let _turn = self.monitor.turn().await;
-                whole(self.page())
-            }
+            "/" => whole(self.monitor.in_turn(|| self.page()).await),
             "/events" => self.events(),
-            "/status" => {
-                let _turn = self.monitor.turn().await;
-                whole(json(&self.status.report()))
-            }
+            "/status" => whole(self.monitor.in_turn(|| json(&self.status.report())).await),
             path => whole(self.monitor.show(path).await),
         }
     }

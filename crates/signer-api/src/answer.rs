@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use shares::{PartialSignature, ShareIndex};
@@ -54,8 +54,8 @@ pub enum Answer {
     Status(Result<String, String>),
     /// What a signer tells its gateway of its store.
     Marks(Marks),
-    /// Metrics, in the text format of Prometheus.
-    Metrics(String),
+    /// Metrics, in the text format of Prometheus; or *failed*: too many ask for them at once. Ask again.
+    Metrics(Result<String, String>),
     /// What a signer tells its gateway of its health, in JSON.
     Report(String),
     /// What can be done with a path.
@@ -104,7 +104,12 @@ impl Answer {
             Answer::Status(Ok(line)) => text(StatusCode::OK, format!("{line}\n")),
             Answer::Status(Err(line)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{line}\n")),
             Answer::Marks(marks) => self.value(Media::Json, &marks.to_json()),
-            Answer::Metrics(text) => body(StatusCode::OK, PROMETHEUS, text.clone()),
+            Answer::Metrics(Ok(text)) => body(StatusCode::OK, PROMETHEUS, text.clone()),
+            Answer::Metrics(Err(why)) => {
+                let mut response = text(StatusCode::TOO_MANY_REQUESTS, format!("{why}\n"));
+                set(&mut response, RETRY_AFTER, "1");
+                response
+            }
             Answer::Report(json) => body(StatusCode::OK, Media::Json.name(), json.clone()),
             Answer::Options(methods) => {
                 let mut response = text(StatusCode::OK, "");

@@ -36,7 +36,9 @@ async fn dispatch(api: &Api, request: Request<Body>, accepted: Option<Media>) ->
     match Call::parse(request.method(), request.uri()) {
         Err(error) => Answer::Misuse(error),
         Ok(Call::Options(methods)) => Answer::Options(methods),
-        Ok(Call::Health) => Answer::Metrics(api.monitor.metrics().await),
+        Ok(Call::Health) => {
+            Answer::Metrics(api.monitor.metrics().await.map_err(|busy| busy.to_string()))
+        }
         Ok(Call::Marks) => api.marks(),
         Ok(Call::Report) => api.report(),
         Ok(Call::AuthorizedKeys) => api.authorized_keys(),

@@ -204,7 +204,7 @@ mod tests {
         async fn answer(&self, _: Request<Body>) -> Response<Full<Bytes>> {
             self.began.notify_one();
             self.go_on.notified().await;
-            Answer::Metrics("hello".to_owned()).into_response(Media::Json)
+            Answer::Metrics(Ok("hello".to_owned())).into_response(Media::Json)
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -245,6 +246,18 @@ async fn more_requests_than_are_of_use_are_told_to_wait() {
     assert!(answers.contains("retry-after: 1"), "{answers}");
     // A probe is answered all the same.
     assert!(answers.ends_with("[+] running: ok\n"), "{answers}");
+}
+
+/// At a port of bakers, of a gateway whose signer never answers: the metrics take two seconds.
+#[tokio::test]
+async fn a_crowd_that_asks_for_metrics_does_not_wait_for_them() {
+    let fixture = Fixture::with(&[None]).await;
+    let _silent = fixture.heard_signer(0, &Script::with(&[KEY])).await;
+    let crowd = join_all((0..32).map(|_| fixture.get("/healthz"))).await;
+    let answered = |status| crowd.iter().filter(move |reply| reply.status == status);
+    assert!(answered(200).count() >= 1, "{crowd:?}");
+    let busy = answered(429).next().expect("all of them wait");
+    assert!(busy.body.contains("ask again in a second"), "{busy:?}");
 }
 
 /// A page that stays open.
