@@ -88,7 +88,7 @@ pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 const KEY: &str = "key";
 const NOT_CONNECTED: &str = "not connected; its own log says why: look at home, by another way";
 /// More than bakers send to one signer at once.
-const MAX_REQUESTS: usize = 64;
+pub(crate) const MAX_REQUESTS: usize = 64;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
