@@ -6,17 +6,21 @@
 //! to another gateway, or to the same one.
 //!
 //! ```text
-//!            ┌──── a connection to [monitor] is closed, and no other one is taken ────┐
+//!            ┌──── a connection to [monitor] is closed, and the next one is refused ──┐
 //!            │                                                                        ▼
 //!   the gateway is there: watch                                 it is not: listen on the bakers' ports, 502
 //!            ▲                                                                        │
-//!            └─────────────────── [monitor] takes a connection ───────────────────────┘
+//!            └────────────── a connection to [monitor] is not refused ────────────────┘
 //! ```
+//!
+//! A connection that is not answered is none that is refused: so many wait at [monitor] that the system takes no more, and
+//! the gateway is there. A stand-in beside it would take its bakers.
 //!
 //! Both listen on the ports for a moment, which the system allows to processes of one user that both ask for it
 //! (`SO_REUSEPORT`, socket(7)): no connection is refused when the gateway comes back. One that is made in the very moment in which
 //! the stand-in closes its listener may be reset by the system.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,16 +87,12 @@ impl StandIn {
     /// Until shutdown.
     pub async fn run(mut self, shutdown: Shutdown) {
         while !shutdown.is_requested() {
-            match self.connect().await {
-                Some(gateway) => watch(gateway, &shutdown).await,
-                None => self.stand_in(&shutdown).await,
+            match look(self.monitor).await {
+                Found::Gateway(gateway) => watch(gateway, &shutdown).await,
+                Found::Unanswered => sleep(LOOK_EVERY).await,
+                Found::Nothing => self.stand_in(&shutdown).await,
             }
         }
-    }
-
-    /// A connection to the gateway; none when it does not listen.
-    async fn connect(&self) -> Option<TcpStream> {
-        timeout(CONNECT_LIMIT, TcpStream::connect(self.monitor)).await.ok()?.ok()
     }
 
     /// Answers until the gateway listens.
@@ -106,7 +106,7 @@ impl StandIn {
             }
         }
         tracing::info!(ports = serving.len(), "no gateway listens: bakers are told to ask again");
-        while !stop.is_requested() && self.connect().await.is_none() {
+        while !stop.is_requested() && matches!(look(self.monitor).await, Found::Nothing) {
             sleep(LOOK_EVERY).await;
         }
         stop.request();
@@ -125,6 +125,29 @@ impl StandIn {
         let own = signers.map(|signer| SocketAddr::new(address, signer.port.of(Service::Signing)));
         self.config.http.into_iter().chain(own).collect()
     }
+}
+
+/// What was found at `[monitor]`.
+enum Found {
+    /// A gateway, which took this connection.
+    Gateway(TcpStream),
+    /// A gateway that takes no more connections now; or it cannot be told.
+    Unanswered,
+    /// No gateway: the connection was refused.
+    Nothing,
+}
+
+/// Looks whether a gateway listens there.
+async fn look(monitor: SocketAddr) -> Found {
+    match timeout(CONNECT_LIMIT, TcpStream::connect(monitor)).await {
+        Ok(Ok(gateway)) => Found::Gateway(gateway),
+        Ok(Err(error)) if is_refused(&error) => Found::Nothing,
+        Ok(Err(_)) | Err(_) => Found::Unanswered,
+    }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 
 /// Returns when the gateway has closed the connection, or has ended; it says nothing unasked.
@@ -153,5 +176,31 @@ impl HttpService for AskAgain {
         let mut response = Answer::AskAgain(text).into_response(media);
         response.headers_mut().insert(CONNECTION, CLOSE);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    /// As many wait at its port as the system lets wait.
+    #[tokio::test]
+    async fn a_gateway_that_takes_no_more_connections_is_not_gone() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let monitor = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        let found = loop {
+            match look(monitor).await {
+                Found::Gateway(connection) => waiting.push(connection),
+                found @ (Found::Unanswered | Found::Nothing) => break found,
+            }
+        };
+        assert!(matches!(found, Found::Unanswered), "after {} connections", waiting.len());
+        drop(listener);
+        assert!(matches!(look(monitor).await, Found::Nothing));
     }
 }
