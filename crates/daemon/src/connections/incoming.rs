@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, SimplexStream, WriteHalf, join,
@@ -37,7 +38,10 @@ pub(super) trait Source: Send + 'static {
     fn next(&mut self) -> impl Future<Output = io::Result<Self::IncomingConnection>> + Send;
 
     /// A connection that has come already and was not accepted yet. Does not wait.
-    fn last(&mut self) -> Option<Self::IncomingConnection>;
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; else those of accept(2).
+    fn last(&mut self) -> io::Result<Self::IncomingConnection>;
 }
 
 /// A connection that was just accepted.
@@ -59,8 +63,27 @@ pub(super) struct Streams<S>(pub(super) mpsc::Receiver<S>);
 pub(super) struct HandedOver<S>(S);
 
 /// A connection that has come, as the system knows: the runtime hears of it some time later.
-fn accept_now(listener: &impl AsFd) -> Option<OwnedFd> {
-    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).ok()
+fn accept_now(listener: &impl AsFd) -> io::Result<OwnedFd> {
+    Ok(accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+}
+
+/// Whether a connection ended before it was accepted, so that others may wait behind it: accept(2), "Error handling". Without
+/// a file descriptor (`EMFILE`, `ENFILE`) the same one stays first, and to try again does not help.
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNABORTED
+                | Errno::NETDOWN
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::HOSTUNREACH
+                | Errno::OPNOTSUPP
+                | Errno::NETUNREACH
+        )
+    )
 }
 
 impl Source for TcpListener {
@@ -70,8 +93,8 @@ impl Source for TcpListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    fn last(&mut self) -> Option<TcpStream> {
-        TcpStream::from_std(accept_now(self)?.into()).ok()
+    fn last(&mut self) -> io::Result<TcpStream> {
+        TcpStream::from_std(accept_now(self)?.into())
     }
 }
 
@@ -104,9 +127,9 @@ impl Source for TlsPort {
         Ok(TlsIncoming { stream, tls: self.tls.clone() })
     }
 
-    fn last(&mut self) -> Option<TlsIncoming> {
+    fn last(&mut self) -> io::Result<TlsIncoming> {
         let stream = self.listener.last()?;
-        Some(TlsIncoming { stream, tls: self.tls.clone() })
+        Ok(TlsIncoming { stream, tls: self.tls.clone() })
     }
 }
 
@@ -136,8 +159,8 @@ impl Source for UnixListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    fn last(&mut self) -> Option<UnixStream> {
-        UnixStream::from_std(accept_now(self)?.into()).ok()
+    fn last(&mut self) -> io::Result<UnixStream> {
+        UnixStream::from_std(accept_now(self)?.into())
     }
 }
 
@@ -159,8 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Source for Streams<S> {
         }
     }
 
-    fn last(&mut self) -> Option<HandedOver<S>> {
-        self.0.try_recv().ok().map(HandedOver)
+    fn last(&mut self) -> io::Result<HandedOver<S>> {
+        self.0.try_recv().map(HandedOver).map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 }
 
