@@ -8,7 +8,7 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -199,6 +199,7 @@ impl Health {
         }
         // What is gone, as a session that has ended, is forgotten.
         if seen.len() > names.len() {
+            let names: HashSet<String> = names.into_iter().collect();
             seen.retain(|name, _| names.contains(name));
         }
         facts

@@ -71,7 +71,10 @@ impl Signers {
                 return Some(found);
             }
             let mut any: FuturesUnordered<_> = updates.iter_mut().map(Receiver::changed).collect();
-            timeout_at(end, any.next()).await.ok()?;
+            timeout_at(end, any.next()).await.ok()??.ok();
+            drop(any);
+            // One that was taken out of the configuration says nothing any more.
+            updates.retain(|signer| signer.has_changed().is_ok());
         }
     }
 }
@@ -92,6 +95,19 @@ mod tests {
             port: SignerPort::new(8443).unwrap(),
             keys: None,
         }))
+    }
+
+    #[tokio::test]
+    async fn a_signer_that_is_taken_out_is_not_waited_for() {
+        let signers = Signers::new([signer()]);
+        let looks = std::cell::Cell::new(0);
+        let find = signers.find(|| {
+            looks.set(looks.get() + 1);
+            assert!(looks.get() < 5, "it looks without a pause");
+            None::<()>
+        });
+        let take_out = async { signers.replace([]) };
+        assert_eq!(tokio::join!(find, take_out).0, None);
     }
 
     #[tokio::test(start_paused = true)]

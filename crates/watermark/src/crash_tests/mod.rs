@@ -259,7 +259,7 @@ fn a_level_far_ahead_is_not_reached_in_many_steps_either() {
         );
     }
     disk.power_cut(store);
-    assert_eq!(disk.reserved().map(u32::from), Some(far + 1));
+    assert_eq!(disk.reserved(), Some(far + 1));
 }
 
 #[test]

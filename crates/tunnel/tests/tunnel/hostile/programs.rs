@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tunnel::endpoint::Refusal;
 
-use crate::ends::{LIMIT, PORT, connect, connect_to_socket, until};
+use crate::ends::{LIMIT, PORT, connect, connect_to_socket};
 use crate::hostile::Fixture;
 use crate::stock::{Destination, Program, program};
 
