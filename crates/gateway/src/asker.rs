@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
 use signer_api::Answer;
 use tokio::time::Instant;
 
@@ -29,7 +28,7 @@ impl Asker {
         signer: &Signer,
         request: &SignerRequest,
     ) -> Result<SignerResponse, Answer> {
-        let Ok(_slot) = signer.slots.try_acquire() else {
+        let Some(_slot) = signer.slot(request) else {
             let message = format!("signer {:?} is asked too much at once; ask again", signer.name);
             self.note(signer, request, Outcome::Unanswered("busy"), Duration::ZERO, None);
             return Err(Answer::AskAgain(message));
@@ -67,7 +66,7 @@ impl Asker {
     ) {
         let call = call_word(&request.method, &request.path_and_query);
         self.metrics.note_request(&signer.name, call, outcome, (took, signer_took));
-        if request.method == Method::POST {
+        if request.is_to_sign() {
             let result = match outcome {
                 Outcome::Answered => AnswerResult::Signed,
                 Outcome::Declined => AnswerResult::Declined,

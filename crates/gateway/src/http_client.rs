@@ -67,6 +67,11 @@ impl SignerRequest {
         SignerRequest { method: Method::GET, path_and_query, body, position: None }
     }
 
+    /// Whether a signature is asked for: of a vote, a block or an operation.
+    pub(crate) fn is_to_sign(&self) -> bool {
+        self.method == Method::POST
+    }
+
     /// The kind and the level of the block or vote that a signature is asked for.
     pub(crate) fn vote(&self) -> Option<(&'static str, u32)> {
         self.position.map(|position| (position.kind.name(), u32::from(position.level)))
@@ -79,7 +84,7 @@ impl SignerRequest {
         *request.method_mut() = self.method.clone();
         let headers = request.headers_mut();
         headers.insert(HOST, SIGNER);
-        if self.method == Method::POST {
+        if self.is_to_sign() {
             headers.insert(ACCEPT, JSON);
             headers.insert(CONTENT_TYPE, JSON);
         } else {

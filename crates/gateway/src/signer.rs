@@ -14,7 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use parking_lot::{Mutex, MutexGuard};
 use signer_api::Marks;
 use tezos::PublicKeyHash;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 use tunnel::endpoint::{Session, SignerId};
 use tunnel::{PublicKey, Service, SignerPort};
@@ -22,6 +22,7 @@ use tunnel::{PublicKey, Service, SignerPort};
 use crate::advertised::{Advertised, Keys, MAX_KEYS};
 use crate::answers::Answers;
 use crate::config::SignerConfig;
+use crate::http_client::SignerRequest;
 use crate::path::Path;
 use crate::router::Claim;
 
@@ -43,8 +44,10 @@ pub(crate) struct Signer {
     /// What bakers got lately.
     pub(crate) answers: Answers,
     pub(crate) last_scrape: LastScrape,
-    /// For requests at once: one signer that hangs does not take all slots of the port of all.
-    pub(crate) slots: Semaphore,
+    /// For requests to sign at once: one signer that hangs does not take all slots of the port of all.
+    signing_slots: Semaphore,
+    /// The same for all others, which need no authentication: however many come, they take no vote's slot.
+    other_slots: Semaphore,
     paths: Connected<Arc<Path>>,
     shells: Connected<Session>,
     claim: Mutex<Arc<Claim>>,
@@ -88,7 +91,9 @@ pub(crate) const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 const KEY: &str = "key";
 const NOT_CONNECTED: &str = "not connected; its own log says why: look at home, by another way";
 /// More than bakers send to one signer at once.
-pub(crate) const MAX_REQUESTS: usize = 64;
+const MAX_SIGNING: usize = 64;
+/// Probes, and bakers that start.
+const MAX_OTHERS: usize = 8;
 
 impl Signer {
     pub(crate) fn new(config: &SignerConfig) -> Signer {
@@ -100,7 +105,8 @@ impl Signer {
             ssh_key: config.ssh_key.clone(),
             answers: Answers::default(),
             last_scrape: LastScrape::default(),
-            slots: Semaphore::new(MAX_REQUESTS),
+            signing_slots: Semaphore::new(MAX_SIGNING),
+            other_slots: Semaphore::new(MAX_OTHERS),
             paths: Connected::default(),
             shells: Connected::default(),
             claim: Mutex::new(Arc::new(claim)),
@@ -109,6 +115,12 @@ impl Signer {
             report: Mutex::default(),
             updates: watch::Sender::new(()),
         }
+    }
+
+    /// A slot for a request; none while all of its kind are taken.
+    pub(crate) fn slot(&self, request: &SignerRequest) -> Option<SemaphorePermit<'_>> {
+        let slots = if request.is_to_sign() { &self.signing_slots } else { &self.other_slots };
+        slots.try_acquire().ok()
     }
 
     /// The configuration now says that it has these keys; none: what it advertises counts.

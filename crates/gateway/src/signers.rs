@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tunnel::SignerPort;
 use tunnel::endpoint::SignerId;
 
-use crate::signer::{MAX_REQUESTS, RECONNECT_WAIT, Signer};
+use crate::signer::{RECONNECT_WAIT, Signer};
 
 /// All signers, in the order of the configuration, as it was last read. Clones share them.
 #[derive(Debug, Clone)]
@@ -22,10 +22,13 @@ pub(crate) struct Signers {
     waiting: Arc<Semaphore>,
 }
 
+/// More than bakers send at once.
+const MAX_WAITING: usize = 64;
+
 impl Signers {
     pub(crate) fn new(signers: impl IntoIterator<Item = Arc<Signer>>) -> Signers {
         let all = Arc::new(RwLock::new(signers.into_iter().collect()));
-        Signers { all, waiting: Arc::new(Semaphore::new(MAX_REQUESTS)) }
+        Signers { all, waiting: Arc::new(Semaphore::new(MAX_WAITING)) }
     }
 
     /// All of them, as they are now.
@@ -57,7 +60,7 @@ impl Signers {
     }
 
     /// What `find` finds, now or as soon as a signer has advertised something, within [`RECONNECT_WAIT`]. Beyond
-    /// [`MAX_REQUESTS`] that wait, now only.
+    /// [`MAX_WAITING`] that wait, now only.
     pub(crate) async fn find<T>(&self, find: impl Fn() -> Option<T>) -> Option<T> {
         // Almost always it is there, and no signer has to be waited for.
         if let Some(found) = find() {
@@ -117,10 +120,10 @@ mod tests {
             signers.find(|| None::<()>).await;
             began.elapsed()
         };
-        let took = join_all((0..MAX_REQUESTS + 2).map(|_| find())).await;
+        let took = join_all((0..MAX_WAITING + 2).map(|_| find())).await;
         let waited = took.iter().filter(|took| **took == RECONNECT_WAIT).count();
         let at_once = took.iter().filter(|took| took.is_zero()).count();
-        assert_eq!((waited, at_once), (MAX_REQUESTS, 2));
+        assert_eq!((waited, at_once), (MAX_WAITING, 2));
         assert_eq!(find().await, 2 * RECONNECT_WAIT, "there is room again");
     }
 }

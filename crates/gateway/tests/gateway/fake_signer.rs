@@ -36,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) marks: Mutex<Option<String>>,
     /// Its answer to `GET /status`; none: it knows no such request.
     pub(crate) report: Mutex<Option<String>>,
+    /// It answers no request any more but those for signatures.
+    pub(crate) only_signs: Mutex<bool>,
     /// Its answer to `GET /healthz`; none: it never answers.
     pub(crate) metrics: Mutex<Option<String>>,
     /// It closes the connection after each answer.
@@ -62,6 +64,9 @@ impl Script {
     }
 
     async fn reply(&self, method: &Method, path: &str, body: Bytes) -> (u16, String) {
+        if method == Method::GET && *self.only_signs.lock().unwrap() {
+            std::future::pending().await
+        }
         match path {
             "/status" => {
                 let report = self.report.lock().unwrap().clone();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::fake_signer::Script;
-use crate::fixture::{Fixture, KEY, NOBODYS_KEY, exchange, until};
+use crate::fixture::{Fixture, KEY, NOBODYS_KEY, exchange, get_at, sign_at, until};
 
 #[tokio::test]
 async fn two_thousand_idle_connections_do_not_keep_the_baker_out() {
@@ -90,4 +91,30 @@ async fn garbage_is_closed() {
     let reply = exchange(fixture.http, "\u{0}\u{1}\u{2} garbage\r\n\r\n").await;
     assert_eq!(reply.status, 400);
     until("it still answers", async || fixture.get("/nothing").await.status == 404).await;
+}
+
+/// None of these needs authentication, and each is asked of the signer.
+#[tokio::test]
+async fn a_flood_of_what_is_no_vote_takes_no_votes_slot() {
+    let others = ["/healthz", "/statusz/", "/keys/", "/bls_prove_possession/"];
+    for path in others {
+        let fixture = Fixture::with(&[Some(&[KEY])]).await;
+        let script = Script::with(&[KEY]);
+        let _signer = fixture.heard_signer(0, &script).await;
+        *script.only_signs.lock().unwrap() = true;
+        let (port, key) = (fixture.port(0), if path == "/healthz" { "" } else { KEY });
+        let path = format!("{path}{key}");
+        let mut flood = JoinSet::new();
+        for _ in 0..200 {
+            let path = path.clone();
+            flood.spawn(async move { get_at(port, &path).await });
+        }
+        // The signer answers none: the first answer is the gateway's, once all slots are taken.
+        let busy = flood.join_next().await.unwrap().unwrap();
+        assert!(busy.body.contains("asked too much at once"), "{path}: {busy:?}");
+        for at in [fixture.http, port] {
+            let vote = sign_at(at, KEY).await;
+            assert_eq!(vote.status, 200, "{path}: {vote:?}");
+        }
+    }
 }
