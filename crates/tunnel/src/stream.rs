@@ -42,7 +42,7 @@ pub(crate) struct Linger {
     runtime: Handle,
 }
 
-/// The channels of a connection that the peer has not closed. Clones share the count.
+/// The channels of a connection that the peer has not closed, from their request on. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OpenChannels(Arc<AtomicUsize>);
 
@@ -80,9 +80,9 @@ impl OpenChannels {
         self.0.fetch_add(1, Ordering::Relaxed) >= OpenChannels::LIMIT
     }
 
-    /// The peer has closed one.
+    /// The peer has closed one, or refused it.
     pub(crate) fn close(&self) {
-        // A channel whose opening was given up was never counted.
+        // While bytes for a channel are pending, russh lets the peer close it twice.
         let less = |count: usize| count.checked_sub(1);
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }

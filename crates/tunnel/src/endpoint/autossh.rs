@@ -55,17 +55,17 @@ impl MonitorForwards {
 pub(super) async fn relay(
     channel: Channel<Msg>,
     reply: ChannelOpenHandle,
-    (address, port): (String, u32),
+    forward: (String, u32),
     handle: Handle,
     context: &ConnectionContext,
 ) {
-    let opening = handle.channel_open_forwarded_tcpip(address, port, "127.0.0.1", port);
-    let Ok(back) = opening.await else {
+    let from = ("127.0.0.1".to_owned(), forward.1);
+    let Ok(back) = context.open(&handle, forward, from).await else {
         reply.reject(ChannelOpenFailure::ConnectFailed).await;
         return;
     };
+    let there = context.accept(channel);
     reply.accept().await;
-    let (there, back) = (context.stream(channel), context.stream(back));
     if !copy_line(there, back).await {
         tracing::info!(peer = %context.peer, "connection closed: more came to autossh's monitor than a monitor sends");
         context.liveness.cut();

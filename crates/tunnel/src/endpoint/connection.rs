@@ -17,6 +17,7 @@ use crate::endpoint::handler::ServerHandler;
 use crate::endpoint::preauth::Slot;
 use crate::endpoint::refusal::brief;
 use crate::endpoint::registry::Registry;
+use crate::endpoint::requests::Requests;
 use crate::endpoint::{GRACE, Refusal, SessionHandler};
 use crate::stream::{Linger, OpenChannels};
 use crate::traffic::Traffic;
@@ -87,6 +88,7 @@ impl<A: SessionHandler> Connection<A> {
             tasks: tasks.clone(),
             linger: Linger::new(LINGER, tasks.clone(), ended.clone()),
             channels: OpenChannels::default(),
+            requests: Requests::new(tasks.clone(), ended.clone()),
         };
         let handler = ServerHandler::new(Arc::clone(&registry), session_handler, context);
         let ssh = async { russh::server::run_stream(russh, wire, handler).await?.await };

@@ -19,6 +19,7 @@ mod log_limit;
 mod preauth;
 mod refusal;
 mod registry;
+mod requests;
 mod session;
 
 use std::io;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use russh::Disconnect;
 use russh::server::Handle;
 use thiserror::Error;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::endpoint::SignerId;
@@ -158,17 +157,18 @@ impl Session {
     /// # Errors
     /// When the connection has ended. A silent uplink gives no error and no answer: set a limit.
     pub async fn ping(&self) -> Result<Duration, OpenError> {
-        let asked = Instant::now();
-        // A request that no client grants, and that each must answer (RFC 4254 §4). The refusal is the pong.
-        let answer = self.0.handle.cancel_forward_tcpip(String::new(), 0);
-        tokio::select! {
-            _ = answer => {}
-            () = self.0.context.liveness.gone() => {}
-        }
+        let Inner { handle, context, .. } = self.0.as_ref();
+        let handle = handle.clone();
+        let ping = async move {
+            let asked = Instant::now();
+            // A request that no client grants, and that each must answer (RFC 4254 §4). The refusal is the pong.
+            let _ = handle.cancel_forward_tcpip(String::new(), 0).await;
+            asked.elapsed()
+        };
+        let took = context.requests.ping(ping).await.ok_or(OpenError::Gone)?;
         if self.is_gone() {
             return Err(OpenError::Gone);
         }
-        let took = asked.elapsed();
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0.round_trip.store(micros.max(1), Ordering::Relaxed);
         Ok(took)
@@ -180,28 +180,14 @@ impl Session {
     /// When the connection has ended, or the client refuses. A silent uplink gives neither: set a limit.
     pub async fn open(&self, originator: SocketAddr) -> Result<Stream, OpenError> {
         let Inner { handle, context, asked, .. } = self.0.as_ref();
-        let (handle, (address, port)) = (handle.clone(), asked.clone());
-        let (ip, from) = (originator.ip().to_string(), u32::from(originator.port()));
-        let (give, take) = oneshot::channel();
-        let (opened, ended) = (context.clone(), context.ended.clone());
-        // Goes on when the caller is dropped: a channel that opens later has to be closed.
-        context.tasks.spawn(async move {
-            let opening = handle.channel_open_forwarded_tcpip(address, port, ip, from);
-            tokio::select! {
-                channel = opening => {
-                    let _ = give.send(channel.map(|channel| opened.stream(channel)));
-                }
-                () = ended.cancelled() => {}
-            }
-        });
-        let stream = tokio::select! {
-            stream = take => stream,
-            () = context.liveness.gone() => return Err(OpenError::Gone),
-        };
-        match stream {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(russh::Error::ChannelOpenFailure(_))) => Err(OpenError::Refused),
-            Ok(Err(_)) | Err(_) => Err(OpenError::Gone),
+        let (handle, asked, opening) = (handle.clone(), asked.clone(), context.clone());
+        let from = (originator.ip().to_string(), u32::from(originator.port()));
+        // A channel that opens when the caller was dropped is closed.
+        let opening = async move { opening.open(&handle, asked, from).await };
+        match context.requests.make(opening).await {
+            Some(Ok(stream)) => Ok(stream),
+            Some(Err(russh::Error::ChannelOpenFailure(_))) => Err(OpenError::Refused),
+            Some(Err(_)) | None => Err(OpenError::Gone),
         }
     }
 

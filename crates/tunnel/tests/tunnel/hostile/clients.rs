@@ -7,14 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use russh::client::{Config, Handle, Handler, connect_stream};
+use futures_util::FutureExt;
+use russh::Channel;
+use russh::client::{
+    ChannelOpenHandle, Config, Handle, Handler, Msg, Session as Ssh, connect_stream,
+};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::timeout;
-use tunnel::endpoint::{Limits, Refusal};
+use tunnel::endpoint::{Limits, OpenError, Refusal, Session};
 
-use crate::ends::{Cloud, LIMIT, PORT, until};
+use crate::ends::{Cloud, LIMIT, PORT, gone, loopback, until};
 use crate::hostile::Fixture;
 use crate::log::Log;
 use crate::stock::Folder;
@@ -27,6 +33,31 @@ impl Handler for Anyone {
 
     async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
         Ok(true)
+    }
+}
+
+/// Hands out what it is asked to open, to be confirmed or refused. What nobody takes is refused.
+struct Asked(mpsc::Sender<ChannelOpenHandle>);
+
+impl Handler for Asked {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        Ok(true)
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Ssh,
+    ) -> Result<(), russh::Error> {
+        let _ = self.0.try_send(reply);
+        Ok(())
     }
 }
 
@@ -79,7 +110,7 @@ impl Fixture {
         ssh
     }
 
-    async fn prove_key(&self, ssh: &mut Handle<Anyone>) {
+    async fn prove_key(&self, ssh: &mut Handle<impl Handler>) {
         let key = PrivateKey::from_openssh(std::fs::read(&self.key.path).unwrap()).unwrap();
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
         assert!(ssh.authenticate_publickey("signer", key).await.unwrap().success());
@@ -252,5 +283,47 @@ async fn a_client_that_sends_more_through_a_monitor_than_a_line_is_cut() {
     // It may be cut in the middle of it.
     let _ = monitor.data(&[b'x'; 64 * 1024][..]).await;
     until("it is cut", || ssh.is_closed()).await;
+    fixture.ends_well().await;
+}
+
+/// More than a connection may have that the client has not closed.
+const MANY: usize = 5_000;
+
+impl Fixture {
+    /// A session of a client that hands out what it is asked to open.
+    async fn asked(&mut self) -> (Session, Handle<Asked>, mpsc::Receiver<ChannelOpenHandle>) {
+        let (send, asked) = mpsc::channel(MANY);
+        let (config, stream) = (Arc::new(Config::default()), self.connect().await);
+        let mut ssh = connect_stream(config, stream, Asked(send)).await.unwrap();
+        self.prove_key(&mut ssh).await;
+        ssh.tcpip_forward("", u32::from(PORT)).await.unwrap();
+        (self.cloud.session().await, ssh, asked)
+    }
+}
+
+/// russh keeps a channel that is not confirmed for as long as the connection is there.
+#[tokio::test]
+async fn a_client_that_confirms_no_channel_is_cut() {
+    let mut fixture = Fixture::new().await;
+    let (session, _ssh, asked) = fixture.asked().await;
+    for _ in 0..MANY {
+        // Its caller gives up at once. It is sent all the same.
+        let _ = session.open(loopback()).now_or_never();
+        yield_now().await;
+    }
+    gone(&session).await;
+    assert!((1..MANY).contains(&asked.len()), "{}", asked.len());
+    let line = "channel limit reached: the client has to reconnect";
+    assert_eq!(fixture.log.lines_with(&[line]).len(), 1);
+    fixture.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_client_that_refuses_every_channel_keeps_its_connection() {
+    let mut fixture = Fixture::new().await;
+    let (session, _ssh, _) = fixture.asked().await;
+    for _ in 0..MANY {
+        assert_eq!(session.open(loopback()).await.err(), Some(OpenError::Refused));
+    }
     fixture.ends_well().await;
 }
