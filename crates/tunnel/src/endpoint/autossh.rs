@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::timeout;
 
 use crate::endpoint::context::ConnectionContext;
+use crate::endpoint::registry::Client;
 
 /// The monitor forwards of a connection: granted, and not bound.
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ pub(super) async fn relay(
     reply: ChannelOpenHandle,
     forward: (String, u32),
     handle: Handle,
-    context: &ConnectionContext,
+    (context, client): (&ConnectionContext, &Client),
 ) {
     let from = ("127.0.0.1".to_owned(), forward.1);
     let Ok(back) = context.open(&handle, forward, from).await else {
@@ -66,9 +67,15 @@ pub(super) async fn relay(
     };
     let there = context.accept(channel);
     reply.accept().await;
-    if !copy_line(there, back).await {
-        tracing::info!(peer = %context.peer, "connection closed: more came to autossh's monitor than a monitor sends");
-        context.liveness.cut();
+    if copy_line(there, back).await {
+        return;
+    }
+    context.liveness.cut();
+    if let Some(suppressed) = client.admit_line() {
+        tracing::info!(
+            signer = client.authorized.name, peer = %context.peer,
+            "connection closed: more came to autossh's monitor than a monitor sends{suppressed}"
+        );
     }
 }
 

@@ -104,13 +104,18 @@ impl<A: SessionHandler> ServerHandler<A> {
         let (client, session_handler) = (Arc::clone(client), Arc::clone(&self.session_handler));
         let peer = self.context.peer;
         self.context.tasks.spawn(async move {
-            let signer = client.authorized.name.as_str();
-            tracing::info!(signer, %service, %peer, "a session is open");
+            let log = |line: &str| {
+                if let Some(suppressed) = client.admit_line() {
+                    let signer = client.authorized.name.as_str();
+                    tracing::info!(signer, %service, %peer, "{line}{suppressed}");
+                }
+            };
+            log("a session is open");
             tokio::select! {
                 () = session_handler.handle(session) => {}
                 () = ended.cancelled() => {}
             }
-            tracing::info!(signer, %service, %peer, "a session has ended");
+            log("a session has ended");
         });
     }
 
@@ -159,13 +164,7 @@ impl<A: SessionHandler> ServerHandler<A> {
             PortUse::Free
                 if !self.peer_version.is_peel && self.monitor_forwards.add(address, port) =>
             {
-                let (signer, peer) = (client.authorized.name.as_str(), self.context.peer);
-                tracing::info!(
-                    signer, %peer,
-                    "port {port} is taken for autossh's monitor: it is joined inside the connection, and no \
-                     other client reaches it. This signer's own port is {}",
-                    client.authorized.port
-                );
+                self.log_monitor(&client, port);
                 true
             }
             PortUse::Free | PortUse::Taken => {
@@ -174,6 +173,17 @@ impl<A: SessionHandler> ServerHandler<A> {
                 false
             }
         }
+    }
+
+    fn log_monitor(&self, client: &Client, port: u32) {
+        let Some(suppressed) = client.admit_line() else { return };
+        let (signer, peer) = (client.authorized.name.as_str(), self.context.peer);
+        tracing::info!(
+            signer, %peer,
+            "port {port} is taken for autossh's monitor: it is joined inside the connection, and no \
+             other client reaches it. This signer's own port is {}{suppressed}",
+            client.authorized.port
+        );
     }
 
     /// Tells a Peel signer which port it has here: a refusal carries no text, a disconnect does.
@@ -211,15 +221,15 @@ impl<A: SessionHandler> ServerHandler<A> {
     ) -> Result<(), russh::Error> {
         let target = if is_loopback(host) { self.monitor_forwards.find(port) } else { None };
         let slot = Arc::clone(&self.monitor_slots).try_acquire_owned().ok();
-        let monitor = self.client.as_ref().and_then(|client| client.monitor());
-        let (Some(target), Some(slot), Some(monitor)) = (target, slot, monitor) else {
+        let monitor = self.client.clone().and_then(|client| Some((client.monitor()?, client)));
+        let (Some(target), Some(slot), Some((monitor, client))) = (target, slot, monitor) else {
             self.refuse(Refusal::Direct, &format!("a connection to {}:{port}", brief(host)));
             return self.count_request();
         };
         let (context, handle) = (self.context.clone(), ssh.handle());
         self.context.tasks.spawn(async move {
             tokio::select! {
-                () = relay(channel, reply, target, handle, &context) => {}
+                () = relay(channel, reply, target, handle, (&context, &client)) => {}
                 () = context.ended.cancelled() => {}
             }
             drop((slot, monitor));

@@ -1,4 +1,5 @@
-//! How often refusals are logged. Clients cause them without a key, and must not fill the disk with them.
+//! How often clients are written about. They cause refusals without a key, and with theirs sessions without an end, and
+//! must not fill the disk with either.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,18 +19,33 @@ struct Windows {
     keys: HashMap<(Refusal, String), Window>,
 }
 
-/// The last line of its kind, and how many were suppressed since.
+/// Limits the lines about what one client was granted.
+#[derive(Debug, Default)]
+pub(super) struct ClientLogLimit(Mutex<Window>);
+
+/// So many lines in so much time.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    lines: u32,
+    per: Duration,
+}
+
+/// Lines that are counted together, and how many were suppressed since the last one.
 #[derive(Debug, Default)]
 struct Window {
-    logged_at: Option<Instant>,
+    began_at: Option<Instant>,
+    /// Logged since then.
+    lines: u32,
     suppressed: u64,
 }
 
-/// Between two lines about the same refusal.
-const PER_KIND: Duration = Duration::from_secs(1);
-/// Between two lines about the same refusal of the same key: a signer that is not configured dials twice a
-/// second, and one line a minute says it as well.
-const PER_KEY: Duration = Duration::from_secs(60);
+/// Of lines about the same refusal.
+const PER_KIND: Rate = Rate { lines: 1, per: Duration::from_secs(1) };
+/// Of lines about the same refusal of the same key: a signer that is not configured dials twice a second, and
+/// one line a minute says it as well.
+const PER_KEY: Rate = Rate { lines: 1, per: Duration::from_secs(60) };
+/// Of lines about what a client was granted: some uplinks that come and go, for both services.
+const PER_CLIENT: Rate = Rate { lines: 60, per: Duration::from_secs(60) };
 /// Keys that are remembered. Beyond it only the limit for each kind of refusal holds.
 const MAX_KEYS: usize = 256;
 
@@ -42,14 +58,20 @@ impl LogLimit {
         let of_kind = kinds.entry(refusal).or_default();
         let is_due = of_key.as_ref().is_none_or(|window| window.is_due(PER_KEY, now))
             && of_kind.is_due(PER_KIND, now);
-        let counted = of_key.unwrap_or(of_kind);
-        if !is_due {
-            counted.suppressed += 1;
-            return None;
+        let Some(of_key) = of_key else { return of_kind.count(is_due, PER_KIND, now) };
+        if is_due {
+            of_kind.note(PER_KIND, now);
         }
-        let suppressed = counted.log(now);
-        kinds.entry(refusal).or_default().logged_at = Some(now);
-        Some(suppressed)
+        of_key.count(is_due, PER_KEY, now)
+    }
+}
+
+impl ClientLogLimit {
+    /// Whether a line is to be logged now; if so, how many were suppressed since the last one.
+    pub(super) fn admit(&self, now: Instant) -> Option<u64> {
+        let mut window = self.0.lock();
+        let is_due = window.is_due(PER_CLIENT, now);
+        window.count(is_due, PER_CLIENT, now)
     }
 }
 
@@ -71,14 +93,30 @@ fn remember<'a>(
 }
 
 impl Window {
-    fn is_due(&self, pause: Duration, now: Instant) -> bool {
-        self.logged_at.is_none_or(|at| now.duration_since(at) >= pause)
+    fn is_due(&self, rate: Rate, now: Instant) -> bool {
+        self.lines < rate.lines || self.is_over(rate, now)
     }
 
-    /// How many were suppressed.
-    fn log(&mut self, now: Instant) -> u64 {
-        self.logged_at = Some(now);
-        std::mem::take(&mut self.suppressed)
+    fn is_over(&self, rate: Rate, now: Instant) -> bool {
+        self.began_at.is_none_or(|at| now.duration_since(at) >= rate.per)
+    }
+
+    /// Counts a line, and gives, if it is logged, how many were suppressed.
+    fn count(&mut self, is_logged: bool, rate: Rate, now: Instant) -> Option<u64> {
+        if !is_logged {
+            self.suppressed += 1;
+            return None;
+        }
+        self.note(rate, now);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+
+    /// A line is logged.
+    fn note(&mut self, rate: Rate, now: Instant) {
+        if self.is_over(rate, now) {
+            (self.began_at, self.lines) = (Some(now), 0);
+        }
+        self.lines += 1;
     }
 }
 
@@ -119,8 +157,28 @@ mod tests {
         let admit = |now| limit.admit(Refusal::Protocol, None, now);
         assert_eq!(admit(start), Some(0));
         assert_eq!(admit(start), None);
-        assert_eq!(admit(start + PER_KIND / 2), None);
-        assert_eq!(admit(start + PER_KIND), Some(2));
-        assert_eq!(limit.admit(Refusal::Login, None, start + PER_KIND), Some(0), "another kind");
+        assert_eq!(admit(start + PER_KIND.per / 2), None);
+        assert_eq!(admit(start + PER_KIND.per), Some(2));
+        assert_eq!(
+            limit.admit(Refusal::Login, None, start + PER_KIND.per),
+            Some(0),
+            "another kind"
+        );
+    }
+
+    #[test]
+    fn a_client_has_some_lines_a_minute_and_then_a_count() {
+        let (limit, start) = (ClientLogLimit::default(), Instant::now());
+        let minutes = (0..3).map(|minute| {
+            let now = start + PER_CLIENT.per * minute;
+            (0..1_000).filter_map(|_| limit.admit(now)).collect::<Vec<_>>()
+        });
+        let lines = usize::try_from(PER_CLIENT.lines).unwrap();
+        for (minute, admitted) in minutes.enumerate() {
+            let suppressed = if minute == 0 { 0 } else { 1_000 - u64::from(PER_CLIENT.lines) };
+            assert_eq!(admitted.len(), lines);
+            assert_eq!(admitted.first(), Some(&suppressed));
+            assert!(admitted.iter().skip(1).all(|count| *count == 0));
+        }
     }
 }

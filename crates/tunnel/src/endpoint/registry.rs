@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::endpoint::log_limit::LogLimit;
+use crate::endpoint::log_limit::{ClientLogLimit, LogLimit};
 use crate::endpoint::{AuthorizedClient, Config, Limits, Refusal, Refusals};
 use crate::wire::Liveness;
 use crate::{PublicKey, Service};
@@ -35,6 +35,7 @@ pub(super) struct Client {
     connections: Mutex<Vec<Liveness>>,
     /// Cancelled when it is not authorised any more.
     revoked: CancellationToken,
+    log_limit: ClientLogLimit,
 }
 
 /// autossh's monitor makes one connection at a time, and an older session may still have one.
@@ -114,8 +115,14 @@ impl Registry {
 impl Client {
     fn shared(authorized: AuthorizedClient) -> Arc<Client> {
         let monitors = Arc::new(Semaphore::new(MONITORS_PER_KEY));
+        let (connections, log_limit) = Default::default();
         let revoked = CancellationToken::new();
-        Arc::new(Client { authorized, monitors, connections: Mutex::default(), revoked })
+        Arc::new(Client { authorized, monitors, connections, revoked, log_limit })
+    }
+
+    /// If a line about what it was granted is to be logged now: how many such lines were suppressed before.
+    pub(super) fn admit_line(&self) -> Option<Suppressed> {
+        self.log_limit.admit(Instant::now()).map(Suppressed)
     }
 
     /// Returns when it is not authorised any more.

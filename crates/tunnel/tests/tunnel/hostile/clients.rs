@@ -327,3 +327,52 @@ async fn a_client_that_refuses_every_channel_keeps_its_connection() {
     }
     fixture.ends_well().await;
 }
+
+impl Fixture {
+    /// A client that repeats this over so many connections, each until it is cut, fills no disk: these lines about it are
+    /// some each minute.
+    async fn fills_no_disk(self, words: &[&str], count: usize, ask: impl AsyncFn(&Handle<Anyone>)) {
+        for _ in 0..count {
+            let ssh = self.log_in().await;
+            let asking = async {
+                while !ssh.is_closed() {
+                    ask(&ssh).await
+                }
+            };
+            timeout(LIMIT, asking).await.expect("it is not cut");
+        }
+        // This may take more than one minute, and not more than two.
+        let lines = self.log.lines_with(words).len();
+        assert!((1..=120).contains(&lines), "{lines} lines");
+        self.ends_well().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_requests_its_own_port_again_and_again_fills_no_disk() {
+    let own = async |ssh: &Handle<Anyone>| {
+        let _ = ssh.tcpip_forward("", u32::from(PORT)).await;
+    };
+    Fixture::new().await.fills_no_disk(&["signer8443", "a session"], 2, own).await;
+}
+
+#[tokio::test]
+async fn a_client_that_requests_a_monitor_again_and_again_fills_no_disk() {
+    let monitor = async |ssh: &Handle<Anyone>| {
+        let _ = ssh.tcpip_forward("localhost", 20_000).await;
+        let _ = ssh.cancel_tcpip_forward("localhost", 20_000).await;
+    };
+    Fixture::new().await.fills_no_disk(&["taken for autossh's monitor"], 2, monitor).await;
+}
+
+#[tokio::test]
+async fn a_client_that_connects_again_and_again_to_send_too_much_fills_no_disk() {
+    let too_much = async |ssh: &Handle<Anyone>| {
+        let _ = ssh.tcpip_forward("localhost", 20_000).await;
+        let opening = ssh.channel_open_direct_tcpip("127.0.0.1", 20_000, "127.0.0.1", 1);
+        if let Ok(monitor) = opening.await {
+            let _ = monitor.data(&[b'x'; 64 * 1024][..]).await;
+        }
+    };
+    Fixture::new().await.fills_no_disk(&["more came to autossh's monitor"], 130, too_much).await;
+}
