@@ -13,7 +13,7 @@
 //!            └────────────── a connection to [monitor] is not refused ────────────────┘
 //! ```
 //!
-//! A connection that is not answered is none that is refused: so many wait at [monitor] that the system takes no more, and
+//! A connection that is not answered is none that is refused: so many wait at the monitor that the system takes no more, and
 //! the gateway is there. A stand-in beside it would take its bakers.
 //!
 //! Both listen on the ports for a moment, which the system allows to processes of one user that both ask for it
