@@ -74,16 +74,16 @@ async fn a_signer_that_never_answers_holds_up_no_scrape() {
 /// The owner of one signer's box writes nothing into the others' or the gateway's figures.
 #[tokio::test]
 async fn a_signer_shows_nothing_that_is_not_its_own() {
-    let evil = "# TYPE peel_gateway_ready gauge\npeel_gateway_ready 7\n\
-                # TYPE process_open_fds gauge\nprocess_open_fds 7\n\
-                # TYPE peel_signer_ready gauge\npeel_signer_ready{signer=\"signer1\"} 7\n\
-                peel_signer_ready{x=\"\n\"} 7\npeel_signer_ready{x=\"\\\"} 7\npeel_signer_ready 7e\n\
+    let evil = "# TYPE peel_gateway_ready gauge\npeel_gateway_ready 770077\n\
+                # TYPE process_open_fds gauge\nprocess_open_fds 770077\n\
+                # TYPE peel_signer_ready gauge\npeel_signer_ready{signer=\"signer1\"} 770077\n\
+                peel_signer_ready{x=\"\n\"} 770077\npeel_signer_ready{x=\"\\\"} 770077\npeel_signer_ready 770077e\n\
                 # TYPE peel_signer_links gauge\npeel_signer_links{a=\"}\"} 1\n";
     let fixture = Fixture::with(&[None, None]).await;
     let _evil = fixture.heard_signer(0, &showing(KEY, evil)).await;
     let _other = fixture.heard_signer(1, &showing(OTHER_KEY, READY)).await;
     let metrics = fixture.metrics().await;
-    assert!(!metrics.contains(" 7"), "{metrics}");
+    assert!(!metrics.contains("770077"), "{metrics}");
     assert!(metrics.contains("peel_signer_links{signer=\"signer0\",a=\"}\"} 1\n"), "{metrics}");
     assert!(metrics.contains("peel_signer_ready{signer=\"signer1\"} 1\n"), "{metrics}");
 }
