@@ -1,9 +1,14 @@
 //! `peel key ceremony` and `peel key reshare`: boxes that are folders of one machine.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use shares::ceremony::{Message, NewBoxes};
+use shares::{ShareFile, ShareIndex};
 use tempfile::TempDir;
 
 use crate::peel::{done, fails, peel, peel_reads, said};
@@ -322,6 +327,7 @@ fn a_share_is_encrypted_unless_it_is_said_otherwise() {
     // Half written, by a program that ended there.
     fs::write(boxes.file(1, "share.1.part"), "index = 1").unwrap();
     let told = done(boxes.at(), "key ceremony --password-file password box-1");
+    assert!(!boxes.file(1, "share.1.part").exists());
     assert!(fs::read_to_string(boxes.file(1, "share")).unwrap().contains("encrypted:BLesk"));
     let listed = done(boxes.at(), "key list box-1/share");
     assert!(listed.contains(value(&told, "public_key_hash")) && listed.contains("  encrypted"));
@@ -335,9 +341,54 @@ fn a_share_is_encrypted_unless_it_is_said_otherwise() {
         .unwrap();
     assert_eq!(again.runs(1), told);
     assert!(!again.file(1, "ceremony.secret").exists());
+    // The same when it was overwritten already, and not yet removed.
+    fs::write(again.file(1, "ceremony.secret"), [0; 500]).unwrap();
+    fs::set_permissions(again.file(1, "ceremony.secret"), fs::Permissions::from_mode(0o600))
+        .unwrap();
+    assert_eq!(again.runs(1), told);
+    assert!(!again.file(1, "ceremony.secret").exists());
     fs::write(again.file(1, "share"), "index = 1\nthreshold = 2\n").unwrap();
     let (_, said) = fails(again.at(), "key ceremony box-1");
     assert!(said.contains("no share of a key, or not all of it"), "{said}");
+}
+
+/// With the messages, it opens the share without its password.
+#[test]
+fn nothing_of_what_was_remembered_is_left() {
+    let boxes = Boxes::begin("ceremony", "box", 2, 3);
+    let mut all = Vec::new();
+    for round in 1..=3 {
+        // Whoever has the disk finds it there also when it has no name any more.
+        all.push(fs::File::open(boxes.file(1, "ceremony.secret")).unwrap());
+        fs::write(boxes.file(1, &format!("ceremony.secret.{round}.part")), "half a secret")
+            .unwrap();
+        boxes.spread(round);
+        boxes.numbers().for_each(|number| drop(boxes.runs(number)));
+    }
+    for mut file in all {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0));
+    }
+    let names = fs::read_dir(boxes.file(1, "")).unwrap().flatten().map(|entry| entry.file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().contains("secret")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The person at a box runs the command again to read the fingerprint aloud.
+#[test]
+fn after_the_end_a_box_shows_the_fingerprint_of_its_own_message_alone() {
+    let boxes = Boxes::begin("ceremony", "box", 2, 3);
+    let told = boxes.complete();
+    let own = fs::read_to_string(boxes.file(1, "round-3-from-share-1.txt")).unwrap();
+    fs::write(boxes.file(1, "a.txt"), &own).unwrap();
+    assert_eq!(&boxes.runs(1), told.first().unwrap(), "the same message");
+    let other = Boxes::begin("ceremony", "box", 2, 3);
+    other.complete();
+    fs::copy(other.file(1, "round-3-from-share-1.txt"), boxes.file(1, "a.txt")).unwrap();
+    let (_, said) = fails(boxes.at(), &boxes.line(1));
+    assert!(said.contains("two different messages of round 3"), "{said}");
+    assert!(said.contains("round-3-from-share-1.txt") && !said.contains("fingerprint  "), "{said}");
 }
 
 /// New boxes that have compared, and a folder for what old ones deal.
@@ -397,6 +448,9 @@ fn new_boxes_get_new_shares_of_the_same_key() {
         assert!(told.contains("destroy the old shares") && told.contains("peel watermark import"));
         let listed = done(new.at(), &format!("key list new-{number}/share"));
         assert!(listed.contains(&format!("share {number} of 4, 3 are needed")), "{listed}");
+        // What is left to do is another thing for a new key: these boxes would sign beside the old ones.
+        let (_, said) = fails(new.at(), &format!("key ceremony new-{number}"));
+        assert!(said.contains(&format!("run \"peel key reshare new-{number}\"")), "{said}");
     }
 }
 
@@ -464,6 +518,27 @@ fn an_old_box_passes_no_foreign_deal_off_as_its_own() {
     fs::copy(evil_old.join(name), new.at().join("old").join(name)).unwrap();
     let told = peel(new.at(), &deal);
     assert!(!told.status.success(), "it deals the enemy's key: {}", said(&told));
+    // All that is public of it is this box's: only the random numbers are the enemy's.
+    let path = new.at().join("old").join(name);
+    fs::remove_file(&path).unwrap();
+    done(new.at(), &deal);
+    let own = fs::read_to_string(&path).unwrap();
+    let folder = new.at().join("old");
+    let texts = fs::read_dir(&folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()));
+    let messages: Vec<Message> =
+        texts.flat_map(|text| Message::read_all(&text.unwrap())).map(Result::unwrap).collect();
+    let boxes = NewBoxes::gather(&messages).unwrap();
+    let share = fs::read_to_string(new.at().join("box-1/share")).unwrap();
+    let share = ShareFile::parse(&share).unwrap().open(None).unwrap();
+    let dealers = [1, 2].map(|number| ShareIndex::new(number).unwrap());
+    let mut numbers = StdRng::seed_from_u64(1);
+    let forged = boxes.deal(&share, &dealers, boxes.fingerprint(), &mut numbers).unwrap();
+    fs::write(&path, forged.to_text()).unwrap();
+    let (_, told) = fails(new.at(), &deal);
+    assert!(told.contains("slipped in"), "{told}");
+    fs::remove_file(&path).unwrap();
+    done(new.at(), &deal);
+    assert_eq!(fs::read_to_string(&path).unwrap(), own, "it deals the same again");
 }
 
 /// It dealt with 1 and 2; then it is said to deal with 1 and 3, and is told that it does.

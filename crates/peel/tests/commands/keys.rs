@@ -18,6 +18,10 @@ fn a_generated_key_is_encrypted_and_for_its_owner_alone() {
     let open = peel(at, "key generate --output key --password-file password");
     assert!(!open.status.success() && !at.join("key").exists(), "others can read the password");
     fs::set_permissions(at.join("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(at.join("password"), "\n").unwrap();
+    let empty = peel(at, "key generate --output key --password-file password");
+    assert!(said(&empty).contains("an empty password") && !at.join("key").exists());
+    fs::write(at.join("password"), "secret\n").unwrap();
     for (curve, prefix) in
         [("ed25519", "tz1"), ("secp256k1", "tz2"), ("P-256", "tz3"), ("bls", "tz4")]
     {

@@ -60,7 +60,7 @@ pub enum Fault {
     /// Two boxes have different messages of a third.
     #[error(
         "{by} has another message of round {of_round} from {of} than this box (its own message of round {round} says so): {of} \
-         sent two that differ, or one was exchanged on its way; begin anew"
+         sent two that differ, one was exchanged on its way, or {by} lies; begin anew"
     )]
     Disagreement {
         /// Which box has another one.
@@ -114,7 +114,8 @@ pub enum Fault {
         "{0} has seen the same messages, and confirms another key: it lies, or runs another version; begin anew"
     )]
     OtherKey(Sender),
-    /// Parts that are each as they should be make no key. The odds are 2^-255.
+    /// Parts that are each as they should be make no key. By chance that is so once in 2^255; in a resharing, a dealer that
+    /// knows what all others deal, and a new box, can make it so.
     #[error("the parts make no key; begin anew")]
     NoKey,
     /// A library did not do what it always does.

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Body, Deal, Invitation, Redealing};
 use super::deal::Receiver;
+use super::digest::digest;
 use super::fault::Fault;
 use super::fingerprint::Fingerprint;
 use super::message::Message;
@@ -117,17 +118,22 @@ impl NewBoxes {
         Ok(Message::new(self.threshold, dealer, body))
     }
 
-    /// Whether a message of round 2 is what this share deals to these boxes, with these dealers: what stands in its name may be
-    /// another's.
-    #[must_use]
-    pub fn is_deal_of(&self, message: &Message, share: &Share, dealers: &[ShareIndex]) -> bool {
-        let Ok(old) = OldKey::new(share.group().clone(), dealers) else { return false };
-        let part = old.part(share.index());
-        let is_it = |redealing: &Redealing| {
-            let is_own = part.is_some() && part.as_ref() == redealing.deal.commitments.constant();
-            is_own && redealing.old == old && redealing.seen == self.transcript.seen()
-        };
-        message.body().redealing().is_some_and(is_it)
+    /// A seed for the random numbers of this share's deal to these boxes: the same each time, and nobody knows it who has not
+    /// the share. So a deal that is made again is the same, and one that stands in its name can be compared with it.
+    ///
+    /// # Errors
+    /// When the share's secret is no scalar, which it is.
+    pub fn seed(
+        &self,
+        share: &Share,
+        dealers: &[ShareIndex],
+    ) -> Result<Zeroizing<[u8; 32]>, RedealError> {
+        let secret = Zeroizing::new(Scalar::of(share.secret()).ok_or(Fault::Library)?);
+        let secret = Zeroizing::new(secret.to_bytes());
+        let mut dealers: Vec<u8> = dealers.iter().map(|dealer| dealer.number()).collect();
+        dealers.sort_unstable();
+        let seen = self.transcript.seen().concat();
+        Ok(Zeroizing::new(digest("deal", &[&*secret, &seen, &dealers])))
     }
 
     /// Whether they are those that were compared.

@@ -70,12 +70,6 @@ fn missing_boxes_are_named_on_both_sides() {
     let boxes = NewBoxes::gather(&new.wire).unwrap();
     let dealers = [index(1), index(3)];
     let dealt = boxes.deal(&old[2], &dealers, boxes.fingerprint(), &mut rng(1)).unwrap();
-    assert!(boxes.is_deal_of(&dealt, &old[2], &dealers));
-    assert!(!boxes.is_deal_of(&new.wire[0], &old[2], &dealers), "no deal");
-    assert!(!boxes.is_deal_of(&dealt, &old[0], &dealers), "of another share");
-    assert!(!boxes.is_deal_of(&dealt, &old[2], &[index(2), index(3)]), "with other dealers");
-    let foreign = shared(&key(2), 2, 3);
-    assert!(!boxes.is_deal_of(&dealt, &foreign[2], &dealers), "of another key");
     send(&mut new.wire, vec![dealt]);
     let ends = new.round();
     assert!(
@@ -88,6 +82,30 @@ fn missing_boxes_are_named_on_both_sides() {
     assert!(ends.iter().all(|end| end.fingerprint == ends[0].fingerprint));
     assert_ne!(ends[0].fingerprint, boxes.fingerprint());
     all_sign_as(&shares(&ends), &key(1));
+}
+
+/// So two deals of one polynomial are one deal, and no two deals have random numbers in common.
+#[test]
+fn the_seed_of_a_deal_is_of_the_share_the_boxes_and_the_dealers() {
+    let (old, other) = (shared(&key(1), 2, 3), shared(&key(2), 2, 3));
+    let [boxes, others] = [1, 2].map(|seed| {
+        let mut new = New::begin(2, 3, seed);
+        new.round();
+        NewBoxes::gather(&new.wire).unwrap()
+    });
+    let seed =
+        |boxes: &NewBoxes, share, dealers: [u8; 2]| boxes.seed(share, &dealers.map(index)).unwrap();
+    let all = [
+        seed(&boxes, &old[0], [1, 2]),
+        seed(&boxes, &old[0], [1, 3]),
+        seed(&boxes, &old[1], [1, 2]),
+        seed(&boxes, &other[0], [1, 2]),
+        seed(&others, &old[0], [1, 2]),
+    ];
+    for (at, one) in all.iter().enumerate() {
+        assert!(all[at + 1..].iter().all(|other| other != one), "{at}");
+    }
+    assert_eq!(seed(&boxes, &old[0], [2, 1]), all[0], "the same dealers");
 }
 
 /// Otherwise the key is given to those that exchange two messages.

@@ -108,11 +108,15 @@ enum Password {
 
 impl Password {
     fn of(sealing: &Sealing) -> anyhow::Result<Password> {
-        match &sealing.password_file {
-            _ if sealing.unencrypted => Ok(Password::None),
-            Some(path) => Ok(Password::Is(read_password(path)?)),
-            None => Ok(Password::Is(ask_password()?)),
+        let password = match &sealing.password_file {
+            _ if sealing.unencrypted => return Ok(Password::None),
+            Some(path) => read_password(path)?,
+            None => ask_password()?,
+        };
+        if password.is_empty() {
+            bail!("an empty password keeps nothing secret: name another one, or --unencrypted");
         }
+        Ok(Password::Is(password))
     }
 }
 

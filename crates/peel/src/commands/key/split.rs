@@ -1,6 +1,5 @@
 //! `peel key split`: a tz4 key that exists becomes shares.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -34,20 +33,31 @@ fn read(file: &Path, password_file: Option<&Path>) -> anyhow::Result<SecretKey> 
 fn write(shares: &[Share], folder: &Path, password: &Password) -> anyhow::Result<Vec<PathBuf>> {
     let path = |share: &Share| folder.join(format!("share-{}", share.index()));
     if let Some(there) = shares.iter().map(path).find(|path| path.exists()) {
-        bail!("{} is there already; name another folder", there.display());
+        bail!(
+            "{} is there already; name another folder. If an earlier split was interrupted, destroy what it left (shred -u): \
+             enough of its shares are the key",
+            there.display()
+        );
     }
     let mut written = Vec::new();
     for share in shares {
         let made =
             text(share, password).and_then(|text| new_file::write(&path(share), text.as_bytes()));
         if let Err(error) = made {
-            // Some shares without the others are of no use, and could be mistaken for all of them.
-            written.iter().for_each(|path| drop(fs::remove_file(path)));
-            return Err(error.context("nothing was split"));
+            return Err(undone(&written, error));
         }
         written.push(path(share));
     }
     Ok(written)
+}
+
+/// Some shares without the others are of no use, and could be mistaken for all of them.
+fn undone(written: &[PathBuf], error: anyhow::Error) -> anyhow::Error {
+    let left = written.iter().filter_map(|path| new_file::destroy(path).err());
+    match left.map(|error| format!("{error:#}")).reduce(|all, one| all + "; " + &one) {
+        None => error.context("nothing was split"),
+        Some(left) => error.context(format!("nothing was split; destroy what is left: {left}")),
+    }
 }
 
 fn text(share: &Share, password: &Password) -> anyhow::Result<Zeroizing<String>> {

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use daemon::secret_file;
-use shares::ceremony::{Message, NewBoxes, NewBoxesError, Sender};
-use shares::{Share, ShareFile, ShareIndex};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use shares::ceremony::{Message, NewBoxes, NewBoxesError};
+use shares::{Share, ShareFile};
 
-use super::super::{known_password, random_numbers};
+use super::super::known_password;
 use super::folder::{self, Folder};
 use super::told;
 use crate::args::{Deal, Exchange};
@@ -24,10 +26,9 @@ pub(super) fn run(file: &Path, deal: &Deal, words: &Exchange) -> anyhow::Result<
     };
     new.check(compared)?;
     let share = open(file, words.sealing.password_file.as_deref())?;
-    let message = match dealt(&share, &new, &deal.dealers, &messages)? {
-        Some(there) => there.clone(),
-        None => new.deal(&share, &deal.dealers, compared, &mut random_numbers()?)?,
-    };
+    let mut rng = StdRng::from_seed(*new.seed(&share, &deal.dealers)?);
+    let message = new.deal(&share, &deal.dealers, compared, &mut rng)?;
+    stands_alone(&message, &messages)?;
     given.iter().chain([&message]).try_for_each(|message| folder.keep(message))?;
     told::dealt(&folder, &message, &deal.dealers, file);
     Ok(())
@@ -46,22 +47,18 @@ fn gather(messages: &[Message], folder: &Folder) -> anyhow::Result<NewBoxes> {
     })
 }
 
-/// What this share has dealt here before. A second deal would be another one, of which some boxes had the first.
-fn dealt<'a>(
-    share: &Share,
-    new: &NewBoxes,
-    dealers: &[ShareIndex],
-    messages: &'a [Message],
-) -> anyhow::Result<Option<&'a Message>> {
-    let sender = Sender::OldShare(share.index());
-    let there = messages.iter().find(|message| message.sender() == sender);
-    match there {
-        Some(message) if !new.is_deal_of(message, share, dealers) => bail!(
-            "a message is here in which {sender} has dealt otherwise: another key, to other boxes, or with other dealers. If \
-             it is not this box's own, take it away: it was slipped in. If it is, use another folder for each resharing"
-        ),
-        _ => Ok(there),
+/// What stands in this share's name has to be what it deals: another deal is another box's, or was made for other boxes, and
+/// some boxes could have the first.
+fn stands_alone(message: &Message, messages: &[Message]) -> anyhow::Result<()> {
+    let sender = message.sender();
+    if messages.iter().any(|there| there.sender() == sender && there != message) {
+        bail!(
+            "a message is here in which {sender} has dealt otherwise than this box does: another key, to other boxes, with other \
+             dealers, or by another version of Peel. If it is not this box's own, take it away: it was slipped in. If it is, use \
+             another folder for each resharing"
+        );
     }
+    Ok(())
 }
 
 fn open(file: &Path, password_file: Option<&Path>) -> anyhow::Result<Share> {

@@ -64,14 +64,27 @@ impl Folder {
     /// What was remembered, if there is anything.
     pub(super) fn memory(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
         let path = self.path.join(MEMORY);
-        Ok(if path.try_exists()? { Some(secret_file::read(&path)?) } else { None })
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+        let text = secret_file::read(&path)?;
+        // It was being forgotten when the power failed.
+        if self.share_path().try_exists()? && text.bytes().all(|byte| byte == 0) {
+            self.forget()?;
+            return Ok(None);
+        }
+        Ok(Some(text))
     }
 
     pub(super) fn remember(&self, text: &str) -> anyhow::Result<()> {
+        if self.memory()?.is_some_and(|before| *before == text) {
+            return Ok(());
+        }
         new_file::replace(&self.path.join(MEMORY), text.as_bytes())
     }
 
     pub(super) fn forget(&self) -> anyhow::Result<()> {
+        new_file::destroy_parts(&self.share_path())?;
         new_file::destroy(&self.path.join(MEMORY))
     }
 

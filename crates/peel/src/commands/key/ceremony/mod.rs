@@ -8,7 +8,7 @@ mod told;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use shares::ceremony::{Completed, Participant, Procedure, Progress, Round, Sender};
+use shares::ceremony::{Completed, Message, Participant, Procedure, Progress, Round, Sender};
 use shares::{ShareFile, Threshold};
 
 use self::folder::Folder;
@@ -99,10 +99,29 @@ fn over(folder: &Folder, procedure: Procedure) -> anyhow::Result<()> {
             folder.path().display()
         );
     };
-    let own = Sender::Share(share.index());
-    let messages = folder.messages()?;
-    let confirmed =
-        messages.iter().find(|message| message.sender() == own && message.round() == Round::Third);
-    told::done(folder, &share, confirmed, procedure);
+    let confirmed = confirmed(folder, Sender::Share(share.index()))?;
+    if let Some(message) = &confirmed {
+        let done = message.procedure();
+        if done != procedure {
+            let (command, path) = (told::command(done), folder.path().display());
+            bail!("this was a {done}, and no {procedure}: run \"{command} {path}\"");
+        }
+    }
+    told::done(folder, &share, confirmed.as_ref(), procedure);
     Ok(())
+}
+
+/// This box's own last message. One that was slipped in has the fingerprint of other messages.
+fn confirmed(folder: &Folder, own: Sender) -> anyhow::Result<Option<Message>> {
+    let mut all = folder.messages()?;
+    all.retain(|message| message.sender() == own && message.round() == Round::Third);
+    all.dedup();
+    if let [first, _, ..] = all.as_slice() {
+        bail!(
+            "there are two different messages of round 3 from this box, {own}. It wrote {}: take the other one away, it was \
+             slipped in; if that file was replaced, no fingerprint here is to be trusted, and the boxes begin anew",
+            folder.message_path(first).display()
+        );
+    }
+    Ok(all.pop())
 }
