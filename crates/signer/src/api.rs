@@ -194,6 +194,7 @@ impl Api {
             }
             Err(refused) => Err(self.refuse(entry, refused)),
         };
+        entry.key.note_answer(&signed);
         signed.map_err(|error| match error {
             SignError::Failed(failed) if failed.may_be_asked_again() => {
                 Answer::AskAgain(failed.to_string())

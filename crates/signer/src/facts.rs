@@ -17,12 +17,13 @@ pub(crate) type Look = Box<dyn Fn() -> Vec<Fact> + Send + Sync>;
 pub(crate) fn health(keyring: &Keyring, store: &Arc<Store>, others: Vec<Look>) -> Health {
     let (written, marks) = (Arc::clone(store), Arc::clone(store));
     let of_store = move || vec![of_store(&written)];
-    let [keys, signatures, forms] = [keyring, keyring, keyring].map(Keyring::clone);
+    let [keys, answers, signatures, forms] = std::array::from_fn(|_| keyring.clone());
     let of_keys = move || keys.0.iter().map(|entry| of_key(entry, &marks)).collect();
+    let of_answers = move || answers.0.iter().map(|entry| of_answers(&entry.key)).collect();
     let of_signatures =
         move || signatures.0.iter().flat_map(|entry| of_signatures(&entry.key)).collect();
     let of_protocol = move || vec![Fact::partial("protocol", forms.known_forms())];
-    let mut looks: Vec<Look> = vec![Box::new(of_store), Box::new(of_keys)];
+    let mut looks: Vec<Look> = vec![Box::new(of_store), Box::new(of_keys), Box::new(of_answers)];
     looks.extend(others);
     looks.extend([Box::new(of_protocol) as Look, Box::new(of_signatures)]);
     Health::new(looks)
@@ -51,6 +52,19 @@ fn of_key(entry: &KeyEntry, store: &Store) -> Fact {
     let is_logged = fact.is_good() || NotReady::REASONS.contains(&&*fact.state);
     let fact = fact.about(entry.key.name.clone()).with("waiting", waiting.into());
     if is_logged { fact.logged_elsewhere() } else { fact }
+}
+
+/// A key whose device and marks are well may be asked for what it refuses: a mark that was set too high, another chain, a
+/// client that may not ask.
+fn of_answers(key: &Key) -> Fact {
+    let fact = match key.unsigned_lately() {
+        None => Fact::new("answers", "ok", Verdict::Good, "ok".to_owned()),
+        Some((count, why)) => {
+            let line = format!("its last {count} answers were no signatures: {why}");
+            Fact::new("answers", "not_signing", Verdict::Degraded, line)
+        }
+    };
+    fact.about(key.name.clone())
 }
 
 fn of_signatures(key: &Key) -> Vec<Fact> {

@@ -265,6 +265,26 @@ fn monitoring_shows_facts_and_metrics_and_no_secret() {
     assert_eq!(own(get(daemon.http, "/healthz").text()), own(get(monitor, "/metrics").text()));
 }
 
+/// Its device and its marks are well: the mark was set a digit too long, for instance, or another one asks than may.
+#[test]
+fn a_signer_that_refuses_every_vote_does_not_say_that_all_is_well() {
+    let daemon = home().with("[monitor]\nlisten = \"127.0.0.1:0\"").start();
+    let says = |line: &str| {
+        let facts = get(daemon.monitor.unwrap(), "/readyz").text();
+        assert!(facts.lines().any(|own| own.starts_with(line)), "{line} is not in\n{facts}");
+    };
+    for level in [50, 51] {
+        assert_eq!(daemon.sign(TZ1, &attestation(level, 1)).status, 500);
+        says("[+] answers_baker: ok");
+    }
+    assert_eq!(daemon.sign(TZ1, &attestation(52, 1)).status, 500);
+    says(
+        "[-] answers_baker: its last 3 answers were no signatures: attestation level 52 below high watermark 99",
+    );
+    nothing_was_lost(&daemon);
+    says("[+] answers_baker: ok");
+}
+
 /// Its own figures are shown instead, and that they are.
 #[test]
 fn a_node_exporter_that_never_answers_hides_nothing() {
