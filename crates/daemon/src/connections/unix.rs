@@ -103,6 +103,14 @@ fn told(error: &io::Error) -> String {
     }
 }
 
+/// A user namespace may lack the group, as that of a unit of systemd with `PrivateUsers=yes` does.
+fn not_given(error: &io::Error) -> io::Error {
+    io::Error::other(format!(
+        "it cannot be given to its user and group: {error}. A unit of systemd needs PrivateUsers=no for that, and the group \
+         under SupplementaryGroups="
+    ))
+}
+
 fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, OwnFile)> {
     let beside = socket.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // For this user alone, under a name that no other user can know; gone when this function ends.
@@ -112,7 +120,7 @@ fn make(socket: &UnixSocket) -> io::Result<(tokio::net::UnixListener, OwnFile)> 
     let listener = tokio::net::UnixListener::bind(&made)?;
     fs::set_permissions(&made, Permissions::from_mode(socket.mode))?;
     if socket.user.is_some() || socket.group.is_some() {
-        chown(&made, socket.user, socket.group)?;
+        chown(&made, socket.user, socket.group).map_err(|error| not_given(&error))?;
     }
     let found = fs::symlink_metadata(&made)?;
     fs::rename(&made, &socket.path)?;
