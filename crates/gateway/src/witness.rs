@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -303,6 +303,7 @@ fn take(directory: &Path) -> Result<File, WitnessFileError> {
         .mode(0o600)
         .open(directory.join(LOCK));
     let lock = lock.map_err(|error| failed(error.to_string()))?;
+    give_to_owner(&lock, directory).map_err(|error| failed(error.to_string()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
@@ -331,10 +332,25 @@ fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> 
     answered.ok_or_else(|| failed("a row makes no sense".to_owned()))
 }
 
+/// What root makes, as it forgets a key, is the gateway's, which is not root.
+fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let (own, folder) = (file.metadata()?, fs::metadata(directory)?);
+    if own.uid() == folder.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(folder.uid()), Some(folder.gid()))
+}
+
 /// Whole or not at all.
 fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
     let (path, new) = (directory.join(FILE), directory.join("answered.json.new"));
-    let file = File::create(&new)?;
+    // Of a process that was killed; and not what another user would have root write to.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    give_to_owner(&file, directory)?;
     serde_json::to_writer_pretty(&file, rows)?;
     file.sync_all()?;
     fs::rename(new, path)
@@ -405,6 +421,24 @@ mod tests {
         drop(witness);
         fs::write(folder.path().join(FILE), "nonsense").unwrap();
         assert!(Witness::open(Some(folder.path())).is_err());
+    }
+
+    /// The folder is of another user than root, who forgets a key.
+    #[test]
+    fn a_key_is_forgotten_in_a_file_of_the_gateways_own() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Witness::open(Some(folder.path())).unwrap());
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "of root").unwrap();
+        std::os::unix::fs::symlink(&precious, folder.path().join("answered.json.new")).unwrap();
+        let is_root = std::os::unix::fs::chown(folder.path(), Some(1234), Some(1234)).is_ok();
+        assert!(!forget(folder.path(), &key()).unwrap());
+        assert_eq!(fs::read_to_string(precious).unwrap(), "of root");
+        for name in [FILE, LOCK] {
+            let file = fs::metadata(folder.path().join(name)).unwrap();
+            assert_eq!(file.mode() & 0o777, 0o600, "{name}");
+            assert!(!is_root || file.uid() == 1234, "{name}");
+        }
     }
 
     /// The chains are of its client's invention, and it says that it signs on each.

@@ -541,11 +541,10 @@ pub(crate) fn parse_level(text: &str) -> Result<Level, String> {
     Level::try_from(number).map_err(|error| error.to_string())
 }
 
-/// A name that needs no quoting anywhere: in TOML, in a label, in a shell.
+/// A signer's name, as gateway.toml takes it.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !text.is_empty() && text.chars().all(plain) {
+    if gateway::config::is_signer_name(text) {
         return Ok(text.to_owned());
     }
-    Err("a name is made of letters, digits, \"-\", \"_\" and \".\"".to_owned())
+    Err("a name is made of letters, digits, \"-\" and \"_\", at most 40 of them".to_owned())
 }

@@ -121,7 +121,7 @@ pub enum NotReady {
     #[error("device in another app ({0}): open the Tezos Baking app on the Ledger")]
     OtherApp(String),
     /// The app may not sign with this key.
-    #[error("device not authorised for {key} ({}): run \"peel ledger setup {key}\"", authorized(.found))]
+    #[error("device not authorised for {key} ({}): run \"peel ledger setup {key} --level LEVEL\" with the chain's present level", authorized(.found))]
     NotAuthorized {
         /// The key that should be authorised.
         key: KeyPath,

@@ -293,6 +293,13 @@ fn drain(seconds: u64) -> Result<Duration, Why> {
     }
 }
 
+/// Whether a signer may have this name: one that needs no quoting in TOML, in a label, in a shell.
+#[must_use]
+pub fn is_signer_name(name: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_plain)
+}
+
 impl SignerConfig {
     fn understand(id: SignerId, typed: &typed::Signer) -> Result<SignerConfig, Why> {
         let name = typed.name.clone();
@@ -300,9 +307,7 @@ impl SignerConfig {
     }
 
     fn parse(id: SignerId, typed: &typed::Signer) -> Result<SignerConfig, SignerWhy> {
-        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
-        let name = &typed.name;
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_plain) {
+        if !is_signer_name(&typed.name) {
             return Err(SignerWhy::Name);
         }
         let port = SignerPort::new(typed.port)?;
@@ -312,6 +317,6 @@ impl SignerConfig {
             return Err(SignerWhy::NoKeys);
         }
         let ssh_key = typed.ssh_public_key.parse()?;
-        Ok(SignerConfig { id, name: name.clone(), ssh_key, port, keys })
+        Ok(SignerConfig { id, name: typed.name.clone(), ssh_key, port, keys })
     }
 }

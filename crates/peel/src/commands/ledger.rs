@@ -236,9 +236,20 @@ pub(crate) fn setup(
     );
     daemon::tell!("  Main Chain HWM  {level}");
     daemon::tell!("  Test Chain HWM  {level}");
+    tell_what_is_lowered(&app.marks()?, level);
     let key = app.setup(path, chain, level, level)?;
     daemon::say!("{} may bake; the device signs nothing below level {level}", key.hash());
     Ok(())
+}
+
+/// The device is the second guard: whoever lowers its mark has to know it before he confirms.
+fn tell_what_is_lowered(marks: &DeviceMarks, level: Level) {
+    let present = marks.main.level.max(marks.other.level);
+    if level < present {
+        daemon::tell!(
+            "  This LOWERS the device's mark, which is at level {present}: no, unless you mean that."
+        );
+    }
 }
 
 /// The app takes any mark, and signs nothing from 2^30 on: it would sign nothing any more.
@@ -257,6 +268,7 @@ fn mark(address: Address, set: Option<Level>, as_json: bool) -> anyhow::Result<(
     let mut app = connect(address)?;
     if let Some(level) = set {
         daemon::tell!("Confirm on the device: high watermark {level}");
+        tell_what_is_lowered(&app.marks()?, level);
         app.reset_marks(level)?;
     }
     let marks = app.marks()?;

@@ -73,6 +73,7 @@ pub(super) fn import(folder: &Path, only: &[String], config: &Path) -> anyhow::R
     let mut there = Taken::in_configuration(config)?;
     let mut blocks = String::new();
     let mut to_do = Vec::new();
+    let mut left = Vec::new();
     let is_meant = |name: &String| only.is_empty() || only.contains(name);
     for (name, value) in wallet.keys.iter().filter(|(name, _)| is_meant(name)) {
         if there.names.contains(name) {
@@ -87,7 +88,10 @@ pub(super) fn import(folder: &Path, only: &[String], config: &Path) -> anyhow::R
                 daemon::say!("{name}: {}", entry.summary());
                 to_do.extend(entry.to_do);
             }
-            Err(why) => daemon::say!("{name}: NOT taken over: {why}"),
+            Err(why) => {
+                daemon::say!("{name}: NOT taken over: {why}");
+                left.push(name.as_str());
+            }
         }
     }
     if blocks.is_empty() {
@@ -95,6 +99,9 @@ pub(super) fn import(folder: &Path, only: &[String], config: &Path) -> anyhow::R
     }
     append(config, &blocks)?;
     show_next_steps(folder, config, &to_do);
+    if !only.is_empty() && !left.is_empty() {
+        bail!("{}: named, and not taken over", left.join(", "));
+    }
     Ok(())
 }
 

@@ -226,10 +226,18 @@ fn a_level_that_the_ledger_never_signs_is_refused_before_the_prompt() {
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         assert_eq!(device.apdus(), before, "{line}");
     }
-    let setup = "ledger setup secp256k1/0h/0h --level 7 --transport";
-    let output = peel(folder.path(), &format!("{setup} tcp://{}", device.address()));
-    for line in [format!("Address         {KEY}"), "Main Chain HWM  7".to_owned()] {
-        assert!(said(&output).contains(&line), "{}", said(&output));
+    let runs = |line: &str| {
+        said(&peel(folder.path(), &format!("ledger {line} --transport tcp://{}", device.address())))
+    };
+    let told = runs("setup secp256k1/0h/0h --level 107");
+    for line in [format!("Address         {KEY}"), "Main Chain HWM  107".to_owned()] {
+        assert!(told.contains(&line), "{told}");
+    }
+    assert!(!told.contains("LOWERS"), "{told}");
+    for (line, before) in [("setup secp256k1/0h/0h --level 7", 107), ("mark --set 6", 7)] {
+        let told = runs(line);
+        let lowers = format!("LOWERS the device's mark, which is at level {before}");
+        assert!(told.contains(&lowers), "{told}");
     }
 }
 

@@ -119,6 +119,13 @@ fn a_second_import_changes_nothing_and_a_foreign_file_is_kept() {
     let longer = fs::read_to_string(&config).unwrap();
     assert!(longer.starts_with(text.trim_end()) && longer.contains("\"nano\""), "{longer}");
 
+    // Of two that are named, one cannot be.
+    fs::remove_file(&config).unwrap();
+    let both = "key import --octez-dir wallet --key nano --key payouts --config signer.toml";
+    let (_, told) = fails(folder.path(), both);
+    assert!(told.contains("payouts: named, and not taken over"), "{told}");
+    assert!(fs::read_to_string(&config).unwrap().contains("\"nano\""));
+
     fs::remove_file(&config).unwrap();
     fs::write(folder.path().join("baker.key"), "unencrypted:precious\n").unwrap();
     fs::set_permissions(folder.path().join("baker.key"), fs::Permissions::from_mode(0o600))

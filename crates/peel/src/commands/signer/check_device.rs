@@ -68,7 +68,7 @@ fn not_authorized(path: &KeyPath, authorized: Option<&KeyPath>) -> Option<String
         None => "no key is".to_owned(),
     };
     Some(format!(
-        "the Ledger is not authorised for {path} ({found}); run \"peel ledger setup {path}\""
+        "the Ledger is not authorised for {path} ({found}); run \"peel ledger setup {path} --level LEVEL\" with the chain's present level"
     ))
 }
 
