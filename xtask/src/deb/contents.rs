@@ -56,10 +56,7 @@ const EXAMPLES: [Example; 2] = [
     Example {
         starter: "crates/peel/src/commands/gateway/starter.toml",
         place: "etc/peel/gateway.toml.example",
-        changes: &[(
-            "# directory = \"state\"          ",
-            "# directory = \"/var/lib/peel-gateway\"",
-        )],
+        changes: &[("directory = \"state\"       ", "directory = \"/var/lib/peel-gateway\"")],
     },
 ];
 

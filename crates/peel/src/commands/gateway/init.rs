@@ -26,7 +26,7 @@ pub(super) fn init(
     starter::folder(folder)?;
     let host_key = starter::identity("host key", &folder.join("host_key"), "gateway")?;
     let config = folder.join("gateway.toml");
-    starter::configuration(&config, STARTER)?;
+    starter::configuration(&config, &starter_in(folder))?;
     daemon::say!("Keep the host key: a gateway made again with it is found by its signers.");
     daemon::say!("\nRun this at home, with the Ledger plugged in and the Baking app open:\n");
     daemon::say!(
@@ -41,6 +41,15 @@ pub(super) fn init(
     );
     daemon::say!("peel gateway run --config {}", config.display());
     Ok(())
+}
+
+/// Debian's unit may write to a folder of its own only.
+fn starter_in(folder: &Path) -> String {
+    if folder == Path::new("/etc/peel") {
+        STARTER.replace("\"state\"       ", "\"/var/lib/peel-gateway\"")
+    } else {
+        STARTER.to_owned()
+    }
 }
 
 /// An address as signers dial it: with the usual port, if it has none.
@@ -69,6 +78,17 @@ pub(super) fn host_key_line(host_key: &Identity) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_gateway_remembers_lies_where_it_may_write() {
+        let state_in = |folder| {
+            let text = starter_in(Path::new(folder));
+            let typed: toml::Table = text.parse().unwrap();
+            typed["state"]["directory"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(state_in("gateway"), "state");
+        assert_eq!(state_in("/etc/peel"), "/var/lib/peel-gateway");
+    }
 
     #[test]
     fn an_address_without_a_port_gets_the_usual_one() {
