@@ -1,7 +1,7 @@
 //! A daemon that runs already, asked how it is.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -28,6 +28,12 @@ pub(crate) fn show_readiness(what: &str, monitor: Option<SocketAddr>) -> anyhow:
     } else {
         bail!("{what} is running, and not all is well: see the lines with [-]")
     }
+}
+
+/// The ports that cannot be listened on now, and who could have them.
+pub(crate) fn taken_ports(ports: impl Iterator<Item = SocketAddr>, by: &str) -> Vec<String> {
+    let taken = ports.filter_map(|port| Some((port, TcpListener::bind(port).err()?)));
+    taken.map(|(port, error)| format!("cannot listen on {port}: {error}; {by}")).collect()
 }
 
 /// The status and the body of an answer.

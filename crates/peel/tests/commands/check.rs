@@ -1,6 +1,7 @@
 //! "peel signer check" and "peel gateway check": each thing broken once. "All is well" is a promise.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -92,6 +93,24 @@ fn a_ledger_that_signs_nothing_yet_is_named() {
     let folder = home(&ahead, &format!("public_key_hash = \"{KEY}\""));
     assert!(peel(folder.path(), "watermark init --level 149").status.success());
     complains(folder.path(), "high watermark for NetXdQprcVkpaWU is 200, above the store's 149");
+}
+
+/// As octez-signer has, which was here before.
+#[test]
+fn a_port_that_another_program_has_is_named() {
+    let device = device(100);
+    let folder = home(&device, "");
+    assert!(peel(folder.path(), "watermark init --level 100").status.success());
+    is_well(folder.path());
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (text, port) = (
+        fs::read_to_string(folder.path().join("signer.toml")).unwrap(),
+        other.local_addr().unwrap(),
+    );
+    let line = text.lines().find(|line| line.starts_with("listen")).unwrap();
+    change(folder.path(), line, &format!("listen = \"{port}\""));
+    complains(folder.path(), &format!("cannot listen on {port}"));
+    complains(folder.path(), "still running there");
 }
 
 #[test]

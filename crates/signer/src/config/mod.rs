@@ -168,6 +168,12 @@ enum KeyWhy {
 }
 
 impl Config {
+    /// The ports that a signer of it listens on.
+    pub fn ports(&self) -> impl Iterator<Item = SocketAddr> {
+        let socket = self.sockets.as_ref().and_then(|sockets| sockets.tcp);
+        [self.http.as_ref().map(|http| http.listen), socket, self.monitor].into_iter().flatten()
+    }
+
     /// Reads the file, and the secrets it names.
     ///
     /// # Errors

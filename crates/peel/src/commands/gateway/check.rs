@@ -1,7 +1,7 @@
 //! `peel gateway check`: reads it all, says what is wrong and the cure.
 
 use std::io::Read;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         );
         daemon::say!("               Put keys = [\"tz…\"] under it");
     }
-    let taken = taken_ports(&config);
+    let taken =
+        running::taken_ports(ports(&config), "is a gateway running already, or its stand-in?");
     if !taken.is_empty() && gateway_is_there(&config) {
         return running::show_readiness("the gateway", config.monitor);
     }
@@ -70,20 +71,15 @@ fn gateway_is_there(config: &Config) -> bool {
 /// For a program on this machine to answer.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The ports that cannot be listened on now.
-fn taken_ports(config: &Config) -> Vec<String> {
-    let at = |address, port| SocketAddr::new(address, port);
+/// The ports that a gateway of it listens on.
+fn ports(config: &Config) -> impl Iterator<Item = SocketAddr> {
+    let at = SocketAddr::new;
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
     let own = [Some(config.ssh), config.http, config.monitor].into_iter().flatten();
     let http = config
         .signers
         .iter()
-        .map(|signer| at(config.http_address(), signer.port.of(Service::Signing)));
+        .map(move |signer| at(config.http_address(), signer.port.of(Service::Signing)));
     let shells = config.signers.iter().map(|signer| signer.port.of(Service::Shell));
-    let all = own.chain(http).chain(shells.map(|port| at(loopback, port)));
-    all.filter_map(|address| TcpListener::bind(address).err().map(|error| (address, error)))
-        .map(|(address, error)| {
-            format!("cannot listen on {address}: {error}; is a gateway running already, or its stand-in?")
-        })
-        .collect()
+    own.chain(http).chain(shells.map(move |port| at(loopback, port)))
 }

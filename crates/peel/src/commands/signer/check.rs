@@ -56,6 +56,10 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
             wrong.extend(marks.missing(hash, &config));
         }
     }
+    wrong.extend(running::taken_ports(
+        config.ports(),
+        "is octez-signer, or another signer, still running there? Stop it, or name another port",
+    ));
     if config.keys.iter().any(|key| key.ledger_path().is_some()) {
         wrong.extend(check_device(&config, marks.as_ref()));
     }
@@ -69,6 +73,12 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     runtime.shutdown_background();
     if wrong.is_empty() {
         daemon::say!("All is well. Start it with \"peel signer run --config {}\".", path.display());
+        if config.tunnel.is_some() {
+            daemon::say!(
+                "A gateway does not ask a store that is behind what was answered (a copy, a backup): \"peel status\" tells, \
+                 once it runs."
+            );
+        }
         return Ok(());
     }
     anyhow::bail!("{}", wrong.join("\npeel: "))
