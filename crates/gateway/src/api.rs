@@ -21,11 +21,12 @@ use tunnel::endpoint::SignerId;
 use crate::asker::Asker;
 use crate::gather::{Gather, Wanted, part_of};
 use crate::http_client::{SignerRequest, SignerResponse};
-use crate::metrics::call_word;
+use crate::metrics::{SIGN, call_word};
 use crate::router::{Claim, Route, route};
 use crate::shared_key::{SharedKey, SharedKeys};
 use crate::signer::Signer;
 use crate::signers::Signers;
+use crate::unasked::Unasked;
 use crate::witness::Position;
 
 /// Answers bakers.
@@ -40,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) gather: Gather,
     pub(crate) hosts: Hosts,
     pub(crate) monitor: Monitor,
+    pub(crate) unasked: Unasked,
     /// Who may ask at this gateway; none: every client.
     pub(crate) authentication: Option<Authentication>,
     /// From then on a client that is answered has to connect anew, elsewhere.
@@ -63,8 +65,11 @@ impl HttpService for Api {
         let accepted = Media::accepted(request.headers());
         let call = call_word(request.method(), request.uri().path());
         let reply = self.dispatch(request, accepted).await;
-        if let Reply::NotAsked(reason, _) = &reply {
+        if let Reply::NotAsked(reason, answer) = &reply {
             self.asker.metrics.note_not_asked(call, reason);
+            if call == SIGN {
+                self.unasked.note(reason, answer.failure().unwrap_or_default());
+            }
         }
         let mut response = reply.into_response(accepted.unwrap_or(Media::Json));
         if self.shutdown.is_requested() {

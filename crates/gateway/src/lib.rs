@@ -48,6 +48,7 @@ mod signers;
 mod stand_in;
 mod status;
 mod tally;
+mod unasked;
 mod watch;
 mod witness;
 

@@ -88,7 +88,7 @@ const WHOLE: &str = "whole";
 const TUNNEL: &str = "tunnel";
 /// What is asked for: a signature, what a baker asks before it, its public key, whether it could sign, anything else.
 const CALLS: [&str; 5] = [SIGN, "authorized_keys", "public_key", "status", "other"];
-const SIGN: &str = "sign";
+pub(crate) const SIGN: &str = "sign";
 const UNANSWERED_RESULT: &str = "unanswered";
 /// Why a signer gave no response.
 pub(crate) const UNANSWERED: [&str; 6] =

@@ -35,6 +35,7 @@ use crate::signer::Signer;
 use crate::signer_tasks::{BoundPort, SignerTasks, bind_for_bakers, bind_shell, client, limits};
 use crate::signers::Signers;
 use crate::status::Status;
+use crate::unasked::Unasked;
 use crate::witness::Witness;
 
 /// A gateway that runs.
@@ -79,7 +80,8 @@ impl Gateway {
         let metrics = Arc::new(Metrics::register(&mut registry, &signers));
         let refusals = bound.endpoint.refusals();
         let shared_metrics = SharedMetrics::register(&mut registry, &shared_keys);
-        let health = health(&signers, &shared_keys, &last_reload, &shutdown);
+        let unasked = Unasked::default();
+        let health = health(&signers, &shared_keys, &unasked, (&last_reload, &shutdown));
         let readings = Readings { signers: signers.clone(), refusals };
         registry.register_collector(Box::new(readings));
         let readings = SharedReadings { keys: shared_keys.clone(), signers: signers.clone() };
@@ -109,6 +111,7 @@ impl Gateway {
             gather,
             hosts: config.hosts.clone(),
             monitor,
+            unasked,
             authentication: config.authentication.clone(),
             shutdown,
         };
@@ -249,8 +252,8 @@ impl Bound {
 fn health(
     signers: &Signers,
     shared_keys: &SharedKeys,
-    last_reload: &LastReload,
-    shutdown: &Shutdown,
+    unasked: &Unasked,
+    (last_reload, shutdown): (&LastReload, &Shutdown),
 ) -> Health {
     let (signers, others, shared_keys) = (signers.clone(), signers.clone(), shared_keys.clone());
     let of_signers = move || {
@@ -263,7 +266,14 @@ fn health(
         move || others.all().iter().flat_map(|signer| signer.session_facts()).collect();
     let (last_reload, shutdown) = (last_reload.clone(), shutdown.clone());
     let of_process = move || vec![last_reload.fact(), of_stop(&shutdown)];
-    Health::new(vec![Box::new(of_signers), Box::new(of_sessions), Box::new(of_process)])
+    let unasked = unasked.clone();
+    let of_requests = move || vec![unasked.fact()];
+    Health::new(vec![
+        Box::new(of_signers),
+        Box::new(of_requests),
+        Box::new(of_sessions),
+        Box::new(of_process),
+    ])
 }
 
 fn of_stop(shutdown: &Shutdown) -> Fact {

@@ -162,6 +162,26 @@ async fn a_signer_that_says_nothing_of_itself_is_known_by_its_answers() {
     assert!(status().await.contains("\"state\":\"connected\""), "{}", status().await);
 }
 
+/// Every signer is well, and gateway.toml names the key that was changed at home.
+#[tokio::test]
+async fn a_gateway_that_asks_no_signer_for_a_vote_does_not_say_that_all_is_well() {
+    let fixture = Fixture::with(&[Some(&[KEY])]).await;
+    let script = showing(KEY, READY);
+    *script.report.lock().unwrap() = Some(report(&[key("baker", "ready", "good")]));
+    let _signer = fixture.heard_signer(0, &script).await;
+    let facts = async || fixture.get_at(fixture.monitor, "/readyz").await;
+    until("the signer is well", async || facts().await.body.contains("[+] signer_signer0")).await;
+    for _ in 0..2 {
+        assert_eq!(fixture.sign(NOBODYS_KEY).await.status, 500);
+    }
+    assert!(facts().await.body.contains("[+] requests: ok\n"), "{}", facts().await.body);
+    fixture.sign(NOBODYS_KEY).await;
+    let facts = facts().await;
+    let line = "[-] requests: several requests to sign were asked of no signer: no signer says that it has";
+    assert!(facts.body.contains(line), "{}", facts.body);
+    assert_eq!(facts.status, 200, "a client that asks for nonsense takes no gateway away");
+}
+
 #[tokio::test]
 async fn without_a_signer_the_gateway_is_not_ready() {
     let fixture = Fixture::with(&[None]).await;
