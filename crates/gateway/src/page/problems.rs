@@ -60,7 +60,7 @@ const UPLINK: &str = "uplink";
 /// The state of an uplink that lacks nothing but a link.
 const DIALLING: &str = "dialling";
 /// What to do when there is no signer.
-const NO_SIGNER: &str = "gateway.toml has no [[signer]]; add one with \"peel gateway add NAME\"";
+const NO_SIGNER: &str = "gateway.toml has no [[signer]]; run here the \"peel gateway add …\" that \"peel signer init\" prints at home";
 
 impl<'a> Outlook<'a> {
     /// Of everything in a report.
