@@ -36,6 +36,20 @@ pub(crate) fn become_owner(config: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// What is wrong when root has the marks, and the configuration is for the group of a service: it could not open them.
+pub(crate) fn is_not_the_services(config: &Path) -> Option<String> {
+    let folder = store_folder(config)?;
+    let (group, owner) = (fs::metadata(config).ok()?.gid(), owner(&folder)?.uid());
+    (owner == 0 && group != 0).then(|| {
+        let folder = folder.display();
+        format!(
+            "{folder} belongs to root, and {} is for a service of group {group}, which could not open the marks; give them to its \
+             user, as in chown -R peel:peel {folder}",
+            config.display()
+        )
+    })
+}
+
 /// The folder of marks; none if the file cannot be read, which is told later with the cure. Secrets are not looked at.
 fn store_folder(config: &Path) -> Option<PathBuf> {
     let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -93,6 +93,19 @@ fn a_ledger_that_signs_nothing_yet_is_named() {
     let folder = home(&ahead, &format!("public_key_hash = \"{KEY}\""));
     assert!(peel(folder.path(), "watermark init --level 149").status.success());
     complains(folder.path(), "high watermark for NetXdQprcVkpaWU is 200, above the store's 149");
+}
+
+/// Root has copied it to another disk.
+#[test]
+fn a_store_that_the_service_cannot_open_is_named() {
+    let device = device(100);
+    let folder = home(&device, "");
+    assert!(peel(folder.path(), "watermark init --level 100").status.success());
+    is_well(folder.path());
+    // Only root can make it so, and only root is told that all is well.
+    if chown(folder.path().join("signer.toml"), None, Some(1234)).is_ok() {
+        complains(folder.path(), "chown -R peel:peel");
+    }
 }
 
 /// As octez-signer has, which was here before.

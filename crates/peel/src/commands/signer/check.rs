@@ -56,6 +56,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
             wrong.extend(marks.missing(hash, &config));
         }
     }
+    wrong.extend(store_owner::is_not_the_services(path));
     wrong.extend(running::taken_ports(
         config.ports(),
         "is octez-signer, or another signer, still running there? Stop it, or name another port",
