@@ -2,8 +2,8 @@
 //!
 //! Asking the system for one (port 0) is not enough. It gives one of those from which it also takes the ports of outgoing
 //! connections, and those of other programs that ask so. The program listens there only later, and not while it is killed and
-//! started again: meanwhile another program can be given the port. So whoever chooses one holds a name for it in the kernel, for
-//! as long as its process lives.
+//! started again: meanwhile another program can be given the port. So the process that chooses one holds a name for it in the
+//! kernel, for as long as it lives.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -44,7 +44,7 @@ pub fn choose() -> io::Result<u16> {
     Ok(port)
 }
 
-/// The name of a port, if nobody has it.
+/// The name of a port, if no process has it.
 fn take(port: u16) -> Option<UnixDatagram> {
     let name = SocketAddr::from_abstract_name(format!("peel free port {port}")).ok()?;
     UnixDatagram::bind_addr(&name).ok()

@@ -32,6 +32,7 @@ pub mod health;
 pub mod http;
 mod listen;
 pub mod log;
+pub mod misses;
 pub mod monitor;
 pub mod open_files;
 mod own_file;

@@ -4,14 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use daemon::health::seconds_since_1970;
+use daemon::misses::{LATELY, SEVERAL};
 use parking_lot::Mutex;
 
 use crate::report::{ANSWERS, AnswerReport, AnswerResult};
-
-/// Seconds; ten blocks.
-const LATELY: f64 = 60.0;
-/// One request that is refused is its client's fault more often than the signer's.
-const SEVERAL: usize = 3;
 
 /// The last answers of a signer, oldest first.
 #[derive(Debug, Default)]

@@ -237,15 +237,15 @@ impl Api {
             let answer = Answer::Failure("invalid authentication signature".to_owned());
             return Reply::NotAsked("authentication", answer);
         }
-        if let Some(shared) = self.shared(&key) {
+        if let Some(shared) = self.shared_keys.find(&key) {
+            // Whatever the signer of this port said to it would count as the word of the whole key.
+            if self.port.is_some() {
+                tracing::warn!(%key, "not asked: it is in shares, and this is the port of one signer");
+                return Unavailable::InShares(key).into();
+            }
             let path_and_query = part_of(&key, query.as_deref());
             let request = SignerRequest { path_and_query, ..request };
             return self.sign_shared(&shared, &request, (data, version)).await;
-        }
-        // Whatever the signer of this port said to it would count as the word of the whole key.
-        if self.shared_keys.find(&key).is_some() {
-            tracing::warn!(%key, "not asked: it is in shares, and this is the port of one signer");
-            return Unavailable::InShares(key).into();
         }
         let signer = match self.await_signer_of(&key).await {
             Ok(signer) => signer,

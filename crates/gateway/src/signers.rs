@@ -74,7 +74,7 @@ impl Signers {
                 return Some(found);
             }
             let mut any: FuturesUnordered<_> = updates.iter_mut().map(Receiver::changed).collect();
-            timeout_at(end, any.next()).await.ok()??.ok();
+            let _changed_or_taken_out = timeout_at(end, any.next()).await.ok()??;
             drop(any);
             // One that was taken out of the configuration says nothing any more.
             updates.retain(|signer| signer.has_changed().is_ok());

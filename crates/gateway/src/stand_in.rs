@@ -89,7 +89,7 @@ impl StandIn {
         while !shutdown.is_requested() {
             match look(self.monitor).await {
                 Found::Gateway(gateway) => watch(gateway, &shutdown).await,
-                Found::Unanswered => sleep(LOOK_EVERY).await,
+                Found::Unanswered => _ = timeout(LOOK_EVERY, shutdown.requested()).await,
                 Found::Nothing => self.stand_in(&shutdown).await,
             }
         }

@@ -193,9 +193,8 @@ impl Witness {
             };
             let (rows, directory) = (self.rows(), directory.clone());
             let writing = tokio::task::spawn_blocking(move || write(&directory, &rows));
-            match writing_ends(writing, &shutdown).await {
-                Ok(()) => {}
-                Err(error) => tracing::warn!("what was answered cannot be written down: {error}"),
+            if let Err(error) = writing_ends(writing, &shutdown).await {
+                tracing::warn!("what was answered cannot be written down: {error}");
             }
             if is_over {
                 return;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use daemon::health::seconds_since_1970;
+use daemon::misses::Misses;
 use ledger::DeviceMarks;
 use parking_lot::Mutex;
 use shares::{Group, PartialSignature, ShareIndex};
@@ -37,31 +38,11 @@ pub(crate) struct Key {
     /// What was signed last, of each kind.
     signed: Mutex<BTreeMap<Kind, LastSignature>>,
     /// The last answers to requests to sign, if they were no signatures.
-    unsigned: Mutex<Option<Unsigned>>,
+    unsigned: Mutex<Misses>,
     /// How often its device was connected to.
     connects: AtomicU64,
     /// What was last signed, or refused, of each chain and kind in a form that is not known here, and what to do.
     unknown_forms: Mutex<BTreeMap<(ChainId, Kind), String>>,
-}
-
-/// Answers in a row that were no signatures.
-#[derive(Debug)]
-struct Unsigned {
-    count: usize,
-    /// Of the last one, in seconds since 1970.
-    at: f64,
-    why: String,
-}
-
-/// Seconds; ten blocks.
-const LATELY: f64 = 60.0;
-/// One request that is refused is its client's fault more often than anybody's here.
-const SEVERAL: usize = 3;
-
-impl Unsigned {
-    fn is_of_late(&self) -> bool {
-        seconds_since_1970() - self.at < LATELY
-    }
 }
 
 /// Which share of a key a signer has.
@@ -189,20 +170,16 @@ impl Key {
     /// Notes what a request to sign was answered: a signature, or why not.
     pub(crate) fn note_answer<T>(&self, answer: &Result<T, SignError>) {
         let mut unsigned = self.unsigned.lock();
-        let before = unsigned.take().filter(Unsigned::is_of_late);
-        if let Err(why) = answer {
-            let count = before.map_or(0, |before| before.count) + 1;
-            *unsigned = Some(Unsigned { count, at: seconds_since_1970(), why: why.to_string() });
+        match answer {
+            Ok(_) => unsigned.clear(),
+            Err(why) => unsigned.note(&why.to_string()),
         }
     }
 
     /// How many of the last answers in a row were no signatures, if they are several and none is old; and why the last one was
     /// none.
     pub(crate) fn unsigned_lately(&self) -> Option<(usize, String)> {
-        let unsigned = self.unsigned.lock();
-        let unsigned =
-            unsigned.as_ref().filter(|last| last.count >= SEVERAL && last.is_of_late())?;
-        Some((unsigned.count, unsigned.why.clone()))
+        self.unsigned.lock().of_late().map(|(count, why)| (count, why.to_owned()))
     }
 
     /// The last signature of a kind since the start; none if there was none.

@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(BOUND.highest(last, &pace, now), last);
     }
 
-    /// Blocks that come now early and now late, as they do, and blocks of three seconds after an upgrade that nobody told the
-    /// signer of.
+    /// Blocks that come now early and now late, as they do, and blocks of three seconds after an upgrade that the
+    /// signer's configuration does not know.
     #[test]
     fn the_pace_of_a_chain_uses_no_margin_up() {
         let follow = |pauses: [u64; 2]| {

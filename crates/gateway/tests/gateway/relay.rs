@@ -21,7 +21,7 @@ impl Relay {
         Relay::of(target, usize::MAX).await
     }
 
-    /// For one connection: whoever comes later hears nothing.
+    /// For one connection: those that come later hear nothing.
     pub(crate) async fn for_one_to(target: SocketAddr) -> Relay {
         Relay::of(target, 1).await
     }

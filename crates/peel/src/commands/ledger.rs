@@ -242,7 +242,7 @@ pub(crate) fn setup(
     Ok(())
 }
 
-/// The device is the second guard: whoever lowers its mark has to know it before he confirms.
+/// The device is the second guard: a person who lowers its mark has to know it before the confirmation.
 fn tell_what_is_lowered(marks: &DeviceMarks, level: Level) {
     let present = marks.main.level.max(marks.other.level);
     if level < present {

@@ -358,7 +358,7 @@ fn nothing_of_what_was_remembered_is_left() {
     let boxes = Boxes::begin("ceremony", "box", 2, 3);
     let mut all = Vec::new();
     for round in 1..=3 {
-        // Whoever has the disk finds it there also when it has no name any more.
+        // It can be found on the disk also when it has no name any more.
         all.push(fs::File::open(boxes.file(1, "ceremony.secret")).unwrap());
         fs::write(boxes.file(1, &format!("ceremony.secret.{round}.part")), "half a secret")
             .unwrap();

@@ -118,8 +118,8 @@ impl NewBoxes {
         Ok(Message::new(self.threshold, dealer, body))
     }
 
-    /// A seed for the random numbers of this share's deal to these boxes: the same each time, and nobody knows it who has not
-    /// the share. So a deal that is made again is the same, and one that stands in its name can be compared with it.
+    /// A seed for the random numbers of this share's deal to these boxes: the same each time, and only a program with the
+    /// share can compute it. So a deal that is made again is the same, and one that stands in its name can be compared with it.
     ///
     /// # Errors
     /// When the share's secret is no scalar, which it is.

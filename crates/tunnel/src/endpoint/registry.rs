@@ -115,8 +115,8 @@ impl Registry {
 impl Client {
     fn shared(authorized: AuthorizedClient) -> Arc<Client> {
         let monitors = Arc::new(Semaphore::new(MONITORS_PER_KEY));
-        let (connections, log_limit) = Default::default();
-        let revoked = CancellationToken::new();
+        let (connections, revoked) = (Mutex::default(), CancellationToken::new());
+        let log_limit = ClientLogLimit::default();
         Arc::new(Client { authorized, monitors, connections, revoked, log_limit })
     }
 

@@ -89,16 +89,13 @@ fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder_of(path))? {
         let entry = entry?;
         let other = entry.file_name().to_string_lossy().into_owned();
-        let process = other.strip_prefix(&name).and_then(|rest| rest.strip_suffix(PART));
-        if process.is_some_and(|process| process.strip_prefix('.').is_some_and(is_number)) {
+        let process = other.strip_prefix(&name).and_then(|rest| rest.strip_prefix('.'));
+        let process = process.and_then(|rest| rest.strip_suffix(PART));
+        if process.is_some_and(|process| process.parse::<u32>().is_ok()) {
             parts.push(entry.path());
         }
     }
     Ok(parts)
-}
-
-fn is_number(text: &str) -> bool {
-    text.parse::<u32>().is_ok()
 }
 
 /// Removes what a process that was killed has left of a file.

@@ -36,7 +36,7 @@ impl Handler for Anyone {
     }
 }
 
-/// Hands out what it is asked to open, to be confirmed or refused. What nobody takes is refused.
+/// Hands out what it is asked to open, to be confirmed or refused. What the test does not take is refused.
 struct Asked(mpsc::Sender<ChannelOpenHandle>);
 
 impl Handler for Asked {

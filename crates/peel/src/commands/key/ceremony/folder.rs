@@ -77,9 +77,6 @@ impl Folder {
     }
 
     pub(super) fn remember(&self, text: &str) -> anyhow::Result<()> {
-        if self.memory()?.is_some_and(|before| *before == text) {
-            return Ok(());
-        }
         new_file::replace(&self.path.join(MEMORY), text.as_bytes())
     }
 

@@ -54,9 +54,13 @@ fn begun(procedure: Procedure, own: Participant, path: &Path) -> anyhow::Result<
 fn go_on(folder: &Folder, mut party: Party, words: &Exchange) -> anyhow::Result<()> {
     let given = folder::given(&words.messages)?;
     let messages = [folder.messages()?, given.clone()].concat();
+    let before = party.to_text();
     let outcome = party.advance(&messages, &mut random_numbers()?);
     let outcome = outcome.context("no share was made")?;
-    folder.remember(&party.to_text())?;
+    let after = party.to_text();
+    if after != before {
+        folder.remember(&after)?;
+    }
     for message in given.iter().chain(&outcome.send) {
         folder.keep(message)?;
     }
