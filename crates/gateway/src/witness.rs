@@ -110,6 +110,7 @@ const WRITE_PAUSE: Duration = Duration::from_secs(1);
 const LAST_WRITE: Duration = Duration::from_secs(2);
 const FILE: &str = "answered.json";
 const LOCK: &str = "answered.lock";
+const ROOT: u32 = 0;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,9 +229,9 @@ fn tell_of_too_many(position: Position, signer: &str) {
 
 /// At a stop a disk that has stopped answering is not waited for without an end.
 async fn writing_ends(
-    mut writing: JoinHandle<io::Result<()>>,
+    mut writing: JoinHandle<io::Result<File>>,
     shutdown: &Shutdown,
-) -> io::Result<()> {
+) -> io::Result<File> {
     let stuck = async {
         shutdown.requested().await;
         sleep(LAST_WRITE).await;
@@ -286,8 +287,20 @@ pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFile
     let is_known = witness.lock().len() < before;
     let failed =
         |error: io::Error| WitnessFileError { path: directory.join(FILE), why: error.to_string() };
-    write(directory, &witness.rows()).map_err(failed)?;
+    let file = write(directory, &witness.rows()).map_err(failed)?;
+    let lock = witness.0.kept.iter().map(|(_, lock)| lock);
+    lock.chain([&file]).try_for_each(|made| give_to_owner(made, directory)).map_err(failed)?;
     Ok(is_known)
+}
+
+/// What root makes, as it forgets a key, is the gateway's, which is not root. Another user has nothing to give away: the folder
+/// that it writes to can be root's, as a volume is in Kubernetes.
+fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
+    let (own, folder) = (file.metadata()?, fs::metadata(directory)?);
+    if own.uid() != ROOT || folder.uid() == ROOT {
+        return Ok(());
+    }
+    fchown(file, Some(folder.uid()), Some(folder.gid()))
 }
 
 /// The folder, for this process alone.
@@ -302,7 +315,6 @@ fn take(directory: &Path) -> Result<File, WitnessFileError> {
         .mode(0o600)
         .open(directory.join(LOCK));
     let lock = lock.map_err(|error| failed(error.to_string()))?;
-    give_to_owner(&lock, directory).map_err(|error| failed(error.to_string()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
@@ -331,17 +343,8 @@ fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> 
     answered.ok_or_else(|| failed("a row makes no sense".to_owned()))
 }
 
-/// What root makes, as it forgets a key, is the gateway's, which is not root.
-fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
-    let (own, folder) = (file.metadata()?, fs::metadata(directory)?);
-    if own.uid() == folder.uid() {
-        return Ok(());
-    }
-    fchown(file, Some(folder.uid()), Some(folder.gid()))
-}
-
-/// Whole or not at all.
-fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
+/// Whole or not at all. Returns the file.
+fn write(directory: &Path, rows: &[Row]) -> io::Result<File> {
     let (path, new) = (directory.join(FILE), directory.join("answered.json.new"));
     // Of a process that was killed; and not what another user would have root write to.
     match fs::remove_file(&new) {
@@ -349,14 +352,20 @@ fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
-    give_to_owner(&file, directory)?;
     serde_json::to_writer_pretty(&file, rows)?;
     file.sync_all()?;
-    fs::rename(new, path)
+    fs::rename(new, path)?;
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    use std::thread;
+
+    use rustix::process::Uid;
+
     use super::*;
 
     fn key() -> PublicKeyHash {
@@ -438,6 +447,25 @@ mod tests {
             assert_eq!(file.mode() & 0o777, 0o600, "{name}");
             assert!(!is_root || file.uid() == 1234, "{name}");
         }
+    }
+
+    /// A volume of Kubernetes is root's, and all may write to it.
+    #[test]
+    fn a_gateway_keeps_its_state_in_a_folder_of_another_user() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o2777)).unwrap();
+        let gateway = || {
+            let is_root = fs::metadata(folder.path()).unwrap().uid() == ROOT;
+            if is_root {
+                rustix::thread::set_thread_uid(Uid::from_raw(65532)).unwrap();
+            }
+            let witness = Witness::open(Some(folder.path())).unwrap();
+            write(folder.path(), &witness.rows()).unwrap();
+            drop(witness);
+            assert!(!forget(folder.path(), &key()).unwrap());
+        };
+        // The other user is this thread's alone.
+        thread::scope(|scope| scope.spawn(gateway).join()).unwrap();
     }
 
     /// The chains are of its client's invention, and it says that it signs on each.
