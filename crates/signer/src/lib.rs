@@ -57,3 +57,4 @@ pub use error::{Failed, NotReady, Refused, SignError};
 pub use lines::{Candidate, candidates};
 pub use power::is_told_by_sysfs;
 pub use run::{RunError, Signer, await_charge};
+pub use site::power_now;

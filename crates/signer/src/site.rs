@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tunnel::home::Uplink;
 
 use crate::clock::{Clock, ClockWatch};
+use crate::config::Config;
 use crate::lines::{LineReading, LineState, Lines};
 use crate::links::Links;
 use crate::modem::{Modem, ModemReading};
@@ -110,6 +111,16 @@ fn of_modem(reading: Option<ModemReading>, complaint: Option<String>) -> Option<
         Some(signal) => Some(fact.with("signal", signal)),
         None => Some(fact),
     }
+}
+
+/// What `[power]` says now, for a signer that does not run; none without one.
+pub async fn power_now(config: &Config) -> Option<Fact> {
+    let (reading, is_waiting) = power::read_once(config.power.as_ref()?).await;
+    let mut fact = of_power(&reading);
+    if is_waiting {
+        fact.line.push_str("; a signer does not start before, as stop_at_charge says");
+    }
+    Some(fact)
 }
 
 /// On battery, signing goes on: a part of the work, and soon none.

@@ -8,6 +8,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use daemon::free_port;
+use lab::net::Namespace;
+use lab::nut::Ups;
+use lab::wait;
 use ledger_sim::{Config, Curve, Device, Path as KeyPath, Setup};
 use tempfile::TempDir;
 
@@ -124,6 +127,25 @@ fn a_port_that_another_program_has_is_named() {
     change(folder.path(), line, &format!("listen = \"{port}\""));
     complains(folder.path(), &format!("cannot listen on {port}"));
     complains(folder.path(), "still running there");
+}
+
+/// A signer that waits for mains holds no lock, so the check cannot ask it.
+#[test]
+fn mains_that_are_lost_and_a_ups_that_is_silent_are_named() {
+    let (device, ups) = (device(100), Ups::start(Namespace::here()).unwrap());
+    let power = format!("[power]\nsource = \"{}\"\nstop_at_charge = 10", ups.url());
+    let folder = home(&device, &power);
+    let at = folder.path();
+    assert!(peel(at, "watermark init --level 100").status.success());
+    is_well(at);
+    for (charge, words) in [(80, "look at the plug"), (9, "does not start before")] {
+        ups.set("OB DISCHRG", charge).unwrap();
+        let told = || Ok(said(&peel(at, "signer check")).contains(words).then_some(()));
+        wait::until("the UPS says so", LIMIT, told).unwrap();
+        complains(at, "[power]: mains are lost");
+    }
+    drop(ups);
+    complains(at, "[power]: the NUT server cannot be reached");
 }
 
 #[test]

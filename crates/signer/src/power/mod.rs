@@ -19,7 +19,7 @@ use std::path::Path;
 
 pub(crate) use config::{Config, Limits, Source, SourceError};
 pub(crate) use reading::{Power, Reading, Supply};
-pub(crate) use watch::{await_charge, watch};
+pub(crate) use watch::{await_charge, read_once, watch};
 
 /// Whether `"sysfs"` would tell what this computer runs on.
 #[must_use]

@@ -71,6 +71,14 @@ impl Power {
     }
 }
 
+impl Limits {
+    /// The charge and the limit, when it is on battery and down to that.
+    pub(super) fn empty(&self, reading: &Reading) -> Option<(f64, f64)> {
+        let limit = self.stop_at.filter(|_| reading.supply == Supply::Battery);
+        reading.charge.zip(limit).filter(|(charge, limit)| charge <= limit)
+    }
+}
+
 impl Reading {
     pub(super) fn new(answer: Answer, limits: &Limits) -> Reading {
         Reading {

@@ -25,6 +25,14 @@ pub(crate) async fn await_charge(config: &Config, waiting: impl Fn()) {
     Watcher::new(reader, config.limits, Power::new()).until_charged(waiting).await;
 }
 
+/// What the source says now, and whether a start would wait for mains.
+pub(crate) async fn read_once(config: &Config) -> (Reading, bool) {
+    let reader = Reader::of(config.source.clone());
+    let reading = Watcher::new(reader, config.limits, Power::new()).read_in_time().await;
+    let is_empty = config.limits.empty(&reading).is_some();
+    (reading, is_empty)
+}
+
 struct Watcher {
     reader: Reader,
     limits: Limits,
@@ -49,7 +57,7 @@ const START_LIMIT: Duration = Duration::from_secs(5);
 
 impl Watcher {
     fn new(reader: Reader, limits: Limits, power: Power) -> Watcher {
-        let stop = StopRule { at: limits.stop_at, is_suspected: false };
+        let stop = StopRule { limits, is_suspected: false };
         Watcher { reader, limits, power, stop, warned_of_no_charge: false }
     }
 
@@ -72,9 +80,8 @@ impl Watcher {
     async fn until_charged(mut self, waiting: impl Fn()) {
         let mut is_waiting = false;
         while self.limits.stop_at.is_some() {
-            let answer = timeout(START_LIMIT, self.reader.read()).await;
-            let answer = answer.unwrap_or_else(|_| Err("it does not answer".to_owned()));
-            let empty = self.stop.judge(&self.reading(answer));
+            let reading = self.read_in_time().await;
+            let empty = self.stop.judge(&reading);
             if !self.stop.is_suspected {
                 break;
             }
@@ -93,6 +100,11 @@ impl Watcher {
         if is_waiting {
             tracing::info!("mains are back, or the battery is charged: starting");
         }
+    }
+
+    async fn read_in_time(&mut self) -> Reading {
+        let answer = timeout(START_LIMIT, self.reader.read()).await;
+        self.reading(answer.unwrap_or_else(|_| Err("it does not answer".to_owned())))
     }
 
     fn reading(&self, answer: Result<Answer, String>) -> Reading {
@@ -174,15 +186,14 @@ async fn blocking(
 
 /// When the battery is empty: two readings in a row have to say so, for a battery may lie once.
 struct StopRule {
-    at: Option<f64>,
+    limits: Limits,
     is_suspected: bool,
 }
 
 impl StopRule {
     /// The charge and the limit, when the signer is to stop.
     fn judge(&mut self, reading: &Reading) -> Option<(f64, f64)> {
-        let limit = self.at.filter(|_| reading.supply == Supply::Battery);
-        let found = reading.charge.zip(limit).filter(|(charge, limit)| charge <= limit);
+        let found = self.limits.empty(reading);
         let was_suspected = std::mem::replace(&mut self.is_suspected, found.is_some());
         found.filter(|_| was_suspected)
     }
@@ -215,7 +226,7 @@ mod tests {
 
     /// What the rule says to each of these in turn.
     fn stops<const N: usize>(readings: [Reading; N]) -> [bool; N] {
-        let mut rule = StopRule { at: STOP_AT_10.stop_at, is_suspected: false };
+        let mut rule = StopRule { limits: STOP_AT_10, is_suspected: false };
         readings.map(|reading| rule.judge(&reading).is_some())
     }
 
@@ -245,7 +256,8 @@ mod tests {
 
     #[test]
     fn without_a_limit_nothing_stops_the_signer() {
-        let mut rule = StopRule { at: None, is_suspected: false };
+        let mut rule =
+            StopRule { limits: Limits { stop_at: None, ..STOP_AT_10 }, is_suspected: false };
         assert!((0..3).all(|_| rule.judge(&on_battery(0.0)).is_none()));
     }
 

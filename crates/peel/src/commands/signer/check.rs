@@ -66,6 +66,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     }
     let runtime = Builder::new_current_thread().enable_all().build().context("no runtime")?;
     wrong.extend(runtime.block_on(check_upstreams(&config)));
+    wrong.extend(runtime.block_on(check_power(&config)));
     if let Some(tunnel) = &config.tunnel {
         wrong.extend(check_uplinks(tunnel));
         wrong.extend(runtime.block_on(check_gateways(tunnel)));
@@ -96,6 +97,15 @@ async fn check_upstreams(config: &Config) -> Vec<String> {
         }
     }
     wrong
+}
+
+async fn check_power(config: &Config) -> Option<String> {
+    let power = signer::power_now(config).await?;
+    if !power.is_good() {
+        return Some(format!("[power]: {}", power.line));
+    }
+    daemon::say!("power          {}", power.line);
+    None
 }
 
 fn check_uplinks(tunnel: &home::Config) -> Vec<String> {
