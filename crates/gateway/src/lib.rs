@@ -56,4 +56,4 @@ pub use config::Config;
 pub use run::Gateway;
 pub use run_error::RunError;
 pub use stand_in::{StandIn, StandInError};
-pub use witness::{WitnessFileError, forget};
+pub use witness::{WitnessFileError, check_state, forget};

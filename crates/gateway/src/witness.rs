@@ -5,10 +5,10 @@
 //! by which process. A process is asked for a level that was reached before only if it is the same one, or if its
 //! store had come as far when it connected. The gateway can only withhold by this, which it always could.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +110,6 @@ const WRITE_PAUSE: Duration = Duration::from_secs(1);
 const LAST_WRITE: Duration = Duration::from_secs(2);
 const FILE: &str = "answered.json";
 const LOCK: &str = "answered.lock";
-const ROOT: u32 = 0;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -229,9 +228,9 @@ fn tell_of_too_many(position: Position, signer: &str) {
 
 /// At a stop a disk that has stopped answering is not waited for without an end.
 async fn writing_ends(
-    mut writing: JoinHandle<io::Result<File>>,
+    mut writing: JoinHandle<io::Result<()>>,
     shutdown: &Shutdown,
-) -> io::Result<File> {
+) -> io::Result<()> {
     let stuck = async {
         shutdown.requested().await;
         sleep(LAST_WRITE).await;
@@ -281,58 +280,77 @@ fn behind(Place { key, chain, .. }: Place, answered: &Answered, marks: &Marks) -
 /// # Errors
 /// When the file cannot be read or written, or a gateway has it.
 pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFileError> {
+    if !directory.exists() {
+        return Ok(false);
+    }
     let witness = Witness::open(Some(directory))?;
     let before = witness.lock().len();
     witness.lock().retain(|place, _| place.key != *key);
     let is_known = witness.lock().len() < before;
-    let failed =
-        |error: io::Error| WitnessFileError { path: directory.join(FILE), why: error.to_string() };
-    let file = write(directory, &witness.rows()).map_err(failed)?;
-    let lock = witness.0.kept.iter().map(|(_, lock)| lock);
-    lock.chain([&file]).try_for_each(|made| give_to_owner(made, directory)).map_err(failed)?;
+    write(directory, &witness.rows()).map_err(|error| unusable(&directory.join(FILE), &error))?;
     Ok(is_known)
 }
 
-/// What root makes, as it forgets a key, is the gateway's, which is not root. Another user has nothing to give away: the folder
-/// that it writes to can be root's, as a volume is in Kubernetes.
-fn give_to_owner(file: &File, directory: &Path) -> io::Result<()> {
-    let (own, folder) = (file.metadata()?, fs::metadata(directory)?);
-    if own.uid() != ROOT || folder.uid() == ROOT {
-        return Ok(());
+/// Does to the folder what a gateway does that starts and stops. Returns for how many keys it remembers something; none if
+/// the folder is not there: nothing is made then.
+///
+/// # Errors
+/// When a gateway could not use it, or one has it.
+pub fn check_state(directory: &Path) -> Result<Option<usize>, WitnessFileError> {
+    if !directory.exists() {
+        return Ok(None);
     }
-    fchown(file, Some(folder.uid()), Some(folder.gid()))
+    let witness = Witness::open(Some(directory))?;
+    write(directory, &witness.rows()).map_err(|error| unusable(&directory.join(FILE), &error))?;
+    let keys: HashSet<PublicKeyHash> = witness.lock().keys().map(|place| place.key).collect();
+    Ok(Some(keys.len()))
+}
+
+fn unusable(path: &Path, error: &io::Error) -> WitnessFileError {
+    let why = format!(
+        "{error}; the gateway's user has to be able to write there: check the owner and the disk"
+    );
+    WitnessFileError { path: path.to_owned(), why }
+}
+
+fn senseless(path: &Path, error: &str) -> WitnessFileError {
+    let why = format!(
+        "{error}; move the file away, and the gateway begins a new one: until a key was answered once more, a copy of its signer's \
+         store is not noticed"
+    );
+    WitnessFileError { path: path.to_owned(), why }
 }
 
 /// The folder, for this process alone.
 fn take(directory: &Path) -> Result<File, WitnessFileError> {
-    let failed = |why: String| WitnessFileError { path: directory.to_owned(), why };
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| failed(error.to_string()))?;
+    let failed = |error: io::Error| unusable(directory, &error);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
     let lock = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .open(directory.join(LOCK));
-    let lock = lock.map_err(|error| failed(error.to_string()))?;
+    let lock = lock.map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            Err(failed("a gateway is running with it; stop that first".to_owned()))
+            let why = "a gateway is running with it; stop that first".to_owned();
+            Err(WitnessFileError { path: directory.to_owned(), why })
         }
-        Err(TryLockError::Error(error)) => Err(failed(error.to_string())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
 fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> {
     let path = directory.join(FILE);
-    let failed = |why: String| WitnessFileError { path: path.clone(), why };
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
-        Err(error) => return Err(failed(error.to_string())),
+        Err(error) => return Err(unusable(&path, &error)),
     };
-    let rows: Vec<Row> = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let rows: Vec<Row> =
+        serde_json::from_str(&text).map_err(|error| senseless(&path, &error.to_string()))?;
     let parse = |row: &Row| {
         let share = row.share.map(ShareIndex::new).transpose().ok()?;
         let (key, chain) = (row.key.parse().ok()?, row.chain.parse().ok()?);
@@ -340,13 +358,13 @@ fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> 
         Some((Place { key, chain, share }, Answered { level, signer, process: None }))
     };
     let answered: Option<_> = rows.iter().map(parse).collect();
-    answered.ok_or_else(|| failed("a row makes no sense".to_owned()))
+    answered.ok_or_else(|| senseless(&path, "a row makes no sense"))
 }
 
-/// Whole or not at all. Returns the file.
-fn write(directory: &Path, rows: &[Row]) -> io::Result<File> {
+/// Whole or not at all.
+fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
     let (path, new) = (directory.join(FILE), directory.join("answered.json.new"));
-    // Of a process that was killed; and not what another user would have root write to.
+    // Of a process that was killed.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -354,14 +372,13 @@ fn write(directory: &Path, rows: &[Row]) -> io::Result<File> {
     let file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
     serde_json::to_writer_pretty(&file, rows)?;
     file.sync_all()?;
-    fs::rename(new, path)?;
-    Ok(file)
+    fs::rename(new, path)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::thread;
 
     use rustix::process::Uid;
@@ -431,41 +448,20 @@ mod tests {
         assert!(Witness::open(Some(folder.path())).is_err());
     }
 
-    /// The folder is of another user than root, who forgets a key.
-    #[test]
-    fn a_key_is_forgotten_in_a_file_of_the_gateways_own() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(Witness::open(Some(folder.path())).unwrap());
-        let precious = folder.path().join("precious");
-        fs::write(&precious, "of root").unwrap();
-        std::os::unix::fs::symlink(&precious, folder.path().join("answered.json.new")).unwrap();
-        let is_root = std::os::unix::fs::chown(folder.path(), Some(1234), Some(1234)).is_ok();
-        assert!(!forget(folder.path(), &key()).unwrap());
-        assert_eq!(fs::read_to_string(precious).unwrap(), "of root");
-        for name in [FILE, LOCK] {
-            let file = fs::metadata(folder.path().join(name)).unwrap();
-            assert_eq!(file.mode() & 0o777, 0o600, "{name}");
-            assert!(!is_root || file.uid() == 1234, "{name}");
-        }
-    }
-
     /// A volume of Kubernetes is root's, and all may write to it.
     #[test]
     fn a_gateway_keeps_its_state_in_a_folder_of_another_user() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o2777)).unwrap();
         let gateway = || {
-            let is_root = fs::metadata(folder.path()).unwrap().uid() == ROOT;
-            if is_root {
+            if fs::metadata(folder.path()).unwrap().uid() == 0 {
                 rustix::thread::set_thread_uid(Uid::from_raw(65532)).unwrap();
             }
-            let witness = Witness::open(Some(folder.path())).unwrap();
-            write(folder.path(), &witness.rows()).unwrap();
-            drop(witness);
-            assert!(!forget(folder.path(), &key()).unwrap());
+            check_state(folder.path()).map(|keys| keys.unwrap())
         };
         // The other user is this thread's alone.
-        thread::scope(|scope| scope.spawn(gateway).join()).unwrap();
+        assert_eq!(thread::scope(|scope| scope.spawn(gateway).join()).unwrap().unwrap(), 0);
+        assert!(fs::exists(folder.path().join(FILE)).unwrap());
     }
 
     /// The chains are of its client's invention, and it says that it signs on each.

@@ -25,12 +25,19 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// When the system refuses.
 pub(crate) fn become_owner(config: &Path) -> anyhow::Result<()> {
+    store_folder(config).map_or(Ok(()), |folder| become_owner_of(&folder))
+}
+
+/// The same for a folder that is known.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn become_owner_of(folder: &Path) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let Some(folder) = store_folder(config) else { return Ok(()) };
-    match owner(&folder) {
-        Some(owner) if owner.uid() != 0 => Err(become_user(&owner, &folder)),
+    match owner(folder) {
+        Some(owner) if owner.uid() != 0 => Err(become_user(&owner, folder)),
         // A folder that cannot be looked at is told by whatever comes next.
         Some(_) | None => Ok(()),
     }
@@ -38,12 +45,18 @@ pub(crate) fn become_owner(config: &Path) -> anyhow::Result<()> {
 
 /// What is wrong when root has the marks, and the configuration is for the group of a service: it could not open them.
 pub(crate) fn is_not_the_services(config: &Path) -> Option<String> {
-    let folder = store_folder(config)?;
-    let (group, owner) = (fs::metadata(config).ok()?.gid(), owner(&folder)?.uid());
-    (owner == 0 && group != 0).then(|| {
+    folder_is_not_the_services(config, &store_folder(config)?)
+}
+
+/// The same for a folder that is known.
+pub(crate) fn folder_is_not_the_services(config: &Path, folder: &Path) -> Option<String> {
+    let (group, owner) = (fs::metadata(config).ok()?.gid(), fs::metadata(folder).ok()?.uid());
+    // A service that asks itself can open what it reads: a volume of root's that all may write to, for instance.
+    let is_roots = owner == 0 && rustix::process::geteuid().is_root();
+    (is_roots && group != 0).then(|| {
         let folder = folder.display();
         format!(
-            "{folder} belongs to root, and {} is for a service of group {group}, which could not open the marks; give them to its \
+            "{folder} belongs to root, and {} is for a service of group {group}, which could not open what is there; give it to its \
              user, as in chown -R peel:peel {folder}",
             config.display()
         )

@@ -15,7 +15,7 @@ use ledger_sim::{Config, Curve, Device, Path as KeyPath, Setup};
 use tempfile::TempDir;
 
 use crate::pasted::Pasted;
-use crate::peel::{peel, run, said};
+use crate::peel::{done, fails, peel, run, said};
 
 /// The first and the second secp256k1 key of the simulated Ledger.
 const KEY: &str = "tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o";
@@ -218,6 +218,33 @@ fn a_gateway_that_does_not_let_the_signer_in_is_named() {
         "host_key = \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKDaG38dVRCQLCJu87kWMNuq59QRGIZr4+rXgHjLXCTR\"",
     );
     complains(&home, "WRONG HOST KEY");
+}
+
+/// It would not start.
+#[test]
+fn a_state_that_the_gateway_could_not_use_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    Pasted::new(at, "");
+    let (cloud, state) = (at.join("cloud"), at.join("cloud/state"));
+    assert!(done(&cloud, "gateway check").contains("not there yet"));
+    assert!(!state.exists());
+    fs::write(&state, "").unwrap();
+    let is_named = |words: &str| {
+        let (code, said) = fails(&cloud, "gateway check");
+        assert!(code == Some(1) && said.contains(words), "{said}");
+    };
+    is_named("check the owner and the disk");
+    fs::remove_file(&state).unwrap();
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("answered.json"), "[{").unwrap();
+    is_named("move the file away");
+    fs::remove_file(state.join("answered.json")).unwrap();
+    assert!(done(&cloud, "gateway check").contains("good, keys: 0"));
+    // Only root can make it so, and only root is told that all is well.
+    if chown(cloud.join("gateway.toml"), None, Some(1234)).is_ok() {
+        is_named("chown -R peel:peel");
+    }
 }
 
 /// A typed-in key comes back in no message.

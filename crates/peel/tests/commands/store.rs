@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use daemon::free_port;
 use tezos::{Kind, SecretKey, sample_payload};
 
-use crate::peel::{peel, said};
+use crate::pasted::Pasted;
+use crate::peel::{done, fails, peel, said};
 
 const SECRET: &str = "unencrypted:edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh\n";
 
@@ -68,7 +69,32 @@ fn what_root_types_leaves_no_file_that_the_service_cannot_open() {
     }
     let check = peel(folder.path(), "signer check --config signer.toml");
     assert!(said(&check).contains("All is well"), "{}", said(&check));
-    let mut folders = vec![at("state")];
+    assert!(files_of_nobody(&at("state")) >= 2, "a store in each folder");
+}
+
+#[test]
+fn what_root_forgets_leaves_no_file_that_the_gateway_cannot_open() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return lab::skip("only root can run a command as another user");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    Pasted::new(folder.path(), "");
+    let cloud = folder.path().join("cloud");
+    fs::create_dir(cloud.join("state")).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["", "state", "gateway.toml", "host_key"] {
+        chown(cloud.join(name), Some(65534), Some(65534)).unwrap();
+    }
+    let (_, said) = fails(&cloud, "gateway forget tz2Q3U8EbGayZzK2Vwap5JQJFmJEbwURe77o");
+    assert!(said.contains("nothing was known of tz2"), "{said}");
+    assert!(files_of_nobody(&cloud.join("state")) >= 2, "what was answered, and the lock");
+    assert!(done(&cloud, "gateway check").contains("All is well"));
+    assert!(files_of_nobody(&cloud.join("state")) >= 2);
+}
+
+/// How many files are below a folder, where everything belongs to that user.
+fn files_of_nobody(folder: &Path) -> usize {
+    let mut folders = vec![folder.to_owned()];
     let mut files = 0;
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).unwrap() {
@@ -78,7 +104,7 @@ fn what_root_types_leaves_no_file_that_the_service_cannot_open() {
             folders.extend(found.is_dir().then_some(path));
         }
     }
-    assert!(files >= 2, "a store in each folder");
+    files
 }
 
 #[test]

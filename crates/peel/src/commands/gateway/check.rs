@@ -10,11 +10,14 @@ use gateway::Config;
 use tunnel::Service;
 
 use crate::commands::gateway::init::host_key_line;
-use crate::commands::running;
+use crate::commands::{running, store_owner};
 
 /// Prints a line for each thing that is well, and fails on those that are not.
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::read(path)?;
+    if let Some(folder) = &config.state {
+        store_owner::become_owner_of(folder)?;
+    }
     daemon::say!("configuration  {}: good", path.display());
     daemon::say!("host key       {}", config.host_key.public().fingerprint());
     daemon::say!("               for signer.toml: {}", host_key_line(&config.host_key));
@@ -46,14 +49,31 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     if !taken.is_empty() && gateway_is_there(&config) {
         return running::show_readiness("the gateway", config.monitor);
     }
-    if taken.is_empty() {
+    let mut wrong = taken;
+    wrong.extend(config.state.as_deref().and_then(|folder| check_state(path, folder)));
+    if wrong.is_empty() {
         daemon::say!(
             "All is well. Start it with \"peel gateway run --config {}\".",
             path.display()
         );
         return Ok(());
     }
-    bail!("{}", taken.join("\npeel: "))
+    bail!("{}", wrong.join("\npeel: "))
+}
+
+/// What is wrong with the folder of what was answered.
+fn check_state(config: &Path, folder: &Path) -> Option<String> {
+    if let Some(wrong) = store_owner::folder_is_not_the_services(config, folder) {
+        return Some(wrong);
+    }
+    match gateway::check_state(folder) {
+        Ok(None) => daemon::say!("state          {}: not there yet", folder.display()),
+        Ok(Some(keys)) => {
+            daemon::say!("state          {}: good, keys: {keys}", folder.display());
+        }
+        Err(error) => return Some(error.to_string()),
+    }
+    None
 }
 
 /// Whether the program at the ssh port says that it is Peel.

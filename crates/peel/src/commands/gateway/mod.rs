@@ -13,7 +13,7 @@ use tezos::PublicKeyHash;
 
 use crate::args::{GatewayCommand, PidFilePath};
 use crate::commands::gateway::add::NewSigner;
-use crate::commands::serving;
+use crate::commands::{serving, store_owner};
 
 pub(crate) fn run(command: GatewayCommand) -> anyhow::Result<()> {
     match command {
@@ -35,6 +35,7 @@ fn forget(key: &PublicKeyHash, config: &Config) -> anyhow::Result<()> {
     let directory = directory.context(
         "gateway.toml names no [state] directory: nothing is kept across a restart, so start the gateway anew",
     )?;
+    store_owner::become_owner_of(directory)?;
     if gateway::forget(directory, key)? {
         daemon::say!("{key}: forgotten. A signer is asked for it again, wherever its store is.");
         Ok(())
