@@ -23,6 +23,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use crate::packages::Package;
+
 /// What went wrong, in a line.
 #[derive(Debug)]
 struct Failure(String);
@@ -76,8 +78,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Beside what is measured, in a network of its own.
+const NEEDED_BY_BENCH: [Package; 5] = [
+    ("util-linux", "unshare"),
+    ("iproute2", "ip"),
+    ("openssh-client", "ssh"),
+    ("openssh-server", "sshd"),
+    ("autossh", "autossh"),
+];
+
 /// The program that is measured is built as its users build it.
 fn bench(what: &str) -> Result<(), Failure> {
+    packages::install(&NEEDED_BY_BENCH)?;
     run("cargo", &["build", "--release", "--locked", "--package", "peel"])?;
     run("cargo", &["run", "--release", "--locked", "--package", "bench", "--", what])
 }
