@@ -280,15 +280,12 @@ fn behind(Place { key, chain, .. }: Place, answered: &Answered, marks: &Marks) -
 /// # Errors
 /// When the file cannot be read or written, or a gateway has it.
 pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFileError> {
-    if !directory.exists() {
-        return Ok(false);
-    }
-    let witness = Witness::open(Some(directory))?;
-    let before = witness.lock().len();
-    witness.lock().retain(|place, _| place.key != *key);
-    let is_known = witness.lock().len() < before;
-    write(directory, &witness.rows()).map_err(|error| unusable(&directory.join(FILE), &error))?;
-    Ok(is_known)
+    let forgotten = write_anew(directory, |answered| {
+        let before = answered.len();
+        answered.retain(|place, _| place.key != *key);
+        answered.len() < before
+    })?;
+    Ok(forgotten.unwrap_or(false))
 }
 
 /// Does to the folder what a gateway does that starts and stops. Returns for how many keys it remembers something; none if
@@ -297,13 +294,24 @@ pub fn forget(directory: &Path, key: &PublicKeyHash) -> Result<bool, WitnessFile
 /// # Errors
 /// When a gateway could not use it, or one has it.
 pub fn check_state(directory: &Path) -> Result<Option<usize>, WitnessFileError> {
+    write_anew(directory, |answered| {
+        let keys: HashSet<PublicKeyHash> = answered.keys().map(|place| place.key).collect();
+        keys.len()
+    })
+}
+
+/// Reads what is kept, has `change` look at it, and writes it again; none if the folder is not there.
+fn write_anew<T>(
+    directory: &Path,
+    change: impl FnOnce(&mut HashMap<Place, Answered>) -> T,
+) -> Result<Option<T>, WitnessFileError> {
     if !directory.exists() {
         return Ok(None);
     }
     let witness = Witness::open(Some(directory))?;
+    let found = change(&mut witness.lock());
     write(directory, &witness.rows()).map_err(|error| unusable(&directory.join(FILE), &error))?;
-    let keys: HashSet<PublicKeyHash> = witness.lock().keys().map(|place| place.key).collect();
-    Ok(Some(keys.len()))
+    Ok(Some(found))
 }
 
 fn unusable(path: &Path, error: &io::Error) -> WitnessFileError {
@@ -364,7 +372,7 @@ fn read(directory: &Path) -> Result<HashMap<Place, Answered>, WitnessFileError> 
 /// Whole or not at all.
 fn write(directory: &Path, rows: &[Row]) -> io::Result<()> {
     let (path, new) = (directory.join(FILE), directory.join("answered.json.new"));
-    // Of a process that was killed.
+    // Of a process that was killed; and not what another user, of a folder that all may write to, would have written to.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -446,6 +454,20 @@ mod tests {
         drop(witness);
         fs::write(folder.path().join(FILE), "nonsense").unwrap();
         assert!(Witness::open(Some(folder.path())).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_is_written_to_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "of another").unwrap();
+        std::os::unix::fs::symlink(&precious, folder.path().join("answered.json.new")).unwrap();
+        assert!(!forget(folder.path(), &key()).unwrap());
+        assert_eq!(fs::read_to_string(precious).unwrap(), "of another");
+        for name in [FILE, LOCK] {
+            let file = fs::symlink_metadata(folder.path().join(name)).unwrap();
+            assert_eq!(file.mode() & 0o777, 0o600, "{name}");
+        }
     }
 
     /// A volume of Kubernetes is root's, and all may write to it.
